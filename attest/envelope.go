@@ -1,0 +1,230 @@
+package attest
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+
+	"github.com/avow-dev/avow/attest/predicate"
+)
+
+// Envelope is a statement with one verified signature. Sign, Open and Reopen make it; the zero value is refused by Leaf and
+// NewBundle. It is immutable and safe for concurrent use.
+type Envelope struct {
+	statement *predicate.Statement
+	warnings  predicate.Findings
+	signature []byte // ASN.1 DER
+	key       *verificationKey
+	pae       [32]byte
+}
+
+// Open reads a DSSE envelope from a vendor: limits, strict JSON, exactly one signature with an empty key id, canonical base64,
+// the signature with key, and only then the statement, to which it applies every rule that Prepare does and the receipt-time
+// half of R05.
+//
+// The error is *Error or *predicate.RulesError. A statement whose signature does not verify is never parsed.
+func Open(envelope []byte, key *ecdsa.PublicKey, o PrepareOptions) (*Envelope, error) {
+	payload, signature, vk, err := openSignature(envelope, key)
+	if err != nil {
+		return nil, err
+	}
+	p, err := prepare(payload, o, true)
+	if err != nil {
+		return nil, err
+	}
+	return &Envelope{statement: p.statement, warnings: p.warnings, signature: signature, key: vk, pae: p.pae}, nil
+}
+
+// Reopen reads an envelope that Open accepted before, from a store: limits, strict JSON and the signature are checked again, the
+// statement is parsed as strictly, but the issuance rules are not repeated. They may have been sharpened since, and the receipt
+// time has passed; neither may make a stored statement unreadable.
+func Reopen(envelope []byte, key *ecdsa.PublicKey) (*Envelope, error) {
+	payload, signature, vk, err := openSignature(envelope, key)
+	if err != nil {
+		return nil, err
+	}
+	st, err := predicate.Parse(payload, predicate.Consumption)
+	if err != nil {
+		return nil, err
+	}
+	return &Envelope{statement: st, signature: signature, key: vk, pae: paeDigest(payload)}, nil
+}
+
+// openSignature decodes the envelope and verifies its signature over the payload.
+func openSignature(envelope []byte, key *ecdsa.PublicKey) (payload, signature []byte, vk *verificationKey, err error) {
+	vk, err = newVerificationKey(key)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	payload, signature, err = decodeEnvelope(envelope)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if err := vk.verify(paeDigest(payload), signature); err != nil {
+		return nil, nil, nil, err
+	}
+	return payload, signature, vk, nil
+}
+
+// decodeEnvelope reads the JSON of a DSSE envelope. What it returns is not authenticated.
+func decodeEnvelope(envelope []byte) (payload, signature []byte, err error) {
+	if len(envelope) > MaxEnvelopeBytes {
+		return nil, nil, &Error{Code: CodeEnvelopeTooLarge,
+			Detail: fmt.Sprintf("the envelope has %d bytes, the limit is %d", len(envelope), MaxEnvelopeBytes),
+			Hint:   "name large evidence by digest instead of including it, or use several statements"}
+	}
+	limits := predicate.JSONLimits{MaxBytes: MaxEnvelopeBytes, MaxDepth: maxEnvelopeDepth, MaxValues: maxEnvelopeValues}
+	if err := predicate.StrictJSON(envelope, limits); err != nil {
+		return nil, nil, malformed("the envelope is not strict JSON", err)
+	}
+	// encoding/json matches member names without case in structs, but not in maps: the exact names are compared below.
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(envelope, &members); err != nil {
+		return nil, nil, malformed("the envelope is not a JSON object", err)
+	}
+	if err := onlyMembers("the envelope", members, "payload", "payloadType", "signatures"); err != nil {
+		return nil, nil, err
+	}
+	payloadType, err := stringMember(members, "payloadType")
+	if err != nil {
+		return nil, nil, err
+	}
+	if payloadType != predicate.PayloadType {
+		return nil, nil, &Error{Code: CodePayloadType,
+			Detail: fmt.Sprintf("payloadType is %.100q, want %q", payloadType, predicate.PayloadType),
+			Hint:   "sign an in-toto statement"}
+	}
+	if signature, err = decodeSignatures(members["signatures"]); err != nil {
+		return nil, nil, err
+	}
+	if payload, err = base64Member(members, "payload"); err != nil {
+		return nil, nil, err
+	}
+	return payload, signature, nil
+}
+
+// decodeSignatures reads the list of signatures, which must hold one.
+func decodeSignatures(raw json.RawMessage) ([]byte, error) {
+	var signatures []map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &signatures); err != nil {
+		return nil, malformed("signatures is not a list of objects", err)
+	}
+	if len(signatures) != 1 {
+		return nil, &Error{Code: CodeSignatureCount,
+			Detail: fmt.Sprintf("the envelope carries %d signatures, want 1", len(signatures)),
+			Hint:   "a second signer issues the same statement in an envelope of its own"}
+	}
+	if err := onlyMembers("the signature", signatures[0], "sig", "keyid"); err != nil {
+		return nil, err
+	}
+	// > KEYID: Optional, unauthenticated hint [...] MUST NOT be used for security decisions.
+	// (DSSE v1, "Envelope".) It would be carried along unauthenticated, so only the empty one is taken.
+	if _, present := signatures[0]["keyid"]; present {
+		keyID, err := stringMember(signatures[0], "keyid")
+		if err != nil {
+			return nil, err
+		}
+		if keyID != "" {
+			return nil, malformed(fmt.Sprintf("keyid is %.100q, want it empty or absent", keyID), nil)
+		}
+	}
+	signature, err := base64Member(signatures[0], "sig")
+	if err != nil {
+		return nil, err
+	}
+	if len(signature) == 0 || len(signature) > maxSignatureBytes {
+		return nil, &Error{Code: CodeSignatureInvalid,
+			Detail: fmt.Sprintf("the signature has %d bytes, an ECDSA P-256 signature has 8 to %d", len(signature), maxSignatureBytes)}
+	}
+	return signature, nil
+}
+
+// onlyMembers refuses members that are not in the list. Presence is checked where a member is read.
+func onlyMembers(what string, members map[string]json.RawMessage, names ...string) error {
+	known := 0
+	for _, name := range names {
+		if _, ok := members[name]; ok {
+			known++
+		}
+	}
+	if known == len(members) {
+		return nil
+	}
+	return malformed(fmt.Sprintf("%s has members beside %q", what, names), nil)
+}
+
+// stringMember returns a member that must be there and be a string.
+func stringMember(members map[string]json.RawMessage, name string) (string, error) {
+	raw, ok := members[name]
+	if !ok {
+		return "", malformed(name+" is missing", nil)
+	}
+	var s string
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return "", malformed(name+" is not a string", err)
+	}
+	return s, nil
+}
+
+// base64Member decodes a member in canonical standard base64: padded, no line breaks, unused bits zero. Two spellings of one
+// payload would be two envelopes for one signature.
+func base64Member(members map[string]json.RawMessage, name string) ([]byte, error) {
+	s, err := stringMember(members, name)
+	if err != nil {
+		return nil, err
+	}
+	decoded, err := base64.StdEncoding.Strict().DecodeString(s)
+	if err != nil {
+		return nil, malformed(name+" is not canonical standard base64", err)
+	}
+	if base64.StdEncoding.EncodedLen(len(decoded)) != len(s) {
+		return nil, malformed(name+" has line breaks in its base64", nil)
+	}
+	return decoded, nil
+}
+
+func malformed(detail string, err error) *Error {
+	return &Error{Code: CodeEnvelopeMalformed, Detail: detail, Err: err,
+		Hint: "send a DSSE envelope as `avow attest` or `cosign attest-blob --statement` makes it"}
+}
+
+// valid reports whether Sign, Open or Reopen made e.
+func (e *Envelope) valid() bool { return e != nil && e.statement != nil && e.key != nil }
+
+// JSON returns the DSSE envelope in this package's one form: members payload, payloadType and signatures, no key id, no
+// whitespace. It is the same for the same statement and signature, however the bytes looked that Open was given.
+func (e *Envelope) JSON() []byte {
+	payload := e.statement.Payload()
+	b := make([]byte, 0, base64.StdEncoding.EncodedLen(len(payload))+256)
+	b = append(b, `{"payload":"`...)
+	b = base64.StdEncoding.AppendEncode(b, payload)
+	b = append(b, `","payloadType":"`+predicate.PayloadType+`","signatures":[{"sig":"`...)
+	b = base64.StdEncoding.AppendEncode(b, e.signature)
+	return append(b, `"}]}`...)
+}
+
+// Statement returns the parsed statement. It must not be changed.
+func (e *Envelope) Statement() *predicate.Statement { return e.statement }
+
+// Warnings returns the findings that did not block issuance; nil for a reopened envelope.
+func (e *Envelope) Warnings() predicate.Findings { return e.warnings }
+
+// StatementID returns "sha256:" and the hex SHA-256 of the payload.
+func (e *Envelope) StatementID() string { return e.statement.ID() }
+
+// Signature returns a copy of the signature, ASN.1 DER.
+func (e *Envelope) Signature() []byte { return bytes.Clone(e.signature) }
+
+// PublicKey returns the key that verified the signature.
+func (e *Envelope) PublicKey() *ecdsa.PublicKey { return e.key.public }
+
+// KeyID returns the id of the signing key: "sha256:" and the hex SHA-256 of its SPKI DER.
+func (e *Envelope) KeyID() string { return e.key.id() }
+
+// KeyHint returns the base64 SHA-256 of the key's SPKI DER, as bundles carry it in publicKey.hint.
+func (e *Envelope) KeyHint() string { return e.key.hint() }
+
+// PAEDigest returns SHA-256 of the DSSE pre-authentication encoding: what was signed and what the log holds.
+func (e *Envelope) PAEDigest() [32]byte { return e.pae }
