@@ -1,0 +1,2 @@
+// Package tlog is the transparency log: opaque leaves in; index, checkpoint and proof out.
+package tlog
