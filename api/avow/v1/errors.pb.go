@@ -57,8 +57,8 @@ const (
 	ErrorReason_ERROR_REASON_KEY_UNSUPPORTED ErrorReason = 9
 	// INVALID_ARGUMENT. The predicate type is known but cannot be issued through this call.
 	ErrorReason_ERROR_REASON_PREDICATE_TYPE_UNSUPPORTED ErrorReason = 10
-	// INVALID_ARGUMENT. A batch names one statement twice.
-	ErrorReason_ERROR_REASON_BATCH_DUPLICATE ErrorReason = 11
+	// INVALID_ARGUMENT. A batch contains one statement twice, or statements of more than one vendor.
+	ErrorReason_ERROR_REASON_BATCH_INVALID ErrorReason = 11
 	// INVALID_ARGUMENT. Verify: the input cannot be evaluated at all (a trusted root or key that does not parse, an input over
 	// its limit). A bundle that is merely wrong is no error but a Verdict.
 	ErrorReason_ERROR_REASON_VERIFICATION_INPUT ErrorReason = 12
@@ -72,7 +72,7 @@ const (
 	ErrorReason_ERROR_REASON_DECLARANT_MISMATCH ErrorReason = 23
 	// UNAUTHENTICATED. The call needs credentials and came without: a bearer token or a client certificate.
 	ErrorReason_ERROR_REASON_CREDENTIALS_REQUIRED ErrorReason = 24
-	// UNAUTHENTICATED. Credentials came that belong to no registered vendor, or that contradict each other.
+	// UNAUTHENTICATED. Credentials came that belong to no registered vendor, or that contradict each other or the signing key.
 	ErrorReason_ERROR_REASON_CREDENTIALS_INVALID ErrorReason = 25
 	// PERMISSION_DENIED. The method is not open to this caller.
 	ErrorReason_ERROR_REASON_METHOD_NOT_PERMITTED ErrorReason = 26
@@ -84,6 +84,8 @@ const (
 	ErrorReason_ERROR_REASON_VENDOR_NOT_FOUND ErrorReason = 41
 	// OUT_OF_RANGE. The index or tree size lies beyond the log's latest checkpoint.
 	ErrorReason_ERROR_REASON_LOG_RANGE ErrorReason = 42
+	// NOT_FOUND or UNIMPLEMENTED. There is no such method at this path (REST; gRPC refuses without details).
+	ErrorReason_ERROR_REASON_ROUTE_UNKNOWN ErrorReason = 43
 	// RESOURCE_EXHAUSTED, with RetryInfo. The caller has used up its rate.
 	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 60
 	// RESOURCE_EXHAUSTED, with RetryInfo. The service has as much in hand as it admits.
@@ -128,7 +130,7 @@ var (
 		8:   "ERROR_REASON_SIGNATURE_INVALID",
 		9:   "ERROR_REASON_KEY_UNSUPPORTED",
 		10:  "ERROR_REASON_PREDICATE_TYPE_UNSUPPORTED",
-		11:  "ERROR_REASON_BATCH_DUPLICATE",
+		11:  "ERROR_REASON_BATCH_INVALID",
 		12:  "ERROR_REASON_VERIFICATION_INPUT",
 		20:  "ERROR_REASON_KEY_UNKNOWN",
 		21:  "ERROR_REASON_KEY_NOT_VALID",
@@ -141,6 +143,7 @@ var (
 		40:  "ERROR_REASON_STATEMENT_NOT_FOUND",
 		41:  "ERROR_REASON_VENDOR_NOT_FOUND",
 		42:  "ERROR_REASON_LOG_RANGE",
+		43:  "ERROR_REASON_ROUTE_UNKNOWN",
 		60:  "ERROR_REASON_RATE_LIMITED",
 		61:  "ERROR_REASON_OVERLOADED",
 		62:  "ERROR_REASON_MESSAGE_TOO_LARGE",
@@ -168,7 +171,7 @@ var (
 		"ERROR_REASON_SIGNATURE_INVALID":          8,
 		"ERROR_REASON_KEY_UNSUPPORTED":            9,
 		"ERROR_REASON_PREDICATE_TYPE_UNSUPPORTED": 10,
-		"ERROR_REASON_BATCH_DUPLICATE":            11,
+		"ERROR_REASON_BATCH_INVALID":              11,
 		"ERROR_REASON_VERIFICATION_INPUT":         12,
 		"ERROR_REASON_KEY_UNKNOWN":                20,
 		"ERROR_REASON_KEY_NOT_VALID":              21,
@@ -181,6 +184,7 @@ var (
 		"ERROR_REASON_STATEMENT_NOT_FOUND":        40,
 		"ERROR_REASON_VENDOR_NOT_FOUND":           41,
 		"ERROR_REASON_LOG_RANGE":                  42,
+		"ERROR_REASON_ROUTE_UNKNOWN":              43,
 		"ERROR_REASON_RATE_LIMITED":               60,
 		"ERROR_REASON_OVERLOADED":                 61,
 		"ERROR_REASON_MESSAGE_TOO_LARGE":          62,
@@ -229,7 +233,7 @@ var File_avow_v1_errors_proto protoreflect.FileDescriptor
 
 const file_avow_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x14avow/v1/errors.proto\x12\aavow.v1*\xb6\n" +
+	"\x14avow/v1/errors.proto\x12\aavow.v1*\xd4\n" +
 	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
@@ -243,8 +247,8 @@ const file_avow_v1_errors_proto_rawDesc = "" +
 	"\x1eERROR_REASON_SIGNATURE_INVALID\x10\b\x12 \n" +
 	"\x1cERROR_REASON_KEY_UNSUPPORTED\x10\t\x12+\n" +
 	"'ERROR_REASON_PREDICATE_TYPE_UNSUPPORTED\x10\n" +
-	"\x12 \n" +
-	"\x1cERROR_REASON_BATCH_DUPLICATE\x10\v\x12#\n" +
+	"\x12\x1e\n" +
+	"\x1aERROR_REASON_BATCH_INVALID\x10\v\x12#\n" +
 	"\x1fERROR_REASON_VERIFICATION_INPUT\x10\f\x12\x1c\n" +
 	"\x18ERROR_REASON_KEY_UNKNOWN\x10\x14\x12\x1e\n" +
 	"\x1aERROR_REASON_KEY_NOT_VALID\x10\x15\x12&\n" +
@@ -256,7 +260,8 @@ const file_avow_v1_errors_proto_rawDesc = "" +
 	"#ERROR_REASON_SIGNING_NOT_CONFIGURED\x10\x1b\x12$\n" +
 	" ERROR_REASON_STATEMENT_NOT_FOUND\x10(\x12!\n" +
 	"\x1dERROR_REASON_VENDOR_NOT_FOUND\x10)\x12\x1a\n" +
-	"\x16ERROR_REASON_LOG_RANGE\x10*\x12\x1d\n" +
+	"\x16ERROR_REASON_LOG_RANGE\x10*\x12\x1e\n" +
+	"\x1aERROR_REASON_ROUTE_UNKNOWN\x10+\x12\x1d\n" +
 	"\x19ERROR_REASON_RATE_LIMITED\x10<\x12\x1b\n" +
 	"\x17ERROR_REASON_OVERLOADED\x10=\x12\"\n" +
 	"\x1eERROR_REASON_MESSAGE_TOO_LARGE\x10>\x12\x1d\n" +

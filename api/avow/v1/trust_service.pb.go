@@ -320,14 +320,19 @@ func (x *GetVendorResponse) GetVendor() *Vendor {
 // Vendor is a vendor as the operator of the service registered it. The operator's word, not proof of who the vendor is.
 type Vendor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The registered name; statements must name it as their declarant.
+	// The registered name: a short identifier such as "examplar".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Country of establishment, ISO 3166-1 alpha-2.
-	Country string `protobuf:"bytes,2,opt,name=country,proto3" json:"country,omitempty"`
+	// The legal name; common.declarant.party.name of every statement must equal it, byte for byte.
+	Declarant string `protobuf:"bytes,2,opt,name=declarant,proto3" json:"declarant,omitempty"`
+	// Country of establishment, ISO 3166-1 alpha-2; common.declarant.party.country must equal it.
+	Country string `protobuf:"bytes,3,opt,name=country,proto3" json:"country,omitempty"`
+	// Where people reach the vendor: an e-mail address or URL. May be empty.
+	Contact string `protobuf:"bytes,4,opt,name=contact,proto3" json:"contact,omitempty"`
 	// The keys that the vendor may sign with, retired ones included.
-	Keys []*VendorKey `protobuf:"bytes,3,rep,name=keys,proto3" json:"keys,omitempty"`
-	// Prefixes that every product identifier of the vendor's statements must begin with.
-	ProductPrefixes []string `protobuf:"bytes,4,rep,name=product_prefixes,json=productPrefixes,proto3" json:"product_prefixes,omitempty"`
+	Keys []*VendorKey `protobuf:"bytes,5,rep,name=keys,proto3" json:"keys,omitempty"`
+	// Prefixes of the product identifiers that the vendor may speak about. A prefix ends at a boundary: "pkg:generic/acme" covers
+	// "pkg:generic/acme/fw@1" and not "pkg:generic/acme-evil@1".
+	ProductPrefixes []string `protobuf:"bytes,6,rep,name=product_prefixes,json=productPrefixes,proto3" json:"product_prefixes,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -369,9 +374,23 @@ func (x *Vendor) GetName() string {
 	return ""
 }
 
+func (x *Vendor) GetDeclarant() string {
+	if x != nil {
+		return x.Declarant
+	}
+	return ""
+}
+
 func (x *Vendor) GetCountry() string {
 	if x != nil {
 		return x.Country
+	}
+	return ""
+}
+
+func (x *Vendor) GetContact() string {
+	if x != nil {
+		return x.Contact
 	}
 	return ""
 }
@@ -397,9 +416,9 @@ type VendorKey struct {
 	KeyId string `protobuf:"bytes,1,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
 	// The public key, PEM "PUBLIC KEY" (SubjectPublicKeyInfo).
 	PublicKeyPem string `protobuf:"bytes,2,opt,name=public_key_pem,json=publicKeyPem,proto3" json:"public_key_pem,omitempty"`
-	// From when on statements are accepted. Always set.
+	// From when on statements are accepted. Absent: no bound.
 	NotBefore *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
-	// Until before when statements are accepted. Absent: no end is set.
+	// Until when statements are accepted. Absent: no bound.
 	NotAfter      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -482,12 +501,14 @@ const file_avow_v1_trust_service_proto_rawDesc = "" +
 	"\x10GetVendorRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"<\n" +
 	"\x11GetVendorResponse\x12'\n" +
-	"\x06vendor\x18\x01 \x01(\v2\x0f.avow.v1.VendorR\x06vendor\"\x89\x01\n" +
+	"\x06vendor\x18\x01 \x01(\v2\x0f.avow.v1.VendorR\x06vendor\"\xc1\x01\n" +
 	"\x06Vendor\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\acountry\x18\x02 \x01(\tR\acountry\x12&\n" +
-	"\x04keys\x18\x03 \x03(\v2\x12.avow.v1.VendorKeyR\x04keys\x12)\n" +
-	"\x10product_prefixes\x18\x04 \x03(\tR\x0fproductPrefixes\"\xbc\x01\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
+	"\tdeclarant\x18\x02 \x01(\tR\tdeclarant\x12\x18\n" +
+	"\acountry\x18\x03 \x01(\tR\acountry\x12\x18\n" +
+	"\acontact\x18\x04 \x01(\tR\acontact\x12&\n" +
+	"\x04keys\x18\x05 \x03(\v2\x12.avow.v1.VendorKeyR\x04keys\x12)\n" +
+	"\x10product_prefixes\x18\x06 \x03(\tR\x0fproductPrefixes\"\xbc\x01\n" +
 	"\tVendorKey\x12\x15\n" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12$\n" +
 	"\x0epublic_key_pem\x18\x02 \x01(\tR\fpublicKeyPem\x129\n" +

@@ -81,13 +81,13 @@ type CheckStatus int32
 const (
 	// Treat as failed.
 	CheckStatus_CHECK_STATUS_UNSPECIFIED CheckStatus = 0
-	// Established.
+	// Run and passed.
 	CheckStatus_CHECK_STATUS_PASS CheckStatus = 1
-	// Refuted, or not established although it was demanded.
+	// Run and failed.
 	CheckStatus_CHECK_STATUS_FAIL CheckStatus = 2
-	// Not carried out, because an earlier check failed or because it was not demanded. Proves nothing.
+	// Not run, because an earlier check failed. Proves nothing.
 	CheckStatus_CHECK_STATUS_SKIPPED CheckStatus = 3
-	// Established, with something to look at.
+	// Passed, with something to read.
 	CheckStatus_CHECK_STATUS_WARNING CheckStatus = 4
 )
 
@@ -141,11 +141,11 @@ type Verdict struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Accepted only if every demand was met. Anything but OUTCOME_ACCEPTED, an unknown value included, means rejected.
 	Outcome Outcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=avow.v1.Outcome" json:"outcome,omitempty"`
-	// Every check that was made, in order: those of single bundles first, those of the whole last.
+	// Every check, run or not, in a fixed order: bundle by bundle, those of the whole input last.
 	Checks []*Check `protobuf:"bytes,2,rep,name=checks,proto3" json:"checks,omitempty"`
-	// One result per bundle of the input, in the same order.
+	// One result per bundle of the input, in its order.
 	Bundles []*BundleResult `protobuf:"bytes,3,rep,name=bundles,proto3" json:"bundles,omitempty"`
-	// What was established, one per accepted bundle. Empty when nothing was. Only verified facts.
+	// What was established, one per accepted bundle.
 	Evidence []*Evidence `protobuf:"bytes,4,rep,name=evidence,proto3" json:"evidence,omitempty"`
 	// The artifact that was judged: SHA-256, 64 lower-case hexadecimal digits.
 	ArtifactSha256 string `protobuf:"bytes,5,opt,name=artifact_sha256,json=artifactSha256,proto3" json:"artifact_sha256,omitempty"`
@@ -239,15 +239,15 @@ func (x *Verdict) GetEvaluatedAt() *timestamppb.Timestamp {
 // Check is one question with its answer.
 type Check struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Stable id from a closed, documented list, for example "signature" or "log.inclusion". An id never changes its meaning.
+	// Stable id from a closed, documented list, for example "signature" or "log-inclusion". An id never changes its meaning.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The answer.
 	Status CheckStatus `protobuf:"varint,2,opt,name=status,proto3,enum=avow.v1.CheckStatus" json:"status,omitempty"`
 	// Name of the bundle it is about; empty for checks of the whole.
 	Bundle string `protobuf:"bytes,3,opt,name=bundle,proto3" json:"bundle,omitempty"`
-	// What was demanded, where that can be put in a value.
+	// What was demanded; set when the check failed.
 	Expected string `protobuf:"bytes,4,opt,name=expected,proto3" json:"expected,omitempty"`
-	// What was there.
+	// What was there; set when the check failed. May quote the unverified bundle: show it, never act on it.
 	Got string `protobuf:"bytes,5,opt,name=got,proto3" json:"got,omitempty"`
 	// One sentence for a person.
 	Detail string `protobuf:"bytes,6,opt,name=detail,proto3" json:"detail,omitempty"`
@@ -339,14 +339,12 @@ func (x *Check) GetHint() string {
 // BundleResult is the result of one bundle.
 type BundleResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The bundle's name as given.
+	// The bundle's name, as the checks use it.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Whether everything about this bundle was established.
+	// Accepted if every check that a bundle needs passed.
 	Outcome Outcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=avow.v1.Outcome" json:"outcome,omitempty"`
-	// Predicate type of the statement inside, only if the signature over it was verified.
-	PredicateType string `protobuf:"bytes,3,opt,name=predicate_type,json=predicateType,proto3" json:"predicate_type,omitempty"`
-	// Id of the statement inside, only if the signature over it was verified.
-	StatementId   string `protobuf:"bytes,4,opt,name=statement_id,json=statementId,proto3" json:"statement_id,omitempty"`
+	// Id of the first check that failed; empty when accepted.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -395,21 +393,15 @@ func (x *BundleResult) GetOutcome() Outcome {
 	return Outcome_OUTCOME_UNSPECIFIED
 }
 
-func (x *BundleResult) GetPredicateType() string {
+func (x *BundleResult) GetReason() string {
 	if x != nil {
-		return x.PredicateType
+		return x.Reason
 	}
 	return ""
 }
 
-func (x *BundleResult) GetStatementId() string {
-	if x != nil {
-		return x.StatementId
-	}
-	return ""
-}
-
-// Evidence is what the verification of one bundle established.
+// Evidence is what the verification of one bundle established: verified facts only. The verdict can be a rejection although there is
+// evidence, because of another bundle.
 type Evidence struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the bundle.
@@ -418,18 +410,32 @@ type Evidence struct {
 	StatementId string `protobuf:"bytes,2,opt,name=statement_id,json=statementId,proto3" json:"statement_id,omitempty"`
 	// The statement's type.
 	PredicateType string `protobuf:"bytes,3,opt,name=predicate_type,json=predicateType,proto3" json:"predicate_type,omitempty"`
-	// The exact bytes of the statement that was signed. Signed by the signer: declared by the vendor, not found by the verifier.
+	// The exact bytes of the statement that was signed: declared by the vendor, not found by the verifier.
 	Statement []byte `protobuf:"bytes,4,opt,name=statement,proto3" json:"statement,omitempty"`
-	// Who signed.
-	Signer *Signer `protobuf:"bytes,5,opt,name=signer,proto3" json:"signer,omitempty"`
-	// Origin of the log.
-	LogOrigin string `protobuf:"bytes,6,opt,name=log_origin,json=logOrigin,proto3" json:"log_origin,omitempty"`
+	// What the issuance rules warn of in this statement.
+	Warnings []*Finding `protobuf:"bytes,5,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// The requirement that the signer met.
+	Signer *Signer `protobuf:"bytes,6,opt,name=signer,proto3" json:"signer,omitempty"`
+	// The signing key: "sha256:" and the hexadecimal SHA-256 of its DER SubjectPublicKeyInfo.
+	KeyId string `protobuf:"bytes,7,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// SHA-256 of the DSSE pre-authentication encoding: what was signed and what the log holds. 32 bytes.
+	PaeDigest []byte `protobuf:"bytes,8,opt,name=pae_digest,json=paeDigest,proto3" json:"pae_digest,omitempty"`
+	// Origin of the log, as its checkpoint signs it.
+	LogOrigin string `protobuf:"bytes,9,opt,name=log_origin,json=logOrigin,proto3" json:"log_origin,omitempty"`
+	// Id of the log in the trusted root, 32 bytes.
+	LogId []byte `protobuf:"bytes,10,opt,name=log_id,json=logId,proto3" json:"log_id,omitempty"`
 	// Index of the entry in the log.
-	LogIndex uint64 `protobuf:"varint,7,opt,name=log_index,json=logIndex,proto3" json:"log_index,omitempty"`
+	LogIndex uint64 `protobuf:"varint,11,opt,name=log_index,json=logIndex,proto3" json:"log_index,omitempty"`
 	// Size of the tree that the inclusion was proved for.
-	TreeSize uint64 `protobuf:"varint,8,opt,name=tree_size,json=treeSize,proto3" json:"tree_size,omitempty"`
-	// The times that the timestamp authorities attest to.
-	Timestamps    []*timestamppb.Timestamp `protobuf:"bytes,9,rep,name=timestamps,proto3" json:"timestamps,omitempty"`
+	TreeSize uint64 `protobuf:"varint,12,opt,name=tree_size,json=treeSize,proto3" json:"tree_size,omitempty"`
+	// Root of that tree, 32 bytes.
+	RootHash []byte `protobuf:"bytes,13,opt,name=root_hash,json=rootHash,proto3" json:"root_hash,omitempty"`
+	// All timestamps of the bundle, in its order.
+	Timestamps []*SignedTimestamp `protobuf:"bytes,14,rep,name=timestamps,proto3" json:"timestamps,omitempty"`
+	// The earliest of the timestamps: the signature existed then.
+	SignedBy *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=signed_by,json=signedBy,proto3" json:"signed_by,omitempty"`
+	// Name of the subject whose digest is the artifact's.
+	SubjectName   string `protobuf:"bytes,16,opt,name=subject_name,json=subjectName,proto3" json:"subject_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -492,9 +498,30 @@ func (x *Evidence) GetStatement() []byte {
 	return nil
 }
 
+func (x *Evidence) GetWarnings() []*Finding {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 func (x *Evidence) GetSigner() *Signer {
 	if x != nil {
 		return x.Signer
+	}
+	return nil
+}
+
+func (x *Evidence) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *Evidence) GetPaeDigest() []byte {
+	if x != nil {
+		return x.PaeDigest
 	}
 	return nil
 }
@@ -504,6 +531,13 @@ func (x *Evidence) GetLogOrigin() string {
 		return x.LogOrigin
 	}
 	return ""
+}
+
+func (x *Evidence) GetLogId() []byte {
+	if x != nil {
+		return x.LogId
+	}
+	return nil
 }
 
 func (x *Evidence) GetLogIndex() uint64 {
@@ -520,16 +554,94 @@ func (x *Evidence) GetTreeSize() uint64 {
 	return 0
 }
 
-func (x *Evidence) GetTimestamps() []*timestamppb.Timestamp {
+func (x *Evidence) GetRootHash() []byte {
+	if x != nil {
+		return x.RootHash
+	}
+	return nil
+}
+
+func (x *Evidence) GetTimestamps() []*SignedTimestamp {
 	if x != nil {
 		return x.Timestamps
 	}
 	return nil
 }
 
-// Signer is who made the signature.
+func (x *Evidence) GetSignedBy() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SignedBy
+	}
+	return nil
+}
+
+func (x *Evidence) GetSubjectName() string {
+	if x != nil {
+		return x.SubjectName
+	}
+	return ""
+}
+
+// SignedTimestamp is a verified RFC 3161 timestamp.
+type SignedTimestamp struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The time that the authority attests to.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// The authority's URI in the trusted root.
+	Authority     string `protobuf:"bytes,2,opt,name=authority,proto3" json:"authority,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignedTimestamp) Reset() {
+	*x = SignedTimestamp{}
+	mi := &file_avow_v1_verdict_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignedTimestamp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignedTimestamp) ProtoMessage() {}
+
+func (x *SignedTimestamp) ProtoReflect() protoreflect.Message {
+	mi := &file_avow_v1_verdict_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignedTimestamp.ProtoReflect.Descriptor instead.
+func (*SignedTimestamp) Descriptor() ([]byte, []int) {
+	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SignedTimestamp) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *SignedTimestamp) GetAuthority() string {
+	if x != nil {
+		return x.Authority
+	}
+	return ""
+}
+
+// Signer is a signer requirement that was met.
 type Signer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// The label that the requirement was given; it decides nothing.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// How the signer is known.
 	//
 	// Types that are valid to be assigned to Identity:
@@ -543,7 +655,7 @@ type Signer struct {
 
 func (x *Signer) Reset() {
 	*x = Signer{}
-	mi := &file_avow_v1_verdict_proto_msgTypes[4]
+	mi := &file_avow_v1_verdict_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -555,7 +667,7 @@ func (x *Signer) String() string {
 func (*Signer) ProtoMessage() {}
 
 func (x *Signer) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_verdict_proto_msgTypes[4]
+	mi := &file_avow_v1_verdict_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -568,7 +680,14 @@ func (x *Signer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signer.ProtoReflect.Descriptor instead.
 func (*Signer) Descriptor() ([]byte, []int) {
-	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{4}
+	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Signer) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
 }
 
 func (x *Signer) GetIdentity() isSigner_Identity {
@@ -602,12 +721,12 @@ type isSigner_Identity interface {
 
 type Signer_KeyId struct {
 	// A pinned key: "sha256:" and the hexadecimal SHA-256 of its DER SubjectPublicKeyInfo.
-	KeyId string `protobuf:"bytes,1,opt,name=key_id,json=keyId,proto3,oneof"`
+	KeyId string `protobuf:"bytes,2,opt,name=key_id,json=keyId,proto3,oneof"`
 }
 
 type Signer_Certificate struct {
-	// An identity from a certificate.
-	Certificate *CertificateIdentity `protobuf:"bytes,2,opt,name=certificate,proto3,oneof"`
+	// An identity from a verified certificate.
+	Certificate *CertificateIdentity `protobuf:"bytes,3,opt,name=certificate,proto3,oneof"`
 }
 
 func (*Signer_KeyId) isSigner_Identity() {}
@@ -627,7 +746,7 @@ type CertificateIdentity struct {
 
 func (x *CertificateIdentity) Reset() {
 	*x = CertificateIdentity{}
-	mi := &file_avow_v1_verdict_proto_msgTypes[5]
+	mi := &file_avow_v1_verdict_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -639,7 +758,7 @@ func (x *CertificateIdentity) String() string {
 func (*CertificateIdentity) ProtoMessage() {}
 
 func (x *CertificateIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_verdict_proto_msgTypes[5]
+	mi := &file_avow_v1_verdict_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -652,7 +771,7 @@ func (x *CertificateIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateIdentity.ProtoReflect.Descriptor instead.
 func (*CertificateIdentity) Descriptor() ([]byte, []int) {
-	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{5}
+	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CertificateIdentity) GetSubjectAlternativeName() string {
@@ -673,7 +792,7 @@ var File_avow_v1_verdict_proto protoreflect.FileDescriptor
 
 const file_avow_v1_verdict_proto_rawDesc = "" +
 	"\n" +
-	"\x15avow/v1/verdict.proto\x12\aavow.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x02\n" +
+	"\x15avow/v1/verdict.proto\x12\aavow.v1\x1a\x15avow/v1/finding.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x02\n" +
 	"\aVerdict\x12*\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x10.avow.v1.OutcomeR\aoutcome\x12&\n" +
 	"\x06checks\x18\x02 \x03(\v2\x0e.avow.v1.CheckR\x06checks\x12/\n" +
@@ -689,28 +808,40 @@ const file_avow_v1_verdict_proto_rawDesc = "" +
 	"\bexpected\x18\x04 \x01(\tR\bexpected\x12\x10\n" +
 	"\x03got\x18\x05 \x01(\tR\x03got\x12\x16\n" +
 	"\x06detail\x18\x06 \x01(\tR\x06detail\x12\x12\n" +
-	"\x04hint\x18\a \x01(\tR\x04hint\"\x98\x01\n" +
+	"\x04hint\x18\a \x01(\tR\x04hint\"f\n" +
 	"\fBundleResult\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12*\n" +
-	"\aoutcome\x18\x02 \x01(\x0e2\x10.avow.v1.OutcomeR\aoutcome\x12%\n" +
-	"\x0epredicate_type\x18\x03 \x01(\tR\rpredicateType\x12!\n" +
-	"\fstatement_id\x18\x04 \x01(\tR\vstatementId\"\xc8\x02\n" +
+	"\aoutcome\x18\x02 \x01(\x0e2\x10.avow.v1.OutcomeR\aoutcome\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xba\x04\n" +
 	"\bEvidence\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12!\n" +
 	"\fstatement_id\x18\x02 \x01(\tR\vstatementId\x12%\n" +
 	"\x0epredicate_type\x18\x03 \x01(\tR\rpredicateType\x12\x1c\n" +
-	"\tstatement\x18\x04 \x01(\fR\tstatement\x12'\n" +
-	"\x06signer\x18\x05 \x01(\v2\x0f.avow.v1.SignerR\x06signer\x12\x1d\n" +
+	"\tstatement\x18\x04 \x01(\fR\tstatement\x12,\n" +
+	"\bwarnings\x18\x05 \x03(\v2\x10.avow.v1.FindingR\bwarnings\x12'\n" +
+	"\x06signer\x18\x06 \x01(\v2\x0f.avow.v1.SignerR\x06signer\x12\x15\n" +
+	"\x06key_id\x18\a \x01(\tR\x05keyId\x12\x1d\n" +
 	"\n" +
-	"log_origin\x18\x06 \x01(\tR\tlogOrigin\x12\x1b\n" +
-	"\tlog_index\x18\a \x01(\x04R\blogIndex\x12\x1b\n" +
-	"\ttree_size\x18\b \x01(\x04R\btreeSize\x12:\n" +
+	"pae_digest\x18\b \x01(\fR\tpaeDigest\x12\x1d\n" +
 	"\n" +
-	"timestamps\x18\t \x03(\v2\x1a.google.protobuf.TimestampR\n" +
-	"timestamps\"o\n" +
-	"\x06Signer\x12\x17\n" +
-	"\x06key_id\x18\x01 \x01(\tH\x00R\x05keyId\x12@\n" +
-	"\vcertificate\x18\x02 \x01(\v2\x1c.avow.v1.CertificateIdentityH\x00R\vcertificateB\n" +
+	"log_origin\x18\t \x01(\tR\tlogOrigin\x12\x15\n" +
+	"\x06log_id\x18\n" +
+	" \x01(\fR\x05logId\x12\x1b\n" +
+	"\tlog_index\x18\v \x01(\x04R\blogIndex\x12\x1b\n" +
+	"\ttree_size\x18\f \x01(\x04R\btreeSize\x12\x1b\n" +
+	"\troot_hash\x18\r \x01(\fR\brootHash\x128\n" +
+	"\n" +
+	"timestamps\x18\x0e \x03(\v2\x18.avow.v1.SignedTimestampR\n" +
+	"timestamps\x127\n" +
+	"\tsigned_by\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\bsignedBy\x12!\n" +
+	"\fsubject_name\x18\x10 \x01(\tR\vsubjectName\"_\n" +
+	"\x0fSignedTimestamp\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1c\n" +
+	"\tauthority\x18\x02 \x01(\tR\tauthority\"\x83\x01\n" +
+	"\x06Signer\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x17\n" +
+	"\x06key_id\x18\x02 \x01(\tH\x00R\x05keyId\x12@\n" +
+	"\vcertificate\x18\x03 \x01(\v2\x1c.avow.v1.CertificateIdentityH\x00R\vcertificateB\n" +
 	"\n" +
 	"\bidentity\"g\n" +
 	"\x13CertificateIdentity\x128\n" +
@@ -740,7 +871,7 @@ func file_avow_v1_verdict_proto_rawDescGZIP() []byte {
 }
 
 var file_avow_v1_verdict_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_avow_v1_verdict_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_avow_v1_verdict_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_avow_v1_verdict_proto_goTypes = []any{
 	(Outcome)(0),                  // 0: avow.v1.Outcome
 	(CheckStatus)(0),              // 1: avow.v1.CheckStatus
@@ -748,26 +879,31 @@ var file_avow_v1_verdict_proto_goTypes = []any{
 	(*Check)(nil),                 // 3: avow.v1.Check
 	(*BundleResult)(nil),          // 4: avow.v1.BundleResult
 	(*Evidence)(nil),              // 5: avow.v1.Evidence
-	(*Signer)(nil),                // 6: avow.v1.Signer
-	(*CertificateIdentity)(nil),   // 7: avow.v1.CertificateIdentity
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*SignedTimestamp)(nil),       // 6: avow.v1.SignedTimestamp
+	(*Signer)(nil),                // 7: avow.v1.Signer
+	(*CertificateIdentity)(nil),   // 8: avow.v1.CertificateIdentity
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*Finding)(nil),               // 10: avow.v1.Finding
 }
 var file_avow_v1_verdict_proto_depIdxs = []int32{
 	0,  // 0: avow.v1.Verdict.outcome:type_name -> avow.v1.Outcome
 	3,  // 1: avow.v1.Verdict.checks:type_name -> avow.v1.Check
 	4,  // 2: avow.v1.Verdict.bundles:type_name -> avow.v1.BundleResult
 	5,  // 3: avow.v1.Verdict.evidence:type_name -> avow.v1.Evidence
-	8,  // 4: avow.v1.Verdict.evaluated_at:type_name -> google.protobuf.Timestamp
+	9,  // 4: avow.v1.Verdict.evaluated_at:type_name -> google.protobuf.Timestamp
 	1,  // 5: avow.v1.Check.status:type_name -> avow.v1.CheckStatus
 	0,  // 6: avow.v1.BundleResult.outcome:type_name -> avow.v1.Outcome
-	6,  // 7: avow.v1.Evidence.signer:type_name -> avow.v1.Signer
-	8,  // 8: avow.v1.Evidence.timestamps:type_name -> google.protobuf.Timestamp
-	7,  // 9: avow.v1.Signer.certificate:type_name -> avow.v1.CertificateIdentity
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 7: avow.v1.Evidence.warnings:type_name -> avow.v1.Finding
+	7,  // 8: avow.v1.Evidence.signer:type_name -> avow.v1.Signer
+	6,  // 9: avow.v1.Evidence.timestamps:type_name -> avow.v1.SignedTimestamp
+	9,  // 10: avow.v1.Evidence.signed_by:type_name -> google.protobuf.Timestamp
+	9,  // 11: avow.v1.SignedTimestamp.time:type_name -> google.protobuf.Timestamp
+	8,  // 12: avow.v1.Signer.certificate:type_name -> avow.v1.CertificateIdentity
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_avow_v1_verdict_proto_init() }
@@ -775,7 +911,8 @@ func file_avow_v1_verdict_proto_init() {
 	if File_avow_v1_verdict_proto != nil {
 		return
 	}
-	file_avow_v1_verdict_proto_msgTypes[4].OneofWrappers = []any{
+	file_avow_v1_finding_proto_init()
+	file_avow_v1_verdict_proto_msgTypes[5].OneofWrappers = []any{
 		(*Signer_KeyId)(nil),
 		(*Signer_Certificate)(nil),
 	}
@@ -785,7 +922,7 @@ func file_avow_v1_verdict_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_avow_v1_verdict_proto_rawDesc), len(file_avow_v1_verdict_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -28,15 +28,16 @@ type VerifyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// SHA-256 of the artifact that is to be installed, 64 lower-case hexadecimal digits. Required.
 	ArtifactSha256 string `protobuf:"bytes,1,opt,name=artifact_sha256,json=artifactSha256,proto3" json:"artifact_sha256,omitempty"`
-	// The bundles that came with it, 1 to 16. Required.
+	// The bundles that came with it, 1 to 64. Every one of them must pass. Required.
 	Bundles []*NamedBundle `protobuf:"bytes,2,rep,name=bundles,proto3" json:"bundles,omitempty"`
-	// Who may have signed: any one of these. At least one is required; there is no "anybody".
+	// Who may have signed: any one of these, 1 to 256. Required: there is no "anybody".
 	Signers []*SignerRequirement `protobuf:"bytes,3,rep,name=signers,proto3" json:"signers,omitempty"`
 	// The trusted_root.json to verify against. Empty: the service's own.
 	TrustedRoot []byte `protobuf:"bytes,4,opt,name=trusted_root,json=trustedRoot,proto3" json:"trusted_root,omitempty"`
-	// The predicate types that must each be present in an acceptable bundle. Empty: any one type.
+	// The predicate types of each of which there must be an accepted bundle. Empty: any declaration (no-backdoor, data-flows,
+	// undertakings) will do.
 	RequiredPredicateTypes []string `protobuf:"bytes,5,rep,name=required_predicate_types,json=requiredPredicateTypes,proto3" json:"required_predicate_types,omitempty"`
-	// How many timestamps of distinct authorities each bundle needs. 0 means 1.
+	// How many distinct timestamp authorities must have signed each bundle. 0 means 1.
 	MinTimestamps uint32 `protobuf:"varint,6,opt,name=min_timestamps,json=minTimestamps,proto3" json:"min_timestamps,omitempty"`
 	// The time to judge the statements' validity at. Absent: now.
 	At            *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=at,proto3" json:"at,omitempty"`
@@ -126,7 +127,7 @@ func (x *VerifyRequest) GetAt() *timestamppb.Timestamp {
 // NamedBundle is a bundle with the name that the verdict uses for it.
 type NamedBundle struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A name for messages, such as the file's. Has no meaning for verification. Empty: "bundles[N]".
+	// A name for messages, such as the file's. An empty or repeated name is replaced by "#" and the position from 1.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Sigstore bundle v0.3, JSON. At most 512 KiB.
 	Bundle        []byte `protobuf:"bytes,2,opt,name=bundle,proto3" json:"bundle,omitempty"`
@@ -187,7 +188,9 @@ type SignerRequirement struct {
 	//
 	//	*SignerRequirement_Key
 	//	*SignerRequirement_Identity
-	Signer        isSignerRequirement_Signer `protobuf_oneof:"signer"`
+	Signer isSignerRequirement_Signer `protobuf_oneof:"signer"`
+	// A label for people; it decides nothing.
+	Name          string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -247,6 +250,13 @@ func (x *SignerRequirement) GetIdentity() *IdentityRequirement {
 	return nil
 }
 
+func (x *SignerRequirement) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 type isSignerRequirement_Signer interface {
 	isSignerRequirement_Signer()
 }
@@ -270,9 +280,9 @@ type KeyRequirement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// PEM "PUBLIC KEY", ECDSA P-256.
 	PublicKeyPem string `protobuf:"bytes,1,opt,name=public_key_pem,json=publicKeyPem,proto3" json:"public_key_pem,omitempty"`
-	// The signature's timestamp must not be before this time. Absent: no bound.
+	// No timestamp of the signature may be before this time. Absent: no bound.
 	NotBefore *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
-	// The signature's timestamp must be before this time. Absent: no bound.
+	// No timestamp of the signature may be after this time. Absent: no bound.
 	NotAfter      *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -445,10 +455,11 @@ const file_avow_v1_verification_service_proto_rawDesc = "" +
 	"\x02at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"9\n" +
 	"\vNamedBundle\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06bundle\x18\x02 \x01(\fR\x06bundle\"\x86\x01\n" +
+	"\x06bundle\x18\x02 \x01(\fR\x06bundle\"\x9a\x01\n" +
 	"\x11SignerRequirement\x12+\n" +
 	"\x03key\x18\x01 \x01(\v2\x17.avow.v1.KeyRequirementH\x00R\x03key\x12:\n" +
-	"\bidentity\x18\x02 \x01(\v2\x1c.avow.v1.IdentityRequirementH\x00R\bidentityB\b\n" +
+	"\bidentity\x18\x02 \x01(\v2\x1c.avow.v1.IdentityRequirementH\x00R\bidentity\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04nameB\b\n" +
 	"\x06signer\"\xaa\x01\n" +
 	"\x0eKeyRequirement\x12$\n" +
 	"\x0epublic_key_pem\x18\x01 \x01(\tR\fpublicKeyPem\x129\n" +
