@@ -409,7 +409,9 @@ func (x *IssueBatchResponse) GetResponses() []*IssueResponse {
 type GetStatementRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "sha256:" and 64 lower-case hexadecimal digits.
-	StatementId   string `protobuf:"bytes,1,opt,name=statement_id,json=statementId,proto3" json:"statement_id,omitempty"`
+	StatementId string `protobuf:"bytes,1,opt,name=statement_id,json=statementId,proto3" json:"statement_id,omitempty"`
+	// Only the bundle by this key. Empty: those of all signers.
+	KeyId         string `protobuf:"bytes,2,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -451,6 +453,13 @@ func (x *GetStatementRequest) GetStatementId() string {
 	return ""
 }
 
+func (x *GetStatementRequest) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
 // GetStatementResponse is a statement with everything that was issued for it.
 type GetStatementResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -460,8 +469,10 @@ type GetStatementResponse struct {
 	PredicateType string `protobuf:"bytes,2,opt,name=predicate_type,json=predicateType,proto3" json:"predicate_type,omitempty"`
 	// The exact bytes of the in-toto Statement v1 JSON.
 	Statement []byte `protobuf:"bytes,3,opt,name=statement,proto3" json:"statement,omitempty"`
-	// One bundle per signer, in the order of the log.
-	Bundles       []*IssuedBundle `protobuf:"bytes,4,rep,name=bundles,proto3" json:"bundles,omitempty"`
+	// One bundle per signer, in the order of receipt, as many as fit into 3 MiB.
+	Bundles []*IssuedBundle `protobuf:"bytes,4,rep,name=bundles,proto3" json:"bundles,omitempty"`
+	// How many signers there are. More than there are bundles: ask for the others by key_id.
+	SignerCount   uint32 `protobuf:"varint,5,opt,name=signer_count,json=signerCount,proto3" json:"signer_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -522,6 +533,13 @@ func (x *GetStatementResponse) GetBundles() []*IssuedBundle {
 		return x.Bundles
 	}
 	return nil
+}
+
+func (x *GetStatementResponse) GetSignerCount() uint32 {
+	if x != nil {
+		return x.SignerCount
+	}
+	return 0
 }
 
 // IssuedBundle is the bundle of one signer of a statement.
@@ -767,9 +785,13 @@ type StatementSummary struct {
 	// The entry's index in the log.
 	LogIndex uint64 `protobuf:"varint,5,opt,name=log_index,json=logIndex,proto3" json:"log_index,omitempty"`
 	// When the service committed it, by the service's own clock.
-	CommitTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=commit_time,json=commitTime,proto3" json:"commit_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	CommitTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=commit_time,json=commitTime,proto3" json:"commit_time,omitempty"`
+	// The product identifiers that the statement names.
+	Products []string `protobuf:"bytes,7,rep,name=products,proto3" json:"products,omitempty"`
+	// SHA-256 of each subject, 64 lower-case hexadecimal digits.
+	SubjectSha256S []string `protobuf:"bytes,8,rep,name=subject_sha256s,json=subjectSha256s,proto3" json:"subject_sha256s,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *StatementSummary) Reset() {
@@ -844,6 +866,20 @@ func (x *StatementSummary) GetCommitTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *StatementSummary) GetProducts() []string {
+	if x != nil {
+		return x.Products
+	}
+	return nil
+}
+
+func (x *StatementSummary) GetSubjectSha256S() []string {
+	if x != nil {
+		return x.SubjectSha256S
+	}
+	return nil
+}
+
 var File_avow_v1_attestation_service_proto protoreflect.FileDescriptor
 
 const file_avow_v1_attestation_service_proto_rawDesc = "" +
@@ -870,14 +906,16 @@ const file_avow_v1_attestation_service_proto_rawDesc = "" +
 	"\x11IssueBatchRequest\x121\n" +
 	"\brequests\x18\x01 \x03(\v2\x15.avow.v1.IssueRequestR\brequests\"J\n" +
 	"\x12IssueBatchResponse\x124\n" +
-	"\tresponses\x18\x01 \x03(\v2\x16.avow.v1.IssueResponseR\tresponses\"8\n" +
+	"\tresponses\x18\x01 \x03(\v2\x16.avow.v1.IssueResponseR\tresponses\"O\n" +
 	"\x13GetStatementRequest\x12!\n" +
-	"\fstatement_id\x18\x01 \x01(\tR\vstatementId\"\xaf\x01\n" +
+	"\fstatement_id\x18\x01 \x01(\tR\vstatementId\x12\x15\n" +
+	"\x06key_id\x18\x02 \x01(\tR\x05keyId\"\xd2\x01\n" +
 	"\x14GetStatementResponse\x12!\n" +
 	"\fstatement_id\x18\x01 \x01(\tR\vstatementId\x12%\n" +
 	"\x0epredicate_type\x18\x02 \x01(\tR\rpredicateType\x12\x1c\n" +
 	"\tstatement\x18\x03 \x01(\fR\tstatement\x12/\n" +
-	"\abundles\x18\x04 \x03(\v2\x15.avow.v1.IssuedBundleR\abundles\"\xaf\x01\n" +
+	"\abundles\x18\x04 \x03(\v2\x15.avow.v1.IssuedBundleR\abundles\x12!\n" +
+	"\fsigner_count\x18\x05 \x01(\rR\vsignerCount\"\xaf\x01\n" +
 	"\fIssuedBundle\x12\x15\n" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x16\n" +
 	"\x06vendor\x18\x02 \x01(\tR\x06vendor\x12\x16\n" +
@@ -897,7 +935,7 @@ const file_avow_v1_attestation_service_proto_rawDesc = "" +
 	"\n" +
 	"statements\x18\x01 \x03(\v2\x19.avow.v1.StatementSummaryR\n" +
 	"statements\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe5\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xaa\x02\n" +
 	"\x10StatementSummary\x12!\n" +
 	"\fstatement_id\x18\x01 \x01(\tR\vstatementId\x12\x15\n" +
 	"\x06key_id\x18\x02 \x01(\tR\x05keyId\x12\x16\n" +
@@ -905,7 +943,9 @@ const file_avow_v1_attestation_service_proto_rawDesc = "" +
 	"\x0epredicate_type\x18\x04 \x01(\tR\rpredicateType\x12\x1b\n" +
 	"\tlog_index\x18\x05 \x01(\x04R\blogIndex\x12;\n" +
 	"\vcommit_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"commitTime2\xbe\x03\n" +
+	"commitTime\x12\x1a\n" +
+	"\bproducts\x18\a \x03(\tR\bproducts\x12'\n" +
+	"\x0fsubject_sha256s\x18\b \x03(\tR\x0esubjectSha256s2\xbe\x03\n" +
 	"\x12AttestationService\x12U\n" +
 	"\x05Issue\x12\x15.avow.v1.IssueRequest\x1a\x16.avow.v1.IssueResponse\"\x1d\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/api/v1/statements\x12j\n" +
 	"\n" +

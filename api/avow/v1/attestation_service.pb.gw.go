@@ -89,6 +89,8 @@ func local_request_AttestationService_IssueBatch_0(ctx context.Context, marshale
 	return msg, metadata, err
 }
 
+var filter_AttestationService_GetStatement_0 = &utilities.DoubleArray{Encoding: map[string]int{"statement_id": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
+
 func request_AttestationService_GetStatement_0(ctx context.Context, marshaler runtime.Marshaler, client AttestationServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq GetStatementRequest
@@ -102,6 +104,12 @@ func request_AttestationService_GetStatement_0(ctx context.Context, marshaler ru
 	protoReq.StatementId, err = runtime.String(val)
 	if err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "statement_id", err)
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_AttestationService_GetStatement_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
 	if req.Body != nil {
 		_, _ = io.Copy(io.Discard, req.Body)
@@ -123,6 +131,12 @@ func local_request_AttestationService_GetStatement_0(ctx context.Context, marsha
 	protoReq.StatementId, err = runtime.String(val)
 	if err != nil {
 		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "statement_id", err)
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_AttestationService_GetStatement_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
 	}
 	msg, err := server.GetStatement(ctx, &protoReq)
 	return msg, metadata, err
