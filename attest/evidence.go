@@ -14,6 +14,8 @@ import (
 
 	"github.com/in-toto/in-toto-golang/in_toto"
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+
+	"github.com/avow-dev/avow/attest/predicate"
 )
 
 // Media types of in-toto links and layouts in a file.
@@ -37,6 +39,12 @@ type InTotoFile struct {
 	MediaType string
 	// SHA256 is the lower-case hex digest of the file.
 	SHA256 string
+}
+
+// Resource returns the descriptor for the resource member of a statement's evidence. The kind of such evidence is "document":
+// "provenance" means SLSA provenance (specification, section 4).
+func (f *InTotoFile) Resource() *predicate.ResourceDescriptor {
+	return &predicate.ResourceDescriptor{Name: f.Name, MediaType: f.MediaType, Digest: map[string]string{"sha256": f.SHA256}}
 }
 
 // ReadInToto reads a link or layout, checks its structure with in-toto-golang's own rules, and returns what names it by digest.

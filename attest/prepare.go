@@ -60,7 +60,7 @@ func prepare(payload []byte, o PrepareOptions, receipt bool) (*Prepared, error) 
 	if blocking := blockers(findings, o.Strict); len(blocking) > 0 {
 		return nil, &predicate.RulesError{Findings: blocking}
 	}
-	return &Prepared{statement: st, warnings: findings.Warnings(), pae: paeDigest(st.Payload())}, nil
+	return &Prepared{statement: st, warnings: findings.Warnings(), pae: paeDigest(payload)}, nil
 }
 
 // blockers returns the findings that forbid issuance: the errors, and in the strict profile W01 to W05 too.
