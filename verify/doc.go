@@ -1,0 +1,42 @@
+// Package verify is the buyer's side of avow: it judges bundles offline.
+//
+// # Purpose
+//
+// A buyer holds a release file, the bundles that a vendor published for it, a
+// trusted root and the vendor's key (or identity). [Verifier.Verify] answers
+// with a [Verdict]: accepted or rejected, one [Check] per rule in a fixed
+// order, and [Evidence] that holds nothing but verified facts. The same code
+// serves the command line, the Verify RPC and the service's own check before
+// it answers ([Verifier.VerifyBundle]). [VerifySigstore] verifies any Sigstore
+// bundle, public-good ones included, by sigstore-go's rules.
+//
+// # What is trusted
+//
+// The [Trust] (log keys, timestamp authorities, certificate authorities) and
+// the [Signer] requirements, both given by the caller; the clock given in
+// [Config]. Nothing in a bundle is trusted, and no option is ever chosen by
+// what a bundle contains. The package opens no socket and reads no file.
+//
+// # Contract
+//
+//   - An error means that it could not be evaluated (a bad [Input], an ended
+//     context). A verdict means that it was. The zero Verdict is rejected, and
+//     acceptance is computed in one function from the set of checks that
+//     passed: nothing that was not run can be accepted.
+//   - The exact signed bytes are verified, then parsed once and strictly.
+//   - What sigstore-go refuses is refused here: its full verification is itself
+//     one of the checks ([CheckSigstore]). What it leaves open is closed by the
+//     checks before it; DESIGN's tamper matrix is the list, the mutation tests
+//     of this package are the proof.
+//   - Limits are checked before work is done; they are the constants of
+//     limits.go.
+//   - Check ids are a closed list ([CheckIDs]) and never change their meaning.
+//
+// # Specifications
+//
+//   - Sigstore bundle v0.3: https://github.com/sigstore/protobuf-specs
+//   - Sigstore client specification: https://github.com/sigstore/architecture-docs
+//   - Rekor v2 hashedrekord 0.0.2: https://github.com/sigstore/rekor-tiles
+//   - C2SP tlog-checkpoint, signed-note: https://c2sp.org
+//   - RFC 6962 (Merkle proofs), RFC 3161 (timestamps), DSSE v1.0.2, in-toto Statement v1
+package verify

@@ -1,0 +1,71 @@
+package verify
+
+import (
+	"crypto"
+
+	"github.com/sigstore/sigstore-go/pkg/bundle"
+	"github.com/sigstore/sigstore-go/pkg/root"
+	sgverify "github.com/sigstore/sigstore-go/pkg/verify"
+	"github.com/sigstore/sigstore/pkg/signature"
+)
+
+// checkSigstore is the second opinion: sigstore-go itself, from the raw bytes
+// of the bundle, with its own parsers and without anything that this package
+// remembered, under the same trust and requirements. The checks before it are
+// stricter and give the readable reasons; this one makes it true by construction
+// that what sigstore-go refuses is refused here.
+func (r *run) checkSigstore() Check {
+	if !r.subjectFound {
+		return Check{Status: StatusSkipped, Detail: "not asked about an artifact that is not a subject"}
+	}
+	if err := r.askSigstore(); err != nil {
+		return fail("acceptance by sigstore-go", "", err.Error(), hintForged)
+	}
+	return pass("sigstore-go accepts it")
+}
+
+func (r *run) askSigstore() error {
+	var b bundle.Bundle
+	if err := b.UnmarshalJSON(r.data); err != nil {
+		return err
+	}
+	var material root.TrustedMaterial = r.v.trust.material
+	policy := []sgverify.PolicyOption{sgverify.WithKey()}
+	options := []sgverify.VerifierOption{
+		sgverify.WithTransparencyLog(1), sgverify.WithSignedTimestamps(r.req.minTimestamps),
+	}
+	if r.cert == nil {
+		keys, err := keyMaterial(r.signer)
+		if err != nil {
+			return err
+		}
+		material = root.TrustedMaterialCollection{keys, material}
+	} else {
+		if len(material.CTLogs()) > 0 {
+			options = append(options, sgverify.WithSignedCertificateTimestamps(1))
+		}
+		id, err := sgverify.NewShortCertificateIdentity(r.signer.Identity.Issuer, "", r.signer.Identity.SAN, "")
+		if err != nil {
+			return err
+		}
+		policy = []sgverify.PolicyOption{sgverify.WithCertificateIdentity(id)}
+	}
+	v, err := sgverify.NewVerifier(material, options...)
+	if err != nil {
+		return err
+	}
+	_, err = v.Verify(&b, sgverify.NewPolicy(sgverify.WithArtifactDigest("sha256", r.req.digest), policy...))
+	return err
+}
+
+// keyMaterial is a pinned key in sigstore-go's terms: found by its hint alone,
+// and only in its window.
+func keyMaterial(s *pinnedSigner) (*root.TrustedPublicKeyMaterial, error) {
+	v, err := signature.LoadVerifier(s.Key.PublicKey, crypto.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	return root.NewTrustedPublicKeyMaterialFromMapping(map[string]*root.ExpiringKey{
+		s.hint: root.NewExpiringKey(v, s.Key.NotBefore, s.Key.NotAfter),
+	}), nil
+}

@@ -1,0 +1,206 @@
+package verify
+
+import (
+	"bytes"
+	"container/list"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"sync"
+
+	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
+	tilespb "github.com/sigstore/rekor-tiles/v2/pkg/generated/protobuf"
+	"github.com/sigstore/rekor-tiles/v2/pkg/types/hashedrekord"
+	rekorverify "github.com/sigstore/rekor-tiles/v2/pkg/verify"
+	"github.com/transparency-dev/merkle/proof"
+	"github.com/transparency-dev/merkle/rfc6962"
+)
+
+// The kind of log entry that avow writes and accepts.
+const (
+	entryKind    = "hashedrekord"
+	entryVersion = "0.0.2"
+)
+
+// maxKnownCheckpoints bounds the verified checkpoints that a Verifier keeps. A
+// service answers with its newest few; a buyer's bundles of one release often
+// share one.
+const maxKnownCheckpoints = 256
+
+// checkpoint is a verified tree head.
+type checkpoint struct {
+	origin string
+	size   uint64
+	root   []byte
+}
+
+func (r *run) checkLogKey() Check {
+	id := hex.EncodeToString(r.bundle.entries[0].logID)
+	log, ok := r.v.trust.logs[id]
+	if !ok {
+		return fail("a log of the trusted root", "log id "+clip(id), "the entry is in a log that the trusted root does not name", hintTrust)
+	}
+	if log.problem != nil {
+		return fail("a log with a usable key and base URL", log.problem.Error(), "the trusted root's entry for this log cannot be used", hintTrust)
+	}
+	r.log = log
+	return pass("log %s of the trusted root", log.origin)
+}
+
+func (r *run) checkLogEntryKind() Check {
+	e := r.bundle.entries[0]
+	if e.kind != entryKind || e.version != entryVersion {
+		return fail(entryKind+" "+entryVersion, clip(e.kind)+" "+clip(e.version), "the entry is labelled as something else than it is", hintForged)
+	}
+	return pass(entryKind + " " + entryVersion)
+}
+
+func (r *run) checkLogEntryTime() Check {
+	e := r.bundle.entries[0]
+	switch {
+	case e.integratedTime != 0:
+		return fail("no integratedTime", fmt.Sprintf("%d", e.integratedTime),
+			"this log signs no integrated time, so whoever wrote the bundle made it up", hintForged)
+	case e.promise:
+		return fail("no inclusionPromise", "an inclusionPromise", "this log gives no inclusion promises", hintForged)
+	}
+	return pass("no unsigned times or promises")
+}
+
+// checkLogBody rebuilds the leaf from the verified signature, its key and its
+// digest. sigstore-go proves the rebuilt leaf and never looks at the body that
+// the bundle carries; whoever shows or indexes that body needs them to be equal.
+func (r *run) checkLogBody() Check {
+	verifier := &tilespb.Verifier{KeyDetails: protocommon.PublicKeyDetails_PKIX_ECDSA_P256_SHA_256}
+	if r.cert != nil {
+		verifier.Verifier = &tilespb.Verifier_X509Certificate{X509Certificate: &protocommon.X509Certificate{RawBytes: r.cert.Raw}}
+	} else {
+		verifier.Verifier = &tilespb.Verifier_PublicKey{PublicKey: &tilespb.PublicKey{RawBytes: r.spki}}
+	}
+	want, err := hashedrekord.ToEntryHash(r.pae[:], &tilespb.Signature{Content: r.bundle.signatures[0].sig, Verifier: verifier})
+	if err != nil {
+		return fail("a leaf that can be rebuilt", "", err.Error(), hintDamaged)
+	}
+	// Equal RFC 6962 leaf hashes are equal bytes, or a collision of SHA-256.
+	if got := rfc6962.DefaultHasher.HashLeaf(r.bundle.entries[0].body); !bytes.Equal(got, want) {
+		return fail("leaf hash "+hex.EncodeToString(want), "leaf hash "+hex.EncodeToString(got),
+			"canonicalizedBody is not the entry of this statement, signature and key", hintForged)
+	}
+	r.leafHash = want
+	return pass("leaf %s", hex.EncodeToString(want))
+}
+
+func (r *run) checkCheckpoint() Check {
+	text := r.bundle.entries[0].proof.checkpoint
+	if len(text) > MaxCheckpointBytes {
+		return fail(fmt.Sprintf("at most %d bytes", MaxCheckpointBytes), fmt.Sprintf("%d bytes", len(text)), "the checkpoint is too large", hintDamaged)
+	}
+	if n := signatureLines(text); n > MaxCheckpointSignatures {
+		return fail(fmt.Sprintf("at most %d signatures", MaxCheckpointSignatures), fmt.Sprintf("%d", n),
+			"the checkpoint carries too many signatures", hintDamaged)
+	}
+	cp, err := r.v.checkpoint(r.log, text)
+	if err != nil {
+		return fail("a checkpoint of "+r.log.origin+" signed by its key", "", err.Error(), hintForged)
+	}
+	r.checkpoint = cp
+	return pass("%s, size %d", cp.origin, cp.size)
+}
+
+// checkpoint verifies a checkpoint's origin and log signature, or recalls that
+// this Verifier did so for the same log and the same bytes.
+func (v *Verifier) checkpoint(log *trustedLog, text string) (*checkpoint, error) {
+	h := sha256.New()
+	h.Write(log.id)
+	h.Write([]byte(text))
+	key := [sha256.Size]byte(h.Sum(nil))
+	if cp := v.checkpoints.get(key); cp != nil {
+		return cp, nil
+	}
+	// > The first line MUST be the origin; the log's signature line MUST carry it as its key name.
+	head, err := rekorverify.VerifyCheckpoint(text, log.verifier)
+	if err != nil {
+		return nil, err
+	}
+	if len(head.Hash) != rfc6962.DefaultHasher.Size() {
+		return nil, fmt.Errorf("root hash has %d bytes, want %d", len(head.Hash), rfc6962.DefaultHasher.Size())
+	}
+	cp := &checkpoint{origin: head.Origin, size: head.Size, root: head.Hash}
+	v.checkpoints.put(key, cp)
+	return cp, nil
+}
+
+// signatureLines counts the lines after the blank line that ends a note's text.
+func signatureLines(text string) int {
+	_, sigs, _ := strings.Cut(text, "\n\n")
+	return strings.Count(sigs, "\n")
+}
+
+func (r *run) checkLogProofFields() Check {
+	e := r.bundle.entries[0]
+	switch p := e.proof; {
+	case p.logIndex != e.logIndex:
+		return fail(fmt.Sprintf("logIndex %d in the proof", e.logIndex), fmt.Sprintf("%d", p.logIndex),
+			"entry and proof name different places in the log", hintForged)
+	case uint64(p.treeSize) != r.checkpoint.size: // #nosec G115 -- parsed as not negative
+		return fail(fmt.Sprintf("treeSize %d, the checkpoint's", r.checkpoint.size), fmt.Sprintf("%d", p.treeSize),
+			"the proof names another tree than the signed checkpoint", hintForged)
+	case !bytes.Equal(p.rootHash, r.checkpoint.root):
+		return fail("rootHash "+hex.EncodeToString(r.checkpoint.root)+", the checkpoint's", clip(hex.EncodeToString(p.rootHash)),
+			"the proof names another tree than the signed checkpoint", hintForged)
+	}
+	return pass("index %d, size %d", e.logIndex, r.checkpoint.size)
+}
+
+func (r *run) checkLogInclusion() Check {
+	e := r.bundle.entries[0]
+	index := uint64(e.logIndex) // #nosec G115 -- parsed as not negative
+	err := proof.VerifyInclusion(rfc6962.DefaultHasher, index, r.checkpoint.size, r.leafHash, e.proof.hashes, r.checkpoint.root)
+	if err != nil {
+		return fail("a path from the leaf to the checkpoint's root", "", err.Error(), hintForged)
+	}
+	return pass("entry %d of %d", index, r.checkpoint.size)
+}
+
+// checkpointCache keeps the most recently used verified checkpoints. Only what
+// passed is kept: a refused checkpoint is verified, and refused, again.
+type checkpointCache struct {
+	mu    sync.Mutex
+	limit int
+	order *list.List // of cachedCheckpoint, most recently used first
+	byKey map[[sha256.Size]byte]*list.Element
+}
+
+type cachedCheckpoint struct {
+	key   [sha256.Size]byte // of the log id, whose length is fixed per log, and the note
+	value *checkpoint
+}
+
+func newCheckpointCache(limit int) *checkpointCache {
+	return &checkpointCache{limit: limit, order: list.New(), byKey: make(map[[sha256.Size]byte]*list.Element, limit)}
+}
+
+func (c *checkpointCache) get(key [sha256.Size]byte) *checkpoint {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.byKey[key]
+	if !ok {
+		return nil
+	}
+	c.order.MoveToFront(e)
+	return e.Value.(cachedCheckpoint).value //nolint:forcetypeassert // the list holds nothing else
+}
+
+func (c *checkpointCache) put(key [sha256.Size]byte, value *checkpoint) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.byKey[key]; ok {
+		return
+	}
+	c.byKey[key] = c.order.PushFront(cachedCheckpoint{key, value})
+	if c.order.Len() > c.limit {
+		oldest := c.order.Back()
+		delete(c.byKey, c.order.Remove(oldest).(cachedCheckpoint).key) //nolint:forcetypeassert // the list holds nothing else
+	}
+}

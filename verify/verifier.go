@@ -1,0 +1,269 @@
+package verify
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/avow-dev/avow/attest/predicate"
+)
+
+// Key pins a signer by a public key. The window, where given, is compared with
+// the verified timestamps, both ends included; a zero time leaves that end open.
+type Key struct {
+	// PublicKey is an ECDSA P-256 key; no other algorithm is accepted.
+	PublicKey *ecdsa.PublicKey
+	// NotBefore and NotAfter bound the times at which the key may have signed.
+	NotBefore, NotAfter time.Time
+}
+
+// Identity pins a signer by what a certificate authority of the trusted root
+// certified. Both values are compared exactly, never as patterns.
+type Identity struct {
+	// SAN is the certificate's only subject alternative name (URI, email or other name).
+	SAN string
+	// Issuer is the OpenID Connect issuer in the certificate (OID 1.3.6.1.4.1.57264.1.8).
+	Issuer string
+}
+
+// Signer is a requirement on who signed: exactly one of Key and Identity is set.
+type Signer struct {
+	// Name is a label for people; it decides nothing.
+	Name string
+	// Key pins a key.
+	Key *Key
+	// Identity pins a certified identity.
+	Identity *Identity
+}
+
+// Config configures a [Verifier].
+type Config struct {
+	// Trust is the parsed trusted root; required.
+	Trust *Trust
+	// Clock tells the time of verification where Input.At is zero; nil means time.Now.
+	Clock func() time.Time
+	// Tables are the dated tables of the issuance rules; nil means predicate.EmbeddedTables().
+	Tables *predicate.Tables
+	// TimestampSkew bounds how far the timestamps of one bundle may lie apart and
+	// ahead of the time of verification; zero means DefaultTimestampSkew.
+	TimestampSkew time.Duration
+}
+
+// NamedBundle is one bundle of an input.
+type NamedBundle struct {
+	// Name identifies the bundle in the verdict, for example its file name. An
+	// empty or repeated name is replaced by "#" and its position, from 1.
+	Name string
+	// Data are the bundle's bytes: Sigstore bundle v0.3 JSON.
+	Data []byte
+}
+
+// Input is one question: do these bundles, for this artifact, meet these requirements?
+type Input struct {
+	// ArtifactSHA256 is the SHA-256 of the artifact, 64 lower-case hex digits.
+	ArtifactSHA256 string
+	// Bundles are the bundles to judge, at most MaxBundles. Every one must pass.
+	Bundles []NamedBundle
+	// Signers are the acceptable signers, 1 to MaxSigners; a bundle must be by one of them.
+	Signers []Signer
+	// RequiredTypes are predicate types of which an accepted bundle must exist.
+	// Empty: any declaration (no-backdoor, data-flows, undertakings) will do.
+	RequiredTypes []string
+	// MinTimestamps is how many distinct timestamp authorities must have signed,
+	// at most MaxTimestamps; zero means 1, which is also the least.
+	MinTimestamps int
+	// At is the time of verification; zero means the verifier's clock.
+	At time.Time
+}
+
+// ErrInput is wrapped by every error that says that an [Input] or [Config]
+// cannot be evaluated as it stands: the caller's mistake, not the bundle's.
+var ErrInput = errors.New("cannot evaluate")
+
+// Verifier judges bundles under one trusted root. It is safe for concurrent use.
+// It keeps what cannot change once verified: checkpoints and the chains of
+// timestamp authorities, both bounded in number.
+type Verifier struct {
+	trust       *Trust
+	clock       func() time.Time
+	tables      *predicate.Tables
+	skew        time.Duration
+	checkpoints *checkpointCache
+}
+
+// New returns a Verifier. Errors wrap [ErrInput].
+func New(c Config) (*Verifier, error) {
+	if c.Trust == nil {
+		return nil, fmt.Errorf("%w: no trusted root", ErrInput)
+	}
+	if c.TimestampSkew < 0 {
+		return nil, fmt.Errorf("%w: timestamp skew %s is negative", ErrInput, c.TimestampSkew)
+	}
+	v := &Verifier{
+		trust: c.Trust, clock: c.Clock, tables: c.Tables, skew: c.TimestampSkew,
+		checkpoints: newCheckpointCache(maxKnownCheckpoints),
+	}
+	if v.clock == nil {
+		v.clock = time.Now
+	}
+	if v.tables == nil {
+		v.tables = predicate.EmbeddedTables()
+	}
+	if v.skew == 0 {
+		v.skew = DefaultTimestampSkew
+	}
+	return v, nil
+}
+
+// Verify judges an input. The error is non-nil only if the input could not be
+// evaluated: it wraps [ErrInput], or is the context's. A bundle that is not even
+// JSON is a verdict, not an error.
+func (v *Verifier) Verify(ctx context.Context, in Input) (*Verdict, error) {
+	req, err := v.request(in)
+	if err != nil {
+		return nil, err
+	}
+	verdict := &Verdict{}
+	perBundle := make([][]Check, len(req.bundles))
+	for i, b := range req.bundles {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		r := &run{v: v, req: req, data: b.Data}
+		checks := r.walk(b.Name, buyerChecks)
+		perBundle[i] = checks
+		result := BundleResult{Name: b.Name}
+		if passedAll(checks, buyerChecks) {
+			result.Outcome = Accepted
+			verdict.Evidence = append(verdict.Evidence, r.evidence(b.Name))
+		} else if j := slices.IndexFunc(checks, failed); j >= 0 {
+			result.Reason = checks[j].ID
+		}
+		verdict.Bundles = append(verdict.Bundles, result)
+		verdict.Checks = append(verdict.Checks, checks...)
+	}
+	whole := checkInput(req, verdict.Evidence)
+	verdict.Checks = append(verdict.Checks, whole...)
+	verdict.Outcome = conclude(perBundle, whole)
+	return verdict, nil
+}
+
+// VerifyBundle is the service's check of its own output before it answers, and
+// a client's of what it was answered: everything that a buyer checks except
+// what depends on an artifact, on a buyer's policy (predicate types, the
+// issuance rules, which the service applied when it opened the envelope) or on
+// today's date, and without sigstore-go's second opinion. The evidence is nil
+// unless every check passed; the error is as for [Verifier.Verify].
+func (v *Verifier) VerifyBundle(ctx context.Context, bundle []byte, signer Signer) (*Evidence, []Check, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	pinned, err := pin([]Signer{signer})
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &run{v: v, req: &request{signers: pinned, minTimestamps: 1, at: v.clock()}, data: bundle}
+	checks := r.walk("", issuerChecks)
+	if !passedAll(checks, issuerChecks) {
+		return nil, checks, nil
+	}
+	e := r.evidence("")
+	return &e, checks, nil
+}
+
+// request is an Input that was found evaluable.
+type request struct {
+	artifact      string
+	digest        []byte
+	bundles       []NamedBundle
+	signers       []pinnedSigner
+	required      []string
+	minTimestamps int
+	at            time.Time
+}
+
+// pinnedSigner is a Signer with what is compared with bundles.
+type pinnedSigner struct {
+	Signer
+	spki []byte // SubjectPublicKeyInfo of the key, nil for an identity
+	hint string // base64 of its SHA-256
+}
+
+// request validates an input and gives every bundle a name of its own.
+func (v *Verifier) request(in Input) (*request, error) {
+	req := &request{artifact: in.ArtifactSHA256, required: in.RequiredTypes, minTimestamps: max(in.MinTimestamps, 1), at: in.At}
+	if req.at.IsZero() {
+		req.at = v.clock()
+	}
+	var err error
+	if req.digest, err = hex.DecodeString(in.ArtifactSHA256); err != nil || len(req.digest) != sha256.Size ||
+		hex.EncodeToString(req.digest) != in.ArtifactSHA256 {
+		return nil, fmt.Errorf("%w: artifact digest %q is not a SHA-256 in 64 lower-case hex digits", ErrInput, clip(in.ArtifactSHA256))
+	}
+	if in.MinTimestamps < 0 || in.MinTimestamps > MaxTimestamps {
+		return nil, fmt.Errorf("%w: %d timestamps required, want 0 to %d", ErrInput, in.MinTimestamps, MaxTimestamps)
+	}
+	if len(in.Bundles) > MaxBundles {
+		return nil, fmt.Errorf("%w: %d bundles, want at most %d", ErrInput, len(in.Bundles), MaxBundles)
+	}
+	for _, t := range in.RequiredTypes {
+		if !slices.Contains(predicate.Types(), t) {
+			return nil, fmt.Errorf("%w: required predicate type %q is not a statement type of avow", ErrInput, clip(t))
+		}
+	}
+	if req.signers, err = pin(in.Signers); err != nil {
+		return nil, err
+	}
+	seen := make(map[string]bool, len(in.Bundles))
+	for i, b := range in.Bundles {
+		if b.Name == "" || seen[b.Name] {
+			b.Name = "#" + strconv.Itoa(i+1)
+		}
+		if seen[b.Name] {
+			return nil, fmt.Errorf("%w: bundle name %q is ambiguous", ErrInput, clip(b.Name))
+		}
+		seen[b.Name] = true
+		req.bundles = append(req.bundles, b)
+	}
+	return req, nil
+}
+
+// pin validates signer requirements.
+func pin(signers []Signer) ([]pinnedSigner, error) {
+	if n := len(signers); n == 0 || n > MaxSigners {
+		return nil, fmt.Errorf("%w: %d signers, want 1 to %d", ErrInput, n, MaxSigners)
+	}
+	pinned := make([]pinnedSigner, len(signers))
+	for i, s := range signers {
+		p := pinnedSigner{Signer: s}
+		switch {
+		case (s.Key == nil) == (s.Identity == nil):
+			return nil, fmt.Errorf("%w: signer %d needs exactly one of key and identity", ErrInput, i+1)
+		case s.Identity != nil:
+			if s.Identity.SAN == "" || s.Identity.Issuer == "" {
+				return nil, fmt.Errorf("%w: signer %d needs both SAN and issuer, matched exactly", ErrInput, i+1)
+			}
+		case s.Key.PublicKey == nil || s.Key.PublicKey.Curve != elliptic.P256():
+			return nil, fmt.Errorf("%w: signer %d: the key is not ECDSA P-256, the only algorithm that every Sigstore client verifies",
+				ErrInput, i+1)
+		default:
+			var err error
+			if p.spki, err = x509.MarshalPKIXPublicKey(s.Key.PublicKey); err != nil {
+				return nil, fmt.Errorf("%w: signer %d: %w", ErrInput, i+1, err)
+			}
+			sum := sha256.Sum256(p.spki)
+			p.hint = base64.StdEncoding.EncodeToString(sum[:])
+		}
+		pinned[i] = p
+	}
+	return pinned, nil
+}
