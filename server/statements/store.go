@@ -2,9 +2,21 @@ package statements
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"io/fs"
 	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	// The driver registers itself as "sqlite".
+	_ "modernc.org/sqlite"
 )
 
 // Config says where the store is and what it is given.
@@ -21,82 +33,207 @@ type Config struct {
 }
 
 // Store is an open store. It is safe for concurrent use.
-type Store struct{}
+type Store struct {
+	log     *slog.Logger
+	clock   func() time.Time
+	path    string
+	lock    *os.File
+	writeDB *sql.DB
+	readDB  *sql.DB
+	read    readStatements
+	w       *writer
 
-var errUnfinished = errors.New("statements: not finished")
+	queue    chan *operation
+	closing  chan struct{} // closed: no new operation is accepted
+	finished chan struct{} // closed: the writer has ended
+	once     sync.Once
+	health   atomic.Pointer[Error]
+}
 
 // Create makes an empty store at c.Path and opens it: the explicit act of
-// setting up a service. Errors: EXISTS if there is a file already, and those of
-// [Open].
-func Create(ctx context.Context, c Config) (*Store, error) { return nil, errUnfinished }
+// setting up a service. Errors: STORE_EXISTS if there is a file already, and
+// those of [Open] except STORE_MISSING.
+func Create(ctx context.Context, c Config) (*Store, error) { return open(ctx, c, true) }
 
 // Open opens the store at c.Path, and brings its schema up to date. It never
 // creates one: a store that has vanished beside a log that has entries is a
 // fault to be seen, not an empty start. Errors: STORE_MISSING, STORE_LOCKED,
 // STORE_NEWER, STORE_CORRUPT, STORE_READ_ONLY, STORE_UNAVAILABLE.
-func Open(ctx context.Context, c Config) (*Store, error) { return nil, errUnfinished }
+func Open(ctx context.Context, c Config) (*Store, error) { return open(ctx, c, false) }
 
-// PutPending stores the statements durably in one transaction, all or none, and
-// returns a record and a flag for each, in the order given. Where (StatementID,
-// KeyID) is stored already, the flag is true and the record is the stored one,
-// whatever else the argument says; it may be pending (another call is at work on
-// it) or committed. The outcome of a call whose context ended is not known;
-// calling again is safe. At most MaxBatch statements.
-func (s *Store) PutPending(ctx context.Context, ps []Pending) ([]Record, []bool, error) {
-	return nil, nil, errUnfinished
+func open(ctx context.Context, c Config, create bool) (*Store, error) {
+	if c.Path == "" || c.Logger == nil {
+		return nil, invalid("config: path and logger are required")
+	}
+	s := &Store{
+		log: c.Logger, clock: c.Clock,
+		queue:   make(chan *operation, queueDepth),
+		closing: make(chan struct{}), finished: make(chan struct{}),
+	}
+	if s.clock == nil {
+		s.clock = time.Now
+	}
+	path, err := filepath.Abs(c.Path)
+	if err != nil {
+		return nil, classify(err)
+	}
+	s.path = path
+	if err := s.start(ctx, create, c.Readers); err != nil {
+		s.release()
+		return nil, classify(err)
+	}
+	return s, nil
 }
 
-// Commit stores log entry and timestamps of pending statements durably in one
-// transaction, all or none, and makes them appear in lists. Committing again
-// with the same log index does nothing and is no error. Errors: NOT_FOUND,
-// STORE_CONFLICT and those of PutPending.
-func (s *Store) Commit(ctx context.Context, cs []Committed) error { return errUnfinished }
-
-// Get returns the records of a statement, one for each key that signed it, the
-// oldest first, or ErrNotFound.
-func (s *Store) Get(ctx context.Context, statementID string) ([]Record, error) {
-	return nil, errUnfinished
+// start takes ownership, opens both pools and begins to write. Whatever it has
+// opened when it fails is closed by release.
+func (s *Store) start(ctx context.Context, create bool, readers int) error {
+	var err error
+	if s.lock, err = lockFile(s.path + lockSuffix); err != nil {
+		return lockFault(err)
+	}
+	if err = place(s.path, create); err != nil {
+		return err
+	}
+	if s.writeDB, err = sql.Open("sqlite", writerDSN(s.path)); err != nil {
+		return err
+	}
+	s.writeDB.SetMaxOpenConns(1)
+	if err = migrate(ctx, s.writeDB, create); err != nil {
+		return err
+	}
+	if s.w, err = newWriter(ctx, s.writeDB, s.clock); err != nil {
+		return err
+	}
+	if readers <= 0 {
+		readers = defaultReaders
+	}
+	if s.readDB, err = sql.Open("sqlite", readerDSN(s.path)); err != nil {
+		return err
+	}
+	s.readDB.SetMaxOpenConns(readers)
+	s.readDB.SetMaxIdleConns(readers)
+	if s.read, err = prepareReads(ctx, s.readDB); err != nil {
+		return err
+	}
+	go s.writeLoop()
+	return nil
 }
 
-// GetBy returns the record of a statement signed by one key, or ErrNotFound.
-func (s *Store) GetBy(ctx context.Context, statementID, keyID string) (Record, error) {
-	return Record{}, errUnfinished
+func lockFault(err error) error {
+	switch {
+	case errors.Is(err, errHeld):
+		return &Error{
+			Code: Locked, Message: "another process owns the statement store", Err: err,
+			Hint: "only one avowd may run on one data directory; stop the other one",
+		}
+	case errors.Is(err, fs.ErrNotExist):
+		return missing(err)
+	}
+	return err
 }
 
-// List returns a page of committed statements in the order of their log indexes,
-// and the From of the next page, 0 if there is none. The work for one page is
-// bounded: a query that combines a subject or a product with other fields may
-// return a page that is short or empty while next is not 0.
-func (s *Store) List(ctx context.Context, q Query) (page []Summary, next uint64, err error) {
-	return nil, 0, errUnfinished
+func missing(err error) *Error {
+	return &Error{
+		Code: Missing, Message: "there is no statement store at the configured place", Err: err,
+		Hint: "run avowd init for a new service; for an existing one restore the store from a backup",
+	}
 }
 
-// PendingRows returns pending records with a Sequence above after, the oldest
-// first, at most limit (DefaultPage if 0, at most MaxPage).
-func (s *Store) PendingRows(ctx context.Context, after uint64, limit int) ([]Record, error) {
-	return nil, errUnfinished
+// place checks that the file is there, or makes it. The mode is inherited by
+// the files that SQLite puts beside it.
+func place(path string, create bool) error {
+	if !create {
+		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return missing(err)
+		}
+		if err == nil && !info.Mode().IsRegular() {
+			return corrupt(nil, "the statement store is not a regular file")
+		}
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return &Error{
+			Code: Exists, Message: "there is a statement store already", Err: err,
+			Hint: "choose another directory; an existing store is never replaced",
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
-// Reindex drops the derived tables and rebuilds them from the truth rows in one
-// transaction: either all is rebuilt or nothing has changed. describe maps a
-// stored record (Vendor is the recorded one; PredicateType, Subjects and
-// Products are empty) to its facts; an error of it ends the reindexing.
-// progress, if not nil, is called now and then. Writers wait meanwhile.
-func (s *Store) Reindex(ctx context.Context, describe func(Record) (Facts, error), progress func(done, total uint64)) error {
-	return errUnfinished
+// writerDSN: page_size has to come before journal_mode, which writes the file.
+func writerDSN(path string) string {
+	return dsn(path, "rw", []string{
+		"page_size(" + strconv.Itoa(pageSize) + ")",
+		"wal_autocheckpoint(" + strconv.Itoa(walPages) + ")",
+		"journal_size_limit(" + strconv.Itoa(walKeepBytes) + ")",
+		"cache_size(-" + strconv.Itoa(writerCacheKiB) + ")",
+		"trusted_schema(0)",
+	}, url.Values{"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_foreign_keys": {"on"}})
 }
 
-// Check reads everything: SQLite's integrity check, foreign keys, the checksum
-// of every truth row, and that truth and derived tables agree in number. The
-// error is STORE_CORRUPT with the first finding.
-func (s *Store) Check(ctx context.Context) error { return errUnfinished }
+func readerDSN(path string) string {
+	return dsn(path, "ro", []string{
+		"cache_size(-" + strconv.Itoa(readerCacheKiB) + ")",
+		"trusted_schema(0)",
+	}, url.Values{"_query_only": {"on"}})
+}
 
-// Backup writes a consistent copy of the store to a new file while the store is in use.
-func (s *Store) Backup(ctx context.Context, path string) error { return errUnfinished }
+func dsn(path, mode string, pragmas []string, more url.Values) string {
+	more.Set("mode", mode)
+	more.Set("_busy_timeout", strconv.FormatInt(busyTimeout.Milliseconds(), 10))
+	more.Set("_defensive", "1")
+	more.Set("_dqs", "0")
+	more.Set("_error_rc", "1")
+	for _, p := range pragmas {
+		more.Add("_pragma", p)
+	}
+	name := filepath.ToSlash(path)
+	if !strings.HasPrefix(name, "/") { // a Windows drive
+		name = "/" + name
+	}
+	return "file://" + (&url.URL{Path: name}).EscapedPath() + "?" + more.Encode()
+}
 
 // Health returns the error of the last write if it failed for a reason of the
-// store (disk full, read-only, corrupt), nil after a write that succeeded.
-func (s *Store) Health() error { return nil }
+// store (disk full, read-only, damaged), and nil after a write that succeeded.
+func (s *Store) Health() error {
+	if e := s.health.Load(); e != nil {
+		return e
+	}
+	return nil
+}
 
-// Close ends the writer after the operations that wait, and releases the store.
-func (s *Store) Close() error { return nil }
+// Close stops accepting work, finishes the operations that wait, and releases
+// the store. Calling it again does nothing.
+func (s *Store) Close() error {
+	var err error
+	s.once.Do(func() {
+		close(s.closing)
+		<-s.finished
+		err = classify(s.release())
+	})
+	return err
+}
+
+func (s *Store) release() error {
+	var errs []error
+	if s.readDB != nil {
+		errs = append(errs, s.readDB.Close())
+	}
+	if s.w != nil {
+		errs = append(errs, s.w.close())
+	}
+	if s.writeDB != nil {
+		errs = append(errs, s.writeDB.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}

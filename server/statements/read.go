@@ -1,0 +1,186 @@
+package statements
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"time"
+)
+
+// selectRecord joins a truth row with what is derived from it. The derived part
+// is optional: a damaged index must not hide an envelope.
+const selectRecord = `SELECT s.id, s.statement, g.key_id, g.public_key, s.received, s.log_size, s.crc,
+	s.vendor, s.declaration, s.envelope, e.log_index, e.committed, e.crc, e.tokens, e.entry,
+	f.name, COALESCE(p.facts, m.facts)
+	FROM statements s JOIN signers g ON g.id = s.signer
+	LEFT JOIN entries e ON e.id = s.id
+	LEFT JOIN pending p ON p.id = s.id
+	LEFT JOIN summaries m ON m.log_index = e.log_index AND m.id = s.id
+	LEFT JOIN facets f ON f.id = COALESCE(p.type, m.type)`
+
+// readStatements are the prepared statements of the readers.
+type readStatements struct {
+	byStatement, byKey, pending *sql.Stmt
+	lists                       [shapes]listStatements
+}
+
+func prepareReads(ctx context.Context, db *sql.DB) (r readStatements, err error) {
+	prepare := func(to **sql.Stmt, query string) {
+		if err == nil {
+			*to, err = db.PrepareContext(ctx, query)
+		}
+	}
+	prepare(&r.byStatement, selectRecord+" WHERE s.statement = ? ORDER BY s.id LIMIT ?")
+	prepare(&r.byKey, selectRecord+" WHERE s.statement = ? AND g.key_id = ?")
+	// The row ids come from pending alone, before anything large is touched.
+	prepare(&r.pending, selectRecord+
+		" WHERE s.id IN (SELECT id FROM pending WHERE id > ? ORDER BY id LIMIT ?) ORDER BY s.id")
+	for i := range r.lists {
+		page, end := listSQL(shape(i))
+		prepare(&r.lists[i].page, page)
+		if end != "" {
+			prepare(&r.lists[i].end, end)
+		}
+	}
+	return r, err // closing the pool closes the statements
+}
+
+// Get returns the records of a statement, one for each key that signed it, the
+// oldest first, at most MaxSigners, or ErrNotFound. A row that does not match
+// its checksum is STORE_CORRUPT.
+func (s *Store) Get(ctx context.Context, statementID string) ([]Record, error) {
+	d, err := parseID("statement id", statementID)
+	if err != nil {
+		return nil, err
+	}
+	records, err := findRecords(ctx, s.read.byStatement, d[:], MaxSigners)
+	if err != nil {
+		return nil, s.readFault(err)
+	}
+	if len(records) == 0 {
+		return nil, &Error{Code: NotFound, Message: "no statement " + statementID}
+	}
+	return records, nil
+}
+
+// GetBy returns the record of a statement signed by one key, or ErrNotFound. A
+// row that does not match its checksum is STORE_CORRUPT.
+func (s *Store) GetBy(ctx context.Context, statementID, keyID string) (Record, error) {
+	var key rowKey
+	var err error
+	if key.statement, err = parseID("statement id", statementID); err != nil {
+		return Record{}, err
+	}
+	if key.key, err = parseID("key id", keyID); err != nil {
+		return Record{}, err
+	}
+	rec, err := findRecord(ctx, s.read.byKey, key)
+	return rec, s.readFault(err)
+}
+
+// PendingRows returns pending records with a Sequence above after, the oldest
+// first, at most limit (DefaultPage if 0, at most MaxPage). A service calls it
+// at its start, until it returns nothing, to complete what a crash left behind.
+func (s *Store) PendingRows(ctx context.Context, after uint64, limit int) ([]Record, error) {
+	records, err := findRecords(ctx, s.read.pending, int64(min(after, 1<<62)), pageLimit(limit)) //nolint:gosec // bounded
+	return records, s.readFault(err)
+}
+
+func pageLimit(limit int) int {
+	if limit <= 0 {
+		return DefaultPage
+	}
+	return min(limit, MaxPage)
+}
+
+// readFault classifies an error of a read; after Close it is STORE_CLOSED,
+// whatever the pool calls it.
+func (s *Store) readFault(err error) error {
+	if err == nil {
+		return nil
+	}
+	select {
+	case <-s.closing:
+		return closed()
+	default:
+		return classify(err)
+	}
+}
+
+func findRecord(ctx context.Context, st *sql.Stmt, key rowKey) (Record, error) {
+	records, err := findRecords(ctx, st, key.statement[:], key.key[:])
+	if err != nil {
+		return Record{}, err
+	}
+	if len(records) == 0 {
+		return Record{}, notFound(key)
+	}
+	return records[0], nil
+}
+
+func findRecords(ctx context.Context, st *sql.Stmt, args ...any) ([]Record, error) {
+	rows, err := st.QueryContext(ctx, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Record
+	for rows.Next() {
+		rec, err := scanRecord(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rec)
+	}
+	return out, rows.Err()
+}
+
+// scanRecord reads one row of selectRecord and checks it: the key against its
+// digest, statement and entry against their checksums.
+func scanRecord(rows *sql.Rows) (rec Record, err error) {
+	var (
+		key                        rowKey
+		statement, keyID, facts    []byte
+		received, logSize, crc     int64
+		index, committed, crcEntry sql.NullInt64
+		tokens, entry              []byte
+		typ                        sql.NullString
+	)
+	if err := rows.Scan(&rec.Sequence, &statement, &keyID, &rec.PublicKey, &received, &logSize, &crc,
+		&rec.Vendor, &rec.Declaration, &rec.Envelope, &index, &committed, &crcEntry, &tokens, &entry,
+		&typ, &facts); err != nil {
+		return rec, err
+	}
+	copy(key.statement[:], statement)
+	copy(key.key[:], keyID)
+	rec.StatementID, rec.KeyID = key.statement.id(), key.key.id()
+	rec.LogSize, rec.ReceivedAt = uint64(logSize), time.UnixMicro(received).UTC() //nolint:gosec // not negative when written
+	if sha256.Sum256(rec.PublicKey) != key.key {
+		return rec, corrupt(nil, "the public key of %s does not match its digest", rec.KeyID)
+	}
+	if sum := statementSum(key, &rec.Pending); int64(sum) != crc {
+		return rec, corrupt(nil, "statement %s: checksum %#08x, stored %#08x", rec.StatementID, sum, crc)
+	}
+	if typ.Valid && facts != nil {
+		subjects, products, err := decodeFacts(facts)
+		if err != nil {
+			return rec, corrupt(err, "the derived facts of statement %s are damaged", rec.StatementID)
+		}
+		rec.PredicateType, rec.Subjects, rec.Products = typ.String[1:], hexAll(subjects), products
+	}
+	if !index.Valid {
+		return rec, nil
+	}
+	rec.State, rec.Entry, rec.LogIndex = StateCommitted, entry, uint64(index.Int64) //nolint:gosec // see above
+	rec.CommittedAt = time.UnixMicro(committed.Int64).UTC()
+	if sum := entrySum(key, rec.LogIndex, rec.CommittedAt, tokens, entry); int64(sum) != crcEntry.Int64 {
+		return rec, corrupt(nil, "log entry of statement %s: checksum %#08x, stored %#08x", rec.StatementID, sum, crcEntry.Int64)
+	}
+	parts, rest, err := readParts(tokens)
+	if err != nil || len(rest) != 0 {
+		return rec, corrupt(errors.Join(err), "timestamps of statement %s cannot be read", rec.StatementID)
+	}
+	rec.Tokens = parts
+	return rec, nil
+}

@@ -1,0 +1,372 @@
+package statements
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// PutPending stores the statements durably in one transaction, all or none, and
+// returns a record and a flag for each, in the order given. Where (StatementID,
+// KeyID) is stored already, the flag is true and the record is the stored one,
+// whatever else the argument says; it may be pending (another call is at work on
+// it) or committed. At most MaxBatch statements.
+//
+// A context that ends while the call waits for its turn takes the call back: the
+// error is the context's and nothing was written. Errors: INVALID_ARGUMENT,
+// STORE_FULL, STORE_READ_ONLY, STORE_CORRUPT, STORE_CLOSED, STORE_UNAVAILABLE.
+func (s *Store) PutPending(ctx context.Context, ps []Pending) ([]Record, []bool, error) {
+	if err := checkBatch(len(ps)); err != nil {
+		return nil, nil, err
+	}
+	rows := make([]newRow, len(ps))
+	op := &operation{rows: len(ps)}
+	for i := range ps {
+		var err error
+		if rows[i], err = prepareRow(&ps[i]); err != nil {
+			return nil, nil, err
+		}
+		op.bytes += len(ps[i].Envelope)
+	}
+	records, existed := make([]Record, len(ps)), make([]bool, len(ps))
+	op.apply = func(ctx context.Context, w *writer) error {
+		for i := range rows {
+			var err error
+			if records[i], existed[i], err = w.put(ctx, &rows[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := s.submit(ctx, op); err != nil {
+		return nil, nil, err
+	}
+	return records, existed, nil
+}
+
+// Commit stores log entry and timestamps of pending statements durably in one
+// transaction, all or none, and makes them appear in lists. Committing again
+// with the same log index does nothing and is no error. Contexts are treated as
+// by PutPending. Errors: NOT_FOUND, STORE_CONFLICT and those of PutPending.
+func (s *Store) Commit(ctx context.Context, cs []Committed) error {
+	if err := checkBatch(len(cs)); err != nil {
+		return err
+	}
+	rows := make([]newEntry, len(cs))
+	op := &operation{rows: len(cs)}
+	for i := range cs {
+		var err error
+		if rows[i], err = s.prepareEntry(&cs[i]); err != nil {
+			return err
+		}
+		op.bytes += len(rows[i].entry) + len(rows[i].tokens)
+	}
+	op.apply = func(ctx context.Context, w *writer) error {
+		for i := range rows {
+			if err := w.complete(ctx, &rows[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return s.submit(ctx, op)
+}
+
+func checkBatch(n int) error {
+	if n == 0 || n > MaxBatch {
+		return invalid("%d statements in one call, want 1 to %d", n, MaxBatch)
+	}
+	return nil
+}
+
+// newRow is a Pending that has passed every check, with what its columns need.
+// It is prepared on the caller's goroutine: the writer has no time for it.
+type newRow struct {
+	p        *Pending
+	key      rowKey
+	subjects []digest
+	products []string
+	facts    []byte
+	crc      uint32
+}
+
+// pendingRow is what the writer remembers of a row until it is committed.
+type pendingRow struct {
+	id, signer, received int64
+	vendor               string
+	typeFacet            int64
+	subjects             []digest
+	products             []string
+	facts                []byte
+}
+
+func prepareRow(p *Pending) (row newRow, err error) {
+	row.p = p
+	if row.key.statement, err = parseID("statement id", p.StatementID); err != nil {
+		return row, err
+	}
+	if row.key.key, err = parseID("key id", p.KeyID); err != nil {
+		return row, err
+	}
+	switch {
+	case len(p.Envelope) == 0 || len(p.Envelope) > MaxEnvelopeBytes:
+		return row, invalid("envelope has %d bytes, want 1 to %d", len(p.Envelope), MaxEnvelopeBytes)
+	case len(p.PublicKey) == 0 || len(p.PublicKey) > MaxPublicKeyBytes:
+		return row, invalid("public key has %d bytes, want 1 to %d", len(p.PublicKey), MaxPublicKeyBytes)
+	case sha256.Sum256(p.PublicKey) != row.key.key:
+		return row, invalid("key id %s is not the digest of the public key", p.KeyID)
+	case p.Vendor == "" || len(p.Vendor) > MaxTextBytes:
+		return row, invalid("vendor has %d bytes, want 1 to %d", len(p.Vendor), MaxTextBytes)
+	case len(p.Declaration) > MaxTextBytes:
+		return row, invalid("declaration id has %d bytes, want at most %d", len(p.Declaration), MaxTextBytes)
+	case p.LogSize > math.MaxInt64:
+		return row, invalid("log size %d is above %d", p.LogSize, int64(math.MaxInt64))
+	case p.ReceivedAt.IsZero():
+		return row, invalid("no time of receipt")
+	}
+	if row.subjects, row.products, err = checkFacts(p.PredicateType, p.Subjects, p.Products); err != nil {
+		return row, err
+	}
+	row.facts = encodeFacts(row.subjects, row.products)
+	row.crc = statementSum(row.key, p)
+	return row, nil
+}
+
+// checkFacts applies the limits and removes what is named twice.
+func checkFacts(predicateType string, subjects, products []string) ([]digest, []string, error) {
+	switch {
+	case predicateType == "" || len(predicateType) > MaxTextBytes:
+		return nil, nil, invalid("predicate type has %d bytes, want 1 to %d", len(predicateType), MaxTextBytes)
+	case len(subjects) > MaxSubjects:
+		return nil, nil, invalid("%d subjects, want at most %d", len(subjects), MaxSubjects)
+	case len(products) > MaxProducts:
+		return nil, nil, invalid("%d product identifiers, want at most %d", len(products), MaxProducts)
+	}
+	ds := make([]digest, 0, len(subjects))
+	for _, s := range subjects {
+		d, err := parseHex("subject digest", s)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !slices.Contains(ds, d) {
+			ds = append(ds, d)
+		}
+	}
+	ps := make([]string, 0, len(products))
+	for _, p := range products {
+		if p == "" || len(p) > MaxTextBytes {
+			return nil, nil, invalid("product identifier has %d bytes, want 1 to %d", len(p), MaxTextBytes)
+		}
+		if !slices.Contains(ps, p) {
+			ps = append(ps, p)
+		}
+	}
+	return ds, ps, nil
+}
+
+// put inserts one row, or finds the one that is there.
+func (w *writer) put(ctx context.Context, row *newRow) (Record, bool, error) {
+	p := row.p
+	signer, err := w.signer(ctx, row.key.key, p.PublicKey)
+	if err != nil {
+		return Record{}, false, err
+	}
+	typeFacet, err := w.facet(ctx, typeName(p.PredicateType))
+	if err != nil {
+		return Record{}, false, err
+	}
+	received := p.ReceivedAt.UnixMicro()
+	res, err := w.st.addStatement.ExecContext(ctx, row.key.statement[:], signer, received,
+		int64(p.LogSize), int64(row.crc), p.Vendor, p.Declaration, p.Envelope) //nolint:gosec // prepareRow bounds LogSize
+	if err != nil {
+		return Record{}, false, err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		rec, err := findRecord(ctx, w.st.findStatement, row.key)
+		return rec, true, err
+	}
+	id, err := res.LastInsertId()
+	if err != nil {
+		return Record{}, false, err
+	}
+	if _, err := w.st.addPending.ExecContext(ctx, id, typeFacet, row.facts); err != nil {
+		return Record{}, false, err
+	}
+	if len(w.pending) < maxCached {
+		w.pending[row.key] = pendingRow{
+			id: id, signer: signer, received: received, vendor: p.Vendor, typeFacet: typeFacet,
+			subjects: row.subjects, products: row.products, facts: row.facts,
+		}
+	}
+	rec := Record{Pending: *p, Sequence: uint64(id), State: StatePending} //nolint:gosec // a rowid is positive
+	rec.Subjects, rec.Products = hexAll(row.subjects), row.products
+	rec.ReceivedAt = time.UnixMicro(received).UTC()
+	return rec, false, nil
+}
+
+func (w *writer) signer(ctx context.Context, key digest, publicKey []byte) (int64, error) {
+	return number(ctx, w.signers, key, w.st.findSigner, w.st.addSigner, []any{key[:]}, []any{key[:], publicKey})
+}
+
+func (w *writer) facet(ctx context.Context, name string) (int64, error) {
+	return number(ctx, w.facets, name, w.st.findFacet, w.st.addFacet, []any{name}, []any{name})
+}
+
+// number gives the row number of a value in one of the dictionary tables, and adds the value if it is new.
+func number[K comparable](ctx context.Context, cache map[K]int64, key K, find, add *sql.Stmt, findArgs, addArgs []any) (int64, error) {
+	if id, ok := cache[key]; ok {
+		return id, nil
+	}
+	var id int64
+	err := find.QueryRowContext(ctx, findArgs...).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		var res sql.Result
+		if res, err = add.ExecContext(ctx, addArgs...); err == nil {
+			id, err = res.LastInsertId()
+		}
+	}
+	if err != nil {
+		return 0, err
+	}
+	if len(cache) >= maxCached {
+		clear(cache)
+	}
+	cache[key] = id
+	return id, nil
+}
+
+// Names of facets. A vendor's name and a type are text of others, so the first
+// letter alone tells the kinds apart; the combination uses numbers.
+func vendorName(v string) string { return "v" + v }
+func typeName(t string) string   { return "t" + t }
+func bothName(vendor, typ int64) string {
+	return "c" + strconv.FormatInt(vendor, 10) + " " + strconv.FormatInt(typ, 10)
+}
+
+// newEntry is a Committed that has passed every check.
+type newEntry struct {
+	key           rowKey
+	logIndex      uint64
+	entry, tokens []byte
+	committed     time.Time
+	crc           uint32
+}
+
+func (s *Store) prepareEntry(c *Committed) (row newEntry, err error) {
+	if row.key.statement, err = parseID("statement id", c.StatementID); err != nil {
+		return row, err
+	}
+	if row.key.key, err = parseID("key id", c.KeyID); err != nil {
+		return row, err
+	}
+	switch {
+	case len(c.Entry) == 0 || len(c.Entry) > MaxEntryBytes:
+		return row, invalid("log entry has %d bytes, want 1 to %d", len(c.Entry), MaxEntryBytes)
+	case c.LogIndex > math.MaxInt64-1:
+		return row, invalid("log index %d is above %d", c.LogIndex, int64(math.MaxInt64-1))
+	case len(c.Tokens) > MaxTokens:
+		return row, invalid("%d timestamps, want at most %d", len(c.Tokens), MaxTokens)
+	}
+	for _, t := range c.Tokens {
+		if len(t) == 0 || len(t) > MaxTokenBytes {
+			return row, invalid("timestamp has %d bytes, want 1 to %d", len(t), MaxTokenBytes)
+		}
+	}
+	row.logIndex, row.entry, row.tokens = c.LogIndex, c.Entry, appendParts(nil, c.Tokens)
+	row.committed = time.UnixMicro(s.clock().UnixMicro()).UTC()
+	row.crc = entrySum(row.key, row.logIndex, row.committed, row.tokens, row.entry)
+	return row, nil
+}
+
+// complete adds the entry of one pending row and its derived rows.
+func (w *writer) complete(ctx context.Context, row *newEntry) error {
+	p, ok := w.pending[row.key]
+	if !ok {
+		var done bool
+		var err error
+		if p, done, err = w.findPending(ctx, row); err != nil || done {
+			return err
+		}
+	}
+	index, committed := int64(row.logIndex), row.committed.UnixMicro() //nolint:gosec // prepareEntry bounds LogIndex
+	if _, err := w.st.addEntry.ExecContext(ctx, p.id, index, committed, int64(row.crc), row.tokens, row.entry); err != nil {
+		return err
+	}
+	if _, err := w.st.dropPending.ExecContext(ctx, p.id); err != nil {
+		return err
+	}
+	if err := w.index(ctx, row.key.statement, index, committed, &p); err != nil {
+		return err
+	}
+	delete(w.pending, row.key)
+	return nil
+}
+
+// index writes the derived rows of one committed statement.
+func (w *writer) index(ctx context.Context, statement digest, index, committed int64, p *pendingRow) error {
+	vendor, err := w.facet(ctx, vendorName(p.vendor))
+	if err != nil {
+		return err
+	}
+	both, err := w.facet(ctx, bothName(vendor, p.typeFacet))
+	if err != nil {
+		return err
+	}
+	if _, err := w.st.addSummary.ExecContext(ctx, index, p.id, statement[:], p.signer, vendor, p.typeFacet,
+		p.received, committed, p.facts); err != nil {
+		return err
+	}
+	for _, f := range [...]int64{vendor, p.typeFacet, both} {
+		if _, err := w.st.addPosting.ExecContext(ctx, f, index); err != nil {
+			return err
+		}
+	}
+	for i := range p.subjects {
+		if _, err := w.st.addSubject.ExecContext(ctx, p.subjects[i][:], index, vendor, p.typeFacet); err != nil {
+			return err
+		}
+	}
+	for _, product := range p.products {
+		if _, err := w.st.addProduct.ExecContext(ctx, product, index, vendor, p.typeFacet); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findPending reads a row that the cache does not have: after a restart, or
+// when it was committed before. done means that it is, at the same log index.
+func (w *writer) findPending(ctx context.Context, row *newEntry) (p pendingRow, done bool, err error) {
+	var typeFacet sql.NullInt64
+	err = w.st.findPending.QueryRowContext(ctx, row.key.statement[:], row.key.key[:]).
+		Scan(&p.id, &p.signer, &p.received, &p.vendor, &typeFacet, &p.facts)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return p, false, notFound(row.key)
+	case err != nil:
+		return p, false, err
+	case typeFacet.Valid:
+		p.typeFacet = typeFacet.Int64
+		if p.subjects, p.products, err = decodeFacts(p.facts); err != nil {
+			err = corrupt(err, "the derived facts of statement %s are damaged", row.key.statement.id())
+		}
+		return p, false, err
+	}
+	var at uint64
+	switch err = w.st.findEntry.QueryRowContext(ctx, p.id).Scan(&at); {
+	case errors.Is(err, sql.ErrNoRows):
+		return p, false, corrupt(nil, "statement %s is neither pending nor committed", row.key.statement.id())
+	case err != nil:
+		return p, false, err
+	case at != row.logIndex:
+		e := invalid("statement %s is committed at log index %d, not %d", row.key.statement.id(), at, row.logIndex)
+		e.Code = Conflict
+		return p, false, e
+	}
+	return p, true, nil
+}
