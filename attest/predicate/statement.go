@@ -1,7 +1,6 @@
 package predicate
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -75,7 +74,7 @@ type Statement struct {
 	Assessment   *Assessment
 	Standing     *Standing
 
-	payload []byte
+	payload string
 	digest  [sha256.Size]byte
 	// deferred are findings of R03 and R05 that the walk of the shape made:
 	// values that are well-typed but not in their registry or format.
@@ -89,7 +88,7 @@ func (s *Statement) ID() string {
 }
 
 // Payload returns a copy of the exact bytes that were parsed.
-func (s *Statement) Payload() []byte { return bytes.Clone(s.payload) }
+func (s *Statement) Payload() []byte { return []byte(s.payload) }
 
 // Common returns the common members of no-backdoor, data-flows and
 // undertakings, and nil for the other types.

@@ -1,5 +1,12 @@
 package predicate
 
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
 // JSONLimits bounds a document for [StrictJSON]. The zero value is the strictest:
 // that of a statement.
 type JSONLimits struct {
@@ -15,6 +22,20 @@ type JSONLimits struct {
 	AnyNumber bool
 }
 
+// The reasons of a [JSONError]; stable.
+const (
+	ReasonSize         = "size"          // larger than MaxBytes
+	ReasonUTF8         = "utf8"          // not UTF-8
+	ReasonSyntax       = "syntax"        // not JSON (RFC 8259)
+	ReasonDuplicateKey = "duplicate_key" // one key twice in an object, after unescaping
+	ReasonSurrogate    = "surrogate"     // \u escape of a lone surrogate
+	ReasonTrailing     = "trailing_data" // something after the value
+	ReasonNull         = "null"          // null
+	ReasonDepth        = "depth"         // nested deeper than MaxDepth
+	ReasonValues       = "values"        // more than MaxValues values
+	ReasonNumber       = "number"        // not an integer from 0 to MaxInteger
+)
+
 // JSONError says why a document is not strict JSON.
 type JSONError struct {
 	// Offset is the byte offset of the place.
@@ -23,15 +44,360 @@ type JSONError struct {
 	Pointer string
 	// Reason is one of the Reason constants.
 	Reason string
-	// Found is the offending text, printable and cut.
+	// Found is the offending text, printable and cut; may be empty.
 	Found string
 	// Message says what is wrong, without the place.
 	Message string
 }
 
-// Error returns offset, pointer and message.
-func (e *JSONError) Error() string { return e.Message }
+// Error returns message, offset and pointer.
+func (e *JSONError) Error() string {
+	if e.Pointer == "" {
+		return fmt.Sprintf("%s at byte %d", e.Message, e.Offset)
+	}
+	return fmt.Sprintf("%s at byte %d (%s)", e.Message, e.Offset, e.Pointer)
+}
 
-// StrictJSON checks that data is one JSON value that no two readers read
-// differently. The error is a [*JSONError].
-func StrictJSON(data []byte, limits JSONLimits) error { return nil }
+// StrictJSON checks that data is exactly one JSON value (RFC 8259) that no two
+// readers read differently: UTF-8, no key twice in an object after unescaping,
+// no lone surrogate, no null, nothing after the value, within the limits. It
+// stops at the first problem; the error is a [*JSONError].
+func StrictJSON(data []byte, limits JSONLimits) error {
+	_, _, err := parseJSON(data, limits)
+	if err != nil {
+		return err
+	}
+	return nil
+}
+
+type nodeKind uint8
+
+const (
+	kindObject nodeKind = iota + 1
+	kindArray
+	kindString
+	kindNumber
+	kindBool
+)
+
+func (k nodeKind) String() string {
+	switch k {
+	case kindObject:
+		return "an object"
+	case kindArray:
+		return "a list"
+	case kindString:
+		return "a string"
+	case kindNumber:
+		return "a number"
+	case kindBool:
+		return "a boolean"
+	}
+	return "nothing"
+}
+
+// node is one value of a document. Strings share the document's memory.
+type node struct {
+	kind       nodeKind
+	start, end int    // bytes of the value in the document
+	key        string // unescaped, if the value is a member of an object
+	text       string // unescaped string
+	number     int    // integer from 0 to MaxInteger, unless AnyNumber
+	children   []node // members or elements, in document order
+}
+
+// member returns the member of an object with exactly that key, or nil.
+func (n *node) member(key string) *node {
+	for i := range n.children {
+		if n.children[i].key == key {
+			return &n.children[i]
+		}
+	}
+	return nil
+}
+
+// jsonParser is a recursive-descent parser; recursion is bounded by MaxDepth.
+type jsonParser struct {
+	text   string
+	pos    int
+	limits JSONLimits
+	values int
+	depth  int
+	path   []pathToken
+	// scratch collects the children of the open containers, so that each
+	// container allocates once.
+	scratch []node
+}
+
+type pathToken struct {
+	key   string
+	index int // -1: key
+}
+
+func renderPath(path []pathToken) string {
+	var b strings.Builder
+	for _, t := range path {
+		b.WriteByte('/')
+		if t.index >= 0 {
+			b.WriteString(strconv.Itoa(t.index))
+		} else {
+			b.WriteString(escapeToken(t.key))
+		}
+	}
+	return b.String()
+}
+
+func (l JSONLimits) withDefaults() JSONLimits {
+	if l.MaxBytes <= 0 {
+		l.MaxBytes = MaxStatementBytes
+	}
+	if l.MaxDepth <= 0 {
+		l.MaxDepth = MaxPredicateDepth + 1
+	}
+	if l.MaxValues <= 0 {
+		l.MaxValues = MaxValues
+	}
+	return l
+}
+
+// parseJSON returns the tree and the document as the string that it refers to.
+func parseJSON(data []byte, limits JSONLimits) (*node, string, *JSONError) {
+	limits = limits.withDefaults()
+	if len(data) > limits.MaxBytes {
+		return nil, "", &JSONError{Offset: limits.MaxBytes, Reason: ReasonSize,
+			Message: fmt.Sprintf("document of %d bytes, the limit is %d", len(data), limits.MaxBytes)}
+	}
+	p := &jsonParser{text: string(data), limits: limits}
+	if !utf8.ValidString(p.text) {
+		at := firstInvalidUTF8(p.text)
+		return nil, "", &JSONError{Offset: at, Reason: ReasonUTF8, Found: fmt.Sprintf("0x%02x", p.text[at]),
+			Message: "document is not UTF-8"}
+	}
+	var root node
+	p.space()
+	if err := p.value(&root); err != nil {
+		return nil, "", err
+	}
+	p.space()
+	if p.pos != len(p.text) {
+		return nil, "", p.fail(ReasonTrailing, p.pos, "data after the end of the value")
+	}
+	return &root, p.text, nil
+}
+
+func firstInvalidUTF8(s string) int {
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return len(s)
+}
+
+// fail describes a problem at an offset; Found is the text from there on.
+func (p *jsonParser) fail(reason string, at int, format string, args ...any) *JSONError {
+	end := min(at+24, len(p.text))
+	for end > at && end < len(p.text) && !utf8.RuneStart(p.text[end]) {
+		end--
+	}
+	found := ""
+	if at < end {
+		found, _, _ = strings.Cut(p.text[at:end], "\n")
+	}
+	return &JSONError{Offset: at, Pointer: renderPath(p.path), Reason: reason, Found: printable(found),
+		Message: fmt.Sprintf(format, args...)}
+}
+
+func (p *jsonParser) space() {
+	for p.pos < len(p.text) {
+		switch p.text[p.pos] {
+		case ' ', '\t', '\n', '\r':
+			p.pos++
+		default:
+			return
+		}
+	}
+}
+
+// value reads one value; the position is at its first byte.
+func (p *jsonParser) value(n *node) *JSONError {
+	if p.pos >= len(p.text) {
+		return p.fail(ReasonSyntax, p.pos, "document ends where a value is expected")
+	}
+	if p.values++; p.values > p.limits.MaxValues {
+		return p.fail(ReasonValues, p.pos, "more than %d values", p.limits.MaxValues)
+	}
+	n.start = p.pos
+	var err *JSONError
+	switch c := p.text[p.pos]; {
+	case c == '{':
+		err = p.container(n, kindObject, '}')
+	case c == '[':
+		err = p.container(n, kindArray, ']')
+	case c == '"':
+		n.kind = kindString
+		n.text, err = p.str()
+	case c == '-' || c >= '0' && c <= '9':
+		n.kind = kindNumber
+		err = p.num(n)
+	case strings.HasPrefix(p.text[p.pos:], "true"):
+		n.kind, p.pos = kindBool, p.pos+len("true")
+	case strings.HasPrefix(p.text[p.pos:], "false"):
+		n.kind, p.pos = kindBool, p.pos+len("false")
+	case strings.HasPrefix(p.text[p.pos:], "null"):
+		// Readers differ on whether null is a value or an absent member.
+		err = p.fail(ReasonNull, p.pos, "null is not allowed")
+	default:
+		err = p.fail(ReasonSyntax, p.pos, "a value is expected")
+	}
+	n.end = p.pos
+	return err
+}
+
+// container reads an object or an array.
+func (p *jsonParser) container(n *node, kind nodeKind, closing byte) *JSONError {
+	if p.depth++; p.depth > p.limits.MaxDepth {
+		return p.fail(ReasonDepth, p.pos, "nested deeper than %d levels", p.limits.MaxDepth)
+	}
+	n.kind = kind
+	p.pos++
+	base := len(p.scratch)
+	var seen map[string]struct{} // keys, once an object is large
+	for first := true; ; first = false {
+		p.space()
+		if p.pos < len(p.text) && p.text[p.pos] == closing && first {
+			break
+		}
+		var child node
+		if kind == kindObject {
+			if err := p.key(&child, p.scratch[base:], &seen); err != nil {
+				return err
+			}
+			p.path = append(p.path, pathToken{key: child.key, index: -1})
+		} else {
+			p.path = append(p.path, pathToken{index: len(p.scratch) - base})
+		}
+		if err := p.value(&child); err != nil {
+			return err
+		}
+		p.path = p.path[:len(p.path)-1]
+		p.scratch = append(p.scratch, child)
+		p.space()
+		if p.pos < len(p.text) && p.text[p.pos] == ',' {
+			p.pos++
+			continue
+		}
+		if p.pos < len(p.text) && p.text[p.pos] == closing {
+			break
+		}
+		return p.fail(ReasonSyntax, p.pos, "',' or '%c' is expected", closing)
+	}
+	p.pos++
+	p.depth--
+	if len(p.scratch) > base {
+		n.children = append([]node(nil), p.scratch[base:]...)
+		p.scratch = p.scratch[:base]
+	}
+	return nil
+}
+
+// linearKeys is the size up to which the keys of an object are compared one by
+// one; a larger object gets a map, so that time stays linear.
+const linearKeys = 24
+
+// key reads a member's key and the colon, and refuses a key that was there.
+func (p *jsonParser) key(child *node, siblings []node, seen *map[string]struct{}) *JSONError {
+	if p.pos >= len(p.text) || p.text[p.pos] != '"' {
+		return p.fail(ReasonSyntax, p.pos, "a key in quotation marks is expected")
+	}
+	at := p.pos
+	key, err := p.str()
+	if err != nil {
+		return err
+	}
+	duplicate := false
+	switch {
+	case *seen != nil:
+		_, duplicate = (*seen)[key]
+	case len(siblings) < linearKeys:
+		for i := range siblings {
+			duplicate = duplicate || siblings[i].key == key
+		}
+	default:
+		*seen = make(map[string]struct{}, 2*linearKeys)
+		for i := range siblings {
+			(*seen)[siblings[i].key] = struct{}{}
+		}
+		_, duplicate = (*seen)[key]
+	}
+	if duplicate {
+		p.path = append(p.path, pathToken{key: key, index: -1})
+		return p.fail(ReasonDuplicateKey, at, "key %q stands twice in one object", printable(key))
+	}
+	if *seen != nil {
+		(*seen)[key] = struct{}{}
+	}
+	child.key = key
+	p.space()
+	if p.pos >= len(p.text) || p.text[p.pos] != ':' {
+		return p.fail(ReasonSyntax, p.pos, "':' is expected")
+	}
+	p.pos++
+	p.space()
+	return nil
+}
+
+// num reads a number by the grammar of RFC 8259, section 6.
+func (p *jsonParser) num(n *node) *JSONError {
+	start := p.pos
+	if p.text[p.pos] == '-' {
+		p.pos++
+	}
+	intStart := p.pos
+	if !p.digits() {
+		return p.fail(ReasonSyntax, start, "not a number")
+	}
+	if p.text[intStart] == '0' && p.pos > intStart+1 {
+		return p.fail(ReasonSyntax, start, "number with a leading zero")
+	}
+	integer := intStart == start
+	if p.pos < len(p.text) && p.text[p.pos] == '.' {
+		integer = false
+		p.pos++
+		if !p.digits() {
+			return p.fail(ReasonSyntax, start, "not a number")
+		}
+	}
+	if p.pos < len(p.text) && (p.text[p.pos] == 'e' || p.text[p.pos] == 'E') {
+		integer = false
+		p.pos++
+		if p.pos < len(p.text) && (p.text[p.pos] == '+' || p.text[p.pos] == '-') {
+			p.pos++
+		}
+		if !p.digits() {
+			return p.fail(ReasonSyntax, start, "not a number")
+		}
+	}
+	if p.limits.AnyNumber {
+		return nil
+	}
+	text := p.text[start:p.pos]
+	v, err := strconv.ParseInt(text, 10, 64)
+	if !integer || err != nil || v > MaxInteger {
+		e := p.fail(ReasonNumber, start, "number is not an integer from 0 to %d", MaxInteger)
+		e.Found = printable(text)
+		return e
+	}
+	n.number = int(v)
+	return nil
+}
+
+func (p *jsonParser) digits() bool {
+	start := p.pos
+	for p.pos < len(p.text) && p.text[p.pos] >= '0' && p.text[p.pos] <= '9' {
+		p.pos++
+	}
+	return p.pos > start
+}

@@ -15,6 +15,8 @@ import "encoding/json"
 //	max=N        most elements
 //	chars=N      most Unicode characters
 //	format=NAME  a function of formats.go (R02; time: R05)
+//	own          a resource descriptor whose digest has a rule of its own
+//	digest       a resource descriptor that needs a digest (R02)
 //
 // A member without M and without a rule of its own is optional. In the structs
 // nil means absent for slices, maps and pointers; an optional string that is
@@ -126,7 +128,7 @@ type Evidence struct {
 	ID   string `json:"id" avow:"M,format=id"`
 	Kind string `json:"kind" avow:"M,enum=evidenceKind"`
 	// Resource is mandatory and has a sha256 or gitCommit digest (R32).
-	Resource *ResourceDescriptor `json:"resource,omitzero"`
+	Resource *ResourceDescriptor `json:"resource,omitzero" avow:"own"`
 	Producer *Party              `json:"producer,omitzero"`
 	// Independence of the producer; absent reads as firstParty.
 	Independence string `json:"independence,omitzero" avow:"enum=independence"`
@@ -145,7 +147,7 @@ type Common struct {
 	Supersedes  []StatementRef `json:"supersedes,omitzero"`
 	Related     []StatementRef `json:"related,omitzero"`
 	// HumanReadable is the text that the signatory read, by digest.
-	HumanReadable []ResourceDescriptor `json:"humanReadable,omitzero"`
+	HumanReadable []ResourceDescriptor `json:"humanReadable,omitzero" avow:"digest"`
 }
 
 // Control says whether and how something can be switched off (R28).

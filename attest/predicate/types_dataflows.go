@@ -33,12 +33,12 @@ type Flow struct {
 	// Sends is always written, also when empty (R24).
 	Sends []DataItem `json:"sends,omitzero"`
 	// Receives is mandatory where code or settings come in (R29).
-	Receives    []DataItem  `json:"receives,omitzero"`
-	Recipients  []Recipient `json:"recipients" avow:"M"`
-	Activation  Activation  `json:"activation" avow:"M"`
-	Necessity   string      `json:"necessity" avow:"M,enum=necessity"`
-	LegalBases  []string    `json:"legalBases,omitzero"`
-	Evidence    []string    `json:"evidence,omitzero"`
+	Receives   []DataItem  `json:"receives,omitzero"`
+	Recipients []Recipient `json:"recipients" avow:"M"`
+	Activation Activation  `json:"activation" avow:"M"`
+	Necessity  string      `json:"necessity" avow:"M,enum=necessity"`
+	LegalBases []string    `json:"legalBases,omitzero"`
+	Evidence   []string    `json:"evidence,omitzero"`
 }
 
 // Endpoint is a peer, or a class of peers that somebody else chooses.
