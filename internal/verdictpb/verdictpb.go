@@ -1,0 +1,121 @@
+package verdictpb
+
+import (
+	"encoding/hex"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	avowv1 "github.com/avow-dev/avow/api/avow/v1"
+	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/verify"
+)
+
+// Question is what was asked, as far as the answer repeats it.
+type Question struct {
+	// ArtifactSHA256 is verify.Input.ArtifactSHA256.
+	ArtifactSHA256 string
+	// Trust is the trusted root that the verifier was made with.
+	Trust *verify.Trust
+	// At is the time that validity was judged at.
+	At time.Time
+}
+
+// New returns the message. v must not be nil.
+func New(v *verify.Verdict, q Question) *avowv1.Verdict {
+	out := &avowv1.Verdict{Outcome: outcome(v.Outcome), ArtifactSha256: q.ArtifactSHA256, EvaluatedAt: timestamp(q.At)}
+	if q.Trust != nil {
+		digest := q.Trust.Digest()
+		out.TrustedRootSha256 = hex.EncodeToString(digest[:])
+	}
+	for _, c := range v.Checks {
+		out.Checks = append(out.Checks, &avowv1.Check{Id: string(c.ID), Status: status(c.Status), Bundle: c.Bundle,
+			Expected: c.Expected, Got: c.Got, Detail: c.Detail, Hint: c.Hint})
+	}
+	for _, b := range v.Bundles {
+		out.Bundles = append(out.Bundles, &avowv1.BundleResult{Name: b.Name, Outcome: outcome(b.Outcome), Reason: string(b.Reason)})
+	}
+	for i := range v.Evidence {
+		out.Evidence = append(out.Evidence, evidence(&v.Evidence[i]))
+	}
+	return out
+}
+
+func evidence(e *verify.Evidence) *avowv1.Evidence {
+	out := &avowv1.Evidence{
+		Bundle: e.Bundle, StatementId: e.StatementID, KeyId: e.KeyID, PaeDigest: e.PAEDigest[:],
+		LogOrigin: e.LogOrigin, LogId: e.LogID, LogIndex: e.LogIndex, TreeSize: e.TreeSize, RootHash: e.RootHash,
+		SignedBy: timestamp(e.SignedBy), SubjectName: e.SubjectName, Signer: signer(&e.Signer, e.KeyID), Warnings: Findings(e.Warnings),
+	}
+	if e.Statement != nil {
+		out.PredicateType, out.Statement = e.Statement.Type, e.Statement.Payload()
+	}
+	for _, t := range e.Timestamps {
+		out.Timestamps = append(out.Timestamps, &avowv1.SignedTimestamp{Time: timestamp(t.Time), Authority: t.Authority})
+	}
+	return out
+}
+
+func signer(s *verify.Signer, keyID string) *avowv1.Signer {
+	out := &avowv1.Signer{Name: s.Name}
+	switch {
+	case s.Key != nil:
+		if id, err := attest.KeyID(s.Key.PublicKey); err == nil {
+			keyID = id
+		}
+		out.Identity = &avowv1.Signer_KeyId{KeyId: keyID}
+	case s.Identity != nil:
+		out.Identity = &avowv1.Signer_Certificate{Certificate: &avowv1.CertificateIdentity{
+			SubjectAlternativeName: s.Identity.SAN, Issuer: s.Identity.Issuer}}
+	}
+	return out
+}
+
+// Findings returns the messages for findings of the issuance rules.
+func Findings(findings predicate.Findings) []*avowv1.Finding {
+	var out []*avowv1.Finding
+	for _, f := range findings {
+		severity := avowv1.Severity_SEVERITY_ERROR // also for a severity that is not known here
+		if f.Severity == predicate.SeverityWarning {
+			severity = avowv1.Severity_SEVERITY_WARNING
+		}
+		out = append(out, &avowv1.Finding{Code: f.Code, Severity: severity, Pointer: f.Pointer, Found: f.Found, Message: f.Message,
+			Hint: f.Hint})
+	}
+	return out
+}
+
+func outcome(o verify.Outcome) avowv1.Outcome {
+	switch o {
+	case verify.Accepted:
+		return avowv1.Outcome_OUTCOME_ACCEPTED
+	case verify.Rejected:
+		return avowv1.Outcome_OUTCOME_REJECTED
+	default:
+		return avowv1.Outcome_OUTCOME_UNSPECIFIED
+	}
+}
+
+func status(s verify.Status) avowv1.CheckStatus {
+	switch s {
+	case verify.StatusPass:
+		return avowv1.CheckStatus_CHECK_STATUS_PASS
+	case verify.StatusFail:
+		return avowv1.CheckStatus_CHECK_STATUS_FAIL
+	case verify.StatusWarning:
+		return avowv1.CheckStatus_CHECK_STATUS_WARNING
+	case verify.StatusSkipped:
+		return avowv1.CheckStatus_CHECK_STATUS_SKIPPED
+	default:
+		return avowv1.CheckStatus_CHECK_STATUS_UNSPECIFIED
+	}
+}
+
+// timestamp returns nil for the zero time: absent, and not the year 1.
+func timestamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
