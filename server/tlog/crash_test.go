@@ -1,0 +1,5 @@
+package tlog_test
+
+import "os"
+
+func processID() int { return os.Getpid() }
