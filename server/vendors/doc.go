@@ -10,6 +10,7 @@
 //
 //	vendors:
 //	  - name: acme
+//	    declarant: Acme GmbH             # what statements must name as their declarant
 //	    country: DE
 //	    contact: security@acme.example
 //	    keys:

@@ -12,6 +12,9 @@ import (
 type Vendor struct {
 	// Name identifies the vendor: lower-case letters, digits, '.', '_' and '-', at most 64.
 	Name string
+	// Declarant is the legal name that the vendor's statements must carry (common.declarant.party.name), byte for
+	// byte; mandatory, at most 200 bytes.
+	Declarant string
 	// Country is the ISO 3166-1 alpha-2 code of its seat.
 	Country string
 	// Contact is for people: an e-mail address or URL.
