@@ -52,7 +52,7 @@ func (f Finding) String() string {
 	b.WriteString(": ")
 	b.WriteString(f.Message)
 	if f.Found != "" {
-		fmt.Fprintf(&b, " (found %q)", f.Found)
+		fmt.Fprintf(&b, " (found %s)", f.Found)
 	}
 	return b.String()
 }
@@ -167,6 +167,9 @@ func (e *RulesError) Error() string {
 // printable makes a foreign value fit to be shown: cut, and escaped where it
 // holds characters that a terminal or a reader would not show as they are.
 func printable(s string) string {
+	if strings.ContainsAny(s, "\n\t") {
+		s = strings.Join(strings.Fields(s), " ") // JSON as it stands in a file
+	}
 	cut := false
 	n := 0
 	for i := range s {

@@ -80,7 +80,7 @@ func (e *JSONError) finding() Finding {
 		ReasonSurrogate:    "write the character itself",
 		ReasonTrailing:     "keep one JSON value in the file",
 		ReasonNull:         "leave the member out, or write its value",
-		ReasonDepth:        "flatten it",
+		ReasonDepth:        fmt.Sprintf("flatten it: the predicate has at most %d levels", MaxPredicateDepth),
 		ReasonValues:       "split the statement, or refer to documents by digest",
 		ReasonNumber:       "write a whole number from 0 to 2147483647, or a string",
 	}[e.Reason]

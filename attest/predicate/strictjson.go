@@ -334,7 +334,9 @@ func (p *jsonParser) key(child *node, siblings []node, seen *map[string]struct{}
 	}
 	if duplicate {
 		p.path = append(p.path, pathToken{key: key, index: -1})
-		return p.fail(ReasonDuplicateKey, at, "key %q stands twice in one object", printable(key))
+		err := p.fail(ReasonDuplicateKey, at, "key stands twice in one object")
+		err.Found = printable(key)
+		return err
 	}
 	if *seen != nil {
 		(*seen)[key] = struct{}{}
