@@ -5,12 +5,12 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
-	"github.com/digitorus/pkcs7"
 	"github.com/digitorus/timestamp"
 	"github.com/sigstore/sigstore-go/pkg/root"
 )
@@ -38,13 +38,15 @@ func newAuthority(a root.TimestampingAuthority) *authority {
 	return &authority{other: a, known: known}
 }
 
-// token is a parsed timestamp response. Where it carries certificates, its CMS
-// signature verified against the certificate that signer holds; nothing is
+// token is a parsed timestamp response. If it carries certificates, its CMS
+// signature verified against the one that its signer info names; nothing is
 // known yet about whether anybody trusts that certificate.
 type token struct {
 	response []byte
 	stamp    *timestamp.Timestamp
-	signer   *x509.Certificate // nil if the response carries no certificates
+	// signer is the certificate that the CMS signature verified against, set only
+	// where it is beyond doubt: one certificate and one signer info.
+	signer *x509.Certificate
 }
 
 // stamp is a verified timestamp and who made it.
@@ -52,7 +54,7 @@ type stamp struct {
 	time      time.Time
 	uri       string
 	authority *authority
-	key       []byte // SubjectPublicKeyInfo of the signing certificate
+	key       []byte // SubjectPublicKeyInfo of the signing certificate, nil if not known
 }
 
 // parseToken parses an RFC 3161 response. digitorus/timestamp verifies the CMS
@@ -62,18 +64,35 @@ func parseToken(response []byte) (*token, error) {
 	if err != nil {
 		return nil, fmt.Errorf("timestamp response: %w", err)
 	}
-	p7, err := pkcs7.Parse(ts.RawToken)
-	if err != nil {
-		return nil, fmt.Errorf("timestamp token: %w", err)
-	}
 	t := &token{response: response, stamp: ts}
-	if len(p7.Certificates) == 0 {
-		return t, nil
-	}
-	if t.signer = p7.GetOnlySigner(); t.signer == nil {
-		return nil, fmt.Errorf("timestamp token has %d signers, want exactly 1", len(p7.Signers))
+	if len(ts.Certificates) == 1 && signerInfos(ts.RawToken) == 1 {
+		t.signer = ts.Certificates[0]
 	}
 	return t, nil
+}
+
+// signerInfos counts the signer infos of a CMS SignedData (RFC 5652, section
+// 5.1) in DER; 0 if it is not that.
+func signerInfos(der []byte) int {
+	var content struct {
+		Type    asn1.ObjectIdentifier
+		Content asn1.RawValue `asn1:"explicit,tag:0"`
+	}
+	if rest, err := asn1.Unmarshal(der, &content); err != nil || len(rest) != 0 {
+		return 0
+	}
+	var signed struct {
+		Version          int
+		DigestAlgorithms asn1.RawValue
+		Encapsulated     asn1.RawValue
+		Certificates     asn1.RawValue   `asn1:"optional,tag:0"`
+		CRLs             asn1.RawValue   `asn1:"optional,tag:1"`
+		SignerInfos      []asn1.RawValue `asn1:"set"`
+	}
+	if rest, err := asn1.Unmarshal(content.Content.Bytes, &signed); err != nil || len(rest) != 0 {
+		return 0
+	}
+	return len(signed.SignerInfos)
 }
 
 // verifyTimestamp verifies a response over message against every authority of
@@ -116,13 +135,17 @@ func (a *authority) verify(tok *token, message []byte) (*stamp, error) {
 	if err != nil {
 		return nil, err
 	}
-	signer := tok.signer
-	if signer == nil {
-		signer = a.root.Leaf // sigstore-go verified with it: the response carries none
-	} else {
-		a.remember(signer, ts.Time)
+	s := &stamp{time: ts.Time.UTC(), uri: ts.URI, authority: a}
+	switch {
+	case a.root.Leaf != nil: // sigstore-go saw to it that this certificate signed
+		s.key = a.root.Leaf.RawSubjectPublicKeyInfo
+	case tok.signer != nil:
+		s.key = tok.signer.RawSubjectPublicKeyInfo
 	}
-	return &stamp{time: ts.Time.UTC(), uri: ts.URI, authority: a, key: signer.RawSubjectPublicKeyInfo}, nil
+	if tok.signer != nil {
+		a.remember(tok.signer, ts.Time)
+	}
+	return s, nil
 }
 
 // remember keeps the chains of a signing certificate that sigstore-go just
@@ -194,5 +217,5 @@ func anyValidAt(chains [][]*x509.Certificate, at time.Time) bool {
 // same reports whether two timestamps are one authority's word: the same entry
 // of the root, the same URI, or the same signing key under two names.
 func (s *stamp) same(o *stamp) bool {
-	return s.authority == o.authority || s.uri == o.uri || bytes.Equal(s.key, o.key)
+	return s.authority == o.authority || s.uri == o.uri || (s.key != nil && bytes.Equal(s.key, o.key))
 }
