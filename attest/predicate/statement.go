@@ -120,6 +120,25 @@ func (s *Statement) Target() *StatementRef {
 	return nil
 }
 
+// References returns the statements that this one refers to: what
+// [Statement.CheckRelated] needs to be handed, as far as it can be had.
+func (s *Statement) References() []StatementRef {
+	var refs []StatementRef
+	if common := s.Common(); common != nil {
+		refs = append(append(refs, common.Related...), common.Supersedes...)
+	}
+	if target := s.Target(); target != nil {
+		refs = append(refs, *target)
+	}
+	if s.Dispute != nil && s.Dispute.Thread != nil {
+		refs = append(refs, *s.Dispute.Thread)
+	}
+	if s.Withdrawal != nil && s.Withdrawal.Replacement != nil {
+		refs = append(refs, *s.Withdrawal.Replacement)
+	}
+	return refs
+}
+
 // InForce reports whether the statement holds at the given time by its own
 // words: from notBefore, else issuedAt, until before notAfter; a standing from
 // checkedAt; a withdrawal that is not neverValid from effectiveAt; a dispute

@@ -1,0 +1,253 @@
+package predicate
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// DraftOptions are what is known when a draft is made. All are optional but
+// Now: what is missing becomes a placeholder, a text that begins with
+// "FILL IN", which [Lint] refuses until it is replaced.
+type DraftOptions struct {
+	// Subjects are the files of the release with their digests.
+	Subjects []Subject
+	// ProductName, ProductVersion and ProductPURL name the product; the
+	// package URL carries the version.
+	ProductName, ProductVersion, ProductPURL string
+	// DeclarantName is the legal name, DeclarantCountry its ISO 3166-1 code.
+	DeclarantName, DeclarantCountry string
+	// Role and SignatoryFunction say who signs for the declarant.
+	Role, SignatoryFunction string
+	// Now becomes issuedAt; mandatory.
+	Now time.Time
+	// ValidDays is the time from issuedAt to notAfter in days; 0 = 365.
+	ValidDays int
+	// UUID is the statement's own id without prefix; "" = a random one.
+	UUID string
+	// Related are statements that the draft refers to.
+	Related []StatementRef
+	// Evidence is written into the draft as it is given.
+	Evidence []Evidence
+}
+
+const defaultValidDays = 365
+
+// fill marks a text to replace.
+func fill(what string) string { return placeholderPrefix + ": " + what }
+
+// fillOne marks a value to choose from a registry.
+func fillOne(registry string) string {
+	return fill("one of " + strings.Join(IDs(registry), ", "))
+}
+
+func fillUnless(value, what string) string {
+	if value != "" {
+		return value
+	}
+	return fill(what)
+}
+
+// draftFrame is the statement around the predicate, in the usual order.
+type draftFrame struct {
+	Type          string    `json:"_type"`
+	Subject       []Subject `json:"subject"`
+	PredicateType string    `json:"predicateType"`
+	Predicate     any       `json:"predicate"`
+}
+
+func (o DraftOptions) render(predicateType string, predicate any) ([]byte, error) {
+	subjects := o.Subjects
+	if len(subjects) == 0 {
+		subjects = []Subject{{Name: fill("file name"), Digest: map[string]string{"sha256": fill("SHA-256 of the file")}}}
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(draftFrame{StatementType, subjects, predicateType, predicate}); err != nil {
+		return nil, fmt.Errorf("draft: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// common fills in the common members.
+func (o DraftOptions) common() (Common, error) {
+	if o.Now.IsZero() {
+		return Common{}, fmt.Errorf("draft: Now is not set")
+	}
+	days := o.ValidDays
+	if days == 0 {
+		days = defaultValidDays
+	}
+	if days < 0 {
+		return Common{}, fmt.Errorf("draft: %d days of validity, want 1 or more", days)
+	}
+	id := o.UUID
+	if id == "" {
+		id = randomUUID()
+	}
+	issued := o.Now.UTC().Truncate(time.Second)
+	role := o.Role
+	if role == "" {
+		role = fillOne("role")
+	}
+	return Common{
+		StatementID: "urn:uuid:" + id,
+		Product: Product{
+			Name:        fillUnless(o.ProductName, "name of the product"),
+			Version:     fillUnless(o.ProductVersion, "version of the product"),
+			Identifiers: []Identifier{{Scheme: "purl", Value: fillUnless(o.ProductPURL, "package URL with the version, pkg:generic/NAME@VERSION")}},
+		},
+		Declarant: Declarant{
+			Party: Party{
+				Name:    fillUnless(o.DeclarantName, "legal name of the vendor"),
+				Country: fillUnless(o.DeclarantCountry, "ISO 3166-1 code of the country of establishment, for example DE"),
+			},
+			Role:              role,
+			SignatoryFunction: fillUnless(o.SignatoryFunction, "function of who signs, for example Head of Product Security"),
+			Authority:         fillOne("authority"),
+			Responsibility:    fillOne("responsibility"),
+		},
+		Validity: Validity{
+			IssuedAt: issued.Format(timeLayout),
+			NotAfter: issued.Add(time.Duration(days) * 24 * time.Hour).Format(timeLayout),
+		},
+		Related: o.Related,
+	}, nil
+}
+
+// randomUUID returns a UUID of version 4 (RFC 9562).
+func randomUUID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never returns an error
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16])
+}
+
+func draftControl() Control {
+	return Control{Possible: fillOne("possible"), By: fillOne("controlBy"), Methods: []string{fillOne("controlMethod")},
+		Setting: fill("what to set, literally"), Effect: fill("what stops working")}
+}
+
+func draftCompleteness() Completeness {
+	return Completeness{Level: fillOne("completenessLevel"), Methods: []string{fillOne("completenessMethod")},
+		Exclusions: []Exclusion{{Kind: fillOne("exclusionKind") + "; or remove the exclusion", Description: fill("what is left out")}}}
+}
+
+// NewNoBackdoorDraft returns a no-backdoor statement to fill in: every claim of
+// the registry, to answer or to remove, and one mechanism as a pattern. If
+// Related has no data-flows statement, a placeholder stands for its digest.
+func NewNoBackdoorDraft(o DraftOptions) ([]byte, error) {
+	common, err := o.common()
+	if err != nil {
+		return nil, err
+	}
+	if len(common.Related) == 0 {
+		common.Related = []StatementRef{{PredicateType: DataFlowsType,
+			Digest: map[string]string{"sha256": fill("SHA-256 of the data-flows statement, as avow lint prints it")}}}
+	}
+	definition := BackdoorDefinition()
+	p := NoBackdoor{
+		Common:     common,
+		Definition: &ResourceDescriptor{URI: definition.URI, Digest: map[string]string{"sha256": definition.SHA256}},
+		Scope:      Scope{Configuration: fillOne("configuration"), Description: fill("what the statement speaks of")},
+		Mechanisms: []Mechanism{{
+			ID:             fill("short id such as auto-update; remove the mechanism if there is none"),
+			Kind:           fillOne("mechanismKind"),
+			Description:    fill("what it does"),
+			Capabilities:   []string{fillOne("capability")},
+			Operator:       fillOne("operator"),
+			DefaultState:   fillOne("defaultState"),
+			Access:         fillOne("access"),
+			IntegrityCheck: fillOne("integrityCheck"),
+			UserNotice:     fillOne("userNotice"),
+			Control:        draftControl(),
+			Flows:          []string{fill("ids of its flows in the data-flows statement")},
+		}},
+		MechanismsCompleteness: draftCompleteness(),
+		Evidence:               o.Evidence,
+	}
+	for _, claim := range claimTerms() {
+		p.Claims = append(p.Claims, Claim{ID: claim.ID, Answer: fillOne("answer") + "; remove the claim if it cannot be made",
+			Qualification: fillOne("qualification"), Note: fill("remove, or say more than: " + claim.Sentence)})
+	}
+	return o.render(NoBackdoorType, p)
+}
+
+// NewDataFlowsDraft returns a data-flows statement to fill in, with one flow as
+// a pattern.
+func NewDataFlowsDraft(o DraftOptions) ([]byte, error) {
+	common, err := o.common()
+	if err != nil {
+		return nil, err
+	}
+	item := DataItem{Category: fillOne("dataCategory"), Personal: fillOne("personal"), Description: fill("what exactly"),
+		Linked: fillOne("linked")}
+	flow := Flow{
+		ID:            fill("short id such as update-check, the same in every release"),
+		Title:         fill("what happens, in a few words"),
+		Initiator:     fillOne("initiator"),
+		DataDirection: fillOne("dataDirection"),
+		Endpoints: []Endpoint{{Kind: "host", Value: fill("host name"), Transport: "tcp", Ports: []int{443}, Application: "https",
+			TLS: &TLS{Requirement: fillOne("tlsRequirement"), Verification: fillOne("tlsVerification")}}},
+		Purposes: []string{fillOne("purpose")},
+		Sends:    []DataItem{item},
+		Receives: []DataItem{item},
+		Recipients: []Recipient{{
+			Party: &Party{Name: fill("legal name of who receives it"), Country: fill("ISO 3166-1 code, for example DE"),
+				ControlledFrom: fill("ISO 3166-1 code of the controlling parent's country; remove if not known")},
+			Role:          fillOne("recipientRole"),
+			Storage:       []string{fill("where it is kept: country codes, EU, EEA or anywhere")},
+			AccessFrom:    []string{fill("from where it is read: country codes, EU, EEA or anywhere")},
+			TransferBasis: fillOne("transferBasis"),
+			Retention:     &Retention{Kind: fillOne("retentionKind")},
+			SourceAddress: fillOne("sourceAddress"),
+			Onward:        fillOne("onward"),
+		}},
+		Activation: Activation{DefaultState: fillOne("defaultState"), Trigger: fillOne("trigger"), Consent: fillOne("consent"),
+			Control: draftControl()},
+		Necessity: fillOne("necessity"),
+	}
+	return o.render(DataFlowsType, DataFlows{
+		Common:       common,
+		Scope:        Scope{Configuration: fillOne("configuration"), Description: fill("what the statement speaks of")},
+		NetworkUse:   fillOne("networkUse") + " (none: remove the flow and keep flows as an empty list)",
+		Completeness: draftCompleteness(),
+		Flows:        []Flow{flow},
+		Evidence:     o.Evidence,
+	})
+}
+
+// NewUndertakingsDraft returns an undertakings statement to fill in: every
+// undertaking of the registry, with its parameter, to keep or to remove.
+// U-NOTIFY-CHANGE has to stay.
+func NewUndertakingsDraft(o DraftOptions) ([]byte, error) {
+	common, err := o.common()
+	if err != nil {
+		return nil, err
+	}
+	p := Undertakings{Common: common, Evidence: o.Evidence}
+	for _, term := range undertakingTerms() {
+		u := Undertaking{ID: term.ID, Qualification: fillOne("qualification") + "; remove the undertaking if it cannot be given",
+			Text: fill("remove, or say more than: " + term.Sentence)}
+		for _, parameter := range term.Parameters {
+			switch hours, days := 72, 90; parameter {
+			case "hours":
+				u.Hours = &hours
+			case "days":
+				u.Days = &days
+			case "until":
+				u.Until = fill("end of support, as 2030-12-31T00:00:00Z")
+			case "channels":
+				u.Channels = []Identifier{{Scheme: "url", Value: fill("page on which it is told")}}
+			}
+		}
+		p.Undertakings = append(p.Undertakings, u)
+	}
+	return o.render(UndertakingsType, p)
+}
