@@ -106,7 +106,7 @@ const (
 	ErrorReason_ERROR_REASON_SHUTTING_DOWN ErrorReason = 84
 	// UNAVAILABLE, with RetryInfo. The key that the service holds for the vendor does not answer.
 	ErrorReason_ERROR_REASON_SIGNER_UNAVAILABLE ErrorReason = 85
-	// DEADLINE_EXCEEDED. The call's deadline passed. Issue may be repeated: it continues and never logs a statement twice.
+	// DEADLINE_EXCEEDED, with RetryInfo. The call's deadline passed. Issue may be repeated: it continues and never logs a statement twice.
 	ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED ErrorReason = 100
 	// CANCELLED. The caller went away.
 	ErrorReason_ERROR_REASON_CANCELLED ErrorReason = 101

@@ -1,0 +1,100 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/server/statements"
+	"github.com/avow-dev/avow/server/tlog"
+	"github.com/avow-dev/avow/server/vendors"
+)
+
+// Timestamper gives an RFC 3161 token over a signature: the service's own authority or a client of a foreign one, both in
+// package authority.
+type Timestamper interface {
+	// Timestamp returns the TimeStampResp, DER, over SHA-256 of the signature's bytes.
+	Timestamp(ctx context.Context, signature []byte) (token []byte, err error)
+}
+
+// Config is everything that a Server works with. What it is given stays the caller's: the server closes neither the log
+// nor the store.
+type Config struct {
+	// Log is the transparency log. Required.
+	Log *tlog.Log
+	// Store is the statement store. Required.
+	Store *statements.Store
+	// Vendors is the registry of who may issue. Required.
+	Vendors *vendors.Watcher
+	// Timestampers are the timestamp authorities, 1 to MaxTimestampers. Each is asked for each statement. Required.
+	Timestampers []Timestamper
+	// MinTimestamps is how many of them must answer; the others may be down. 0 means 1.
+	MinTimestamps int
+	// TrustedRoot is the trusted_root.json that the service hands out and checks its own bundles against: it must name the
+	// log and at least MinTimestamps of the authorities. See [TrustedRoot]. Required.
+	TrustedRoot []byte
+
+	// SigningKey opens the key that the service holds for a vendor. It is called for each statement to sign, so it should
+	// remember what it opened. Nil: the service signs for nobody.
+	SigningKey func(context.Context, *vendors.SigningKey) (attest.Signer, error)
+	// TimestampHandler, if not nil, answers RFC 3161 requests at POST /api/v1/timestamp.
+	TimestampHandler http.Handler
+	// Tables are the dated tables of the issuance rules; nil means predicate.EmbeddedTables().
+	Tables *predicate.Tables
+	// StrictRules turns the warnings W01 to W05 into rejections.
+	StrictRules bool
+
+	// Limits are the operator's limits; absent ones take their default.
+	Limits Limits
+	// TrustedProxies are the networks of reverse proxies whose X-Forwarded-For is believed. Empty: none.
+	TrustedProxies []netip.Prefix
+	// Logger receives one line per call that writes or goes wrong, and the alarms. Required.
+	Logger *slog.Logger
+	// Clock tells the time; nil means time.Now.
+	Clock func() time.Time
+	// Registerer receives the metrics; nil means that there are none.
+	Registerer prometheus.Registerer
+}
+
+// Validate reports the first field without a usable value.
+func (c Config) Validate() error {
+	switch {
+	case c.Log == nil:
+		return errors.New("server config: the log is not set")
+	case c.Store == nil:
+		return errors.New("server config: the statement store is not set")
+	case c.Vendors == nil:
+		return errors.New("server config: the vendor registry is not set")
+	case len(c.Timestampers) == 0 || len(c.Timestampers) > MaxTimestampers:
+		return fmt.Errorf("server config: got %d timestamp authorities, want 1 to %d", len(c.Timestampers), MaxTimestampers)
+	case c.MinTimestamps < 0 || c.MinTimestamps > len(c.Timestampers):
+		return fmt.Errorf("server config: got a minimum of %d timestamps, want 0 to %d, the number of authorities",
+			c.MinTimestamps, len(c.Timestampers))
+	case len(c.TrustedRoot) == 0:
+		return errors.New("server config: the trusted root is not set")
+	case c.Logger == nil:
+		return errors.New("server config: the logger is not set")
+	}
+	return c.Limits.Validate()
+}
+
+// withDefaults sets every absent optional field.
+func (c Config) withDefaults() Config {
+	c.Limits = c.Limits.WithDefaults()
+	c.MinTimestamps = orElse(c.MinTimestamps, 1)
+	if c.Tables == nil {
+		c.Tables = predicate.EmbeddedTables()
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	return c
+}

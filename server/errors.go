@@ -1,0 +1,302 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	avowv1 "github.com/avow-dev/avow/api/avow/v1"
+	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/server/statements"
+	"github.com/avow-dev/avow/server/tlog"
+	"github.com/avow-dev/avow/verify"
+)
+
+// ErrorDomain is the domain of every google.rpc.ErrorInfo that the service sends.
+const ErrorDomain = "avow.dev"
+
+const reasonPrefix = "ERROR_REASON_"
+
+// outcome is what a reason stands for on the wire.
+type outcome struct {
+	code codes.Code
+	// retry is the delay that RetryInfo carries; 0 means that repeating the call is of no use.
+	retry time.Duration
+}
+
+// outcomes maps the closed list of reasons to status codes. A test walks the list.
+var outcomes = map[avowv1.ErrorReason]outcome{
+	avowv1.ErrorReason_ERROR_REASON_REQUEST_INVALID:            {code: codes.InvalidArgument},
+	avowv1.ErrorReason_ERROR_REASON_PAGE_TOKEN_INVALID:         {code: codes.InvalidArgument},
+	avowv1.ErrorReason_ERROR_REASON_STATEMENT_INVALID:          {code: codes.InvalidArgument},
+	avowv1.ErrorReason_ERROR_REASON_ENVELOPE_TOO_LARGE:         {code: codes.InvalidArgument},
+	avowv1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED:         {code: codes.InvalidArgument},
+	avowv1.ErrorReason_ERROR_REASON_PAYLOAD_TYPE:               {code: codes.InvalidArgument},
+	avowv1.ErrorReason_ERROR_REASON_SIGNATURE_COUNT:            {code: codes.InvalidArgument},
+	avowv1.ErrorReason_ERROR_REASON_SIGNATURE_INVALID:          {code: codes.InvalidArgument},
+	avowv1.ErrorReason_ERROR_REASON_KEY_UNSUPPORTED:            {code: codes.InvalidArgument},
+	avowv1.ErrorReason_ERROR_REASON_PREDICATE_TYPE_UNSUPPORTED: {code: codes.InvalidArgument},
+	avowv1.ErrorReason_ERROR_REASON_BATCH_INVALID:              {code: codes.InvalidArgument},
+	avowv1.ErrorReason_ERROR_REASON_VERIFICATION_INPUT:         {code: codes.InvalidArgument},
+
+	avowv1.ErrorReason_ERROR_REASON_KEY_UNKNOWN:            {code: codes.PermissionDenied},
+	avowv1.ErrorReason_ERROR_REASON_KEY_NOT_VALID:          {code: codes.PermissionDenied},
+	avowv1.ErrorReason_ERROR_REASON_PRODUCT_NOT_PERMITTED:  {code: codes.PermissionDenied},
+	avowv1.ErrorReason_ERROR_REASON_DECLARANT_MISMATCH:     {code: codes.PermissionDenied},
+	avowv1.ErrorReason_ERROR_REASON_CREDENTIALS_REQUIRED:   {code: codes.Unauthenticated},
+	avowv1.ErrorReason_ERROR_REASON_CREDENTIALS_INVALID:    {code: codes.Unauthenticated},
+	avowv1.ErrorReason_ERROR_REASON_METHOD_NOT_PERMITTED:   {code: codes.PermissionDenied},
+	avowv1.ErrorReason_ERROR_REASON_SIGNING_NOT_CONFIGURED: {code: codes.FailedPrecondition},
+
+	avowv1.ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND: {code: codes.NotFound},
+	avowv1.ErrorReason_ERROR_REASON_VENDOR_NOT_FOUND:    {code: codes.NotFound},
+	avowv1.ErrorReason_ERROR_REASON_LOG_RANGE:           {code: codes.OutOfRange},
+	avowv1.ErrorReason_ERROR_REASON_ROUTE_UNKNOWN:       {code: codes.NotFound},
+
+	avowv1.ErrorReason_ERROR_REASON_RATE_LIMITED:      {code: codes.ResourceExhausted, retry: time.Second},
+	avowv1.ErrorReason_ERROR_REASON_OVERLOADED:        {code: codes.ResourceExhausted, retry: time.Second},
+	avowv1.ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE: {code: codes.ResourceExhausted},
+	avowv1.ErrorReason_ERROR_REASON_STORAGE_FULL:      {code: codes.ResourceExhausted, retry: time.Minute},
+
+	avowv1.ErrorReason_ERROR_REASON_LOG_UNAVAILABLE:       {code: codes.Unavailable, retry: 2 * time.Second},
+	avowv1.ErrorReason_ERROR_REASON_LOG_HALTED:            {code: codes.Unavailable},
+	avowv1.ErrorReason_ERROR_REASON_STORE_UNAVAILABLE:     {code: codes.Unavailable, retry: 2 * time.Second},
+	avowv1.ErrorReason_ERROR_REASON_TIMESTAMP_UNAVAILABLE: {code: codes.Unavailable, retry: 5 * time.Second},
+	avowv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN:         {code: codes.Unavailable, retry: 2 * time.Second},
+	avowv1.ErrorReason_ERROR_REASON_SIGNER_UNAVAILABLE:    {code: codes.Unavailable, retry: 5 * time.Second},
+
+	avowv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED: {code: codes.DeadlineExceeded, retry: time.Second},
+	avowv1.ErrorReason_ERROR_REASON_CANCELLED:         {code: codes.Canceled},
+	avowv1.ErrorReason_ERROR_REASON_SELF_CHECK_FAILED: {code: codes.Internal},
+	avowv1.ErrorReason_ERROR_REASON_INTERNAL:          {code: codes.Internal},
+}
+
+// refusal is the service's own error: what is sent (reason, message, violations) and what is only logged (cause).
+type refusal struct {
+	reason     avowv1.ErrorReason
+	message    string
+	violations []*errdetails.BadRequest_FieldViolation
+	// retry replaces the reason's delay if it is not 0.
+	retry time.Duration
+	cause error
+}
+
+// Error returns reason, message and cause: for the log.
+func (r *refusal) Error() string {
+	s := reasonName(r.reason) + ": " + r.message
+	if r.cause != nil {
+		s += ": " + r.cause.Error()
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (r *refusal) Unwrap() error { return r.cause }
+
+// refuse makes a refusal without a cause.
+func refuse(reason avowv1.ErrorReason, format string, args ...any) *refusal {
+	return &refusal{reason: reason, message: fmt.Sprintf(format, args...)}
+}
+
+// invalidField refuses a request because of one of its fields.
+func invalidField(field, format string, args ...any) *refusal {
+	text := fmt.Sprintf(format, args...)
+	return &refusal{
+		reason:  avowv1.ErrorReason_ERROR_REASON_REQUEST_INVALID,
+		message: field + ": " + text,
+		violations: []*errdetails.BadRequest_FieldViolation{{
+			Field: field, Description: text, Reason: reasonName(avowv1.ErrorReason_ERROR_REASON_REQUEST_INVALID),
+		}},
+	}
+}
+
+// reasonName is the reason as ErrorInfo carries it.
+func reasonName(r avowv1.ErrorReason) string { return strings.TrimPrefix(r.String(), reasonPrefix) }
+
+// toRefusal classifies any error of the packages below. It is the only place that does; what it does not know is INTERNAL.
+func toRefusal(err error) *refusal {
+	var own *refusal
+	var envelope *attest.Error
+	var rules *predicate.RulesError
+	var log *tlog.Error
+	var store *statements.Error
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &rules):
+		return rulesRefusal("", rules.Findings)
+	case errors.As(err, &envelope):
+		return envelopeRefusal(envelope)
+	case errors.As(err, &log):
+		return logRefusal(log)
+	case errors.As(err, &store):
+		return storeRefusal(store)
+	case errors.Is(err, verify.ErrInput), errors.Is(err, verify.ErrTrust):
+		return &refusal{reason: avowv1.ErrorReason_ERROR_REASON_VERIFICATION_INPUT, message: err.Error()}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &refusal{reason: avowv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED, cause: err,
+			message: "the deadline of the call passed; an issue call can be repeated and continues where it stopped"}
+	case errors.Is(err, context.Canceled):
+		return &refusal{reason: avowv1.ErrorReason_ERROR_REASON_CANCELLED, message: "the call was cancelled", cause: err}
+	}
+	return &refusal{reason: avowv1.ErrorReason_ERROR_REASON_INTERNAL, message: "internal error", cause: err}
+}
+
+// envelopeReasons are the codes of package attest that are the caller's business; the others are defects of the service.
+var envelopeReasons = map[attest.Code]avowv1.ErrorReason{
+	attest.CodeEnvelopeTooLarge:  avowv1.ErrorReason_ERROR_REASON_ENVELOPE_TOO_LARGE,
+	attest.CodeEnvelopeMalformed: avowv1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED,
+	attest.CodePayloadType:       avowv1.ErrorReason_ERROR_REASON_PAYLOAD_TYPE,
+	attest.CodeSignatureCount:    avowv1.ErrorReason_ERROR_REASON_SIGNATURE_COUNT,
+	attest.CodeSignatureInvalid:  avowv1.ErrorReason_ERROR_REASON_SIGNATURE_INVALID,
+	attest.CodeKeyUnsupported:    avowv1.ErrorReason_ERROR_REASON_KEY_UNSUPPORTED,
+}
+
+func envelopeRefusal(err *attest.Error) *refusal {
+	reason, ok := envelopeReasons[err.Code]
+	if !ok {
+		return &refusal{reason: avowv1.ErrorReason_ERROR_REASON_INTERNAL, message: "internal error", cause: err}
+	}
+	message := err.Detail
+	if err.Hint != "" {
+		message += "; " + err.Hint
+	}
+	return &refusal{reason: reason, message: message, cause: err.Err}
+}
+
+// logReasons are the codes of the log that a caller can meet in normal operation or by an operator's fault.
+var logReasons = map[tlog.Code]avowv1.ErrorReason{
+	tlog.CodeUnavailable:   avowv1.ErrorReason_ERROR_REASON_LOG_UNAVAILABLE,
+	tlog.CodeClosed:        avowv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN,
+	tlog.CodeDiskFull:      avowv1.ErrorReason_ERROR_REASON_STORAGE_FULL,
+	tlog.CodeOutOfRange:    avowv1.ErrorReason_ERROR_REASON_LOG_RANGE,
+	tlog.CodeRollback:      avowv1.ErrorReason_ERROR_REASON_LOG_HALTED,
+	tlog.CodeCorrupt:       avowv1.ErrorReason_ERROR_REASON_LOG_HALTED,
+	tlog.CodeLocked:        avowv1.ErrorReason_ERROR_REASON_LOG_HALTED,
+	tlog.CodeNotFound:      avowv1.ErrorReason_ERROR_REASON_LOG_HALTED,
+	tlog.CodeAnchorMissing: avowv1.ErrorReason_ERROR_REASON_LOG_HALTED,
+	tlog.CodeAnchorInvalid: avowv1.ErrorReason_ERROR_REASON_LOG_HALTED,
+}
+
+func logRefusal(err *tlog.Error) *refusal {
+	reason, ok := logReasons[err.Code]
+	if !ok {
+		return &refusal{reason: avowv1.ErrorReason_ERROR_REASON_INTERNAL, message: "internal error", cause: err}
+	}
+	message := map[avowv1.ErrorReason]string{
+		avowv1.ErrorReason_ERROR_REASON_LOG_UNAVAILABLE: "the log cannot answer now; repeat the call, it continues where it stopped",
+		avowv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN:   "the service is stopping; repeat the call",
+		avowv1.ErrorReason_ERROR_REASON_STORAGE_FULL:    "the log's disk is full; reads go on",
+		avowv1.ErrorReason_ERROR_REASON_LOG_HALTED:      "the log has stopped; an operator must act",
+		avowv1.ErrorReason_ERROR_REASON_LOG_RANGE:       err.Message,
+	}[reason]
+	return &refusal{reason: reason, message: message, cause: err}
+}
+
+// storeReasons are the codes of the statement store.
+var storeReasons = map[string]avowv1.ErrorReason{
+	statements.NotFound:    avowv1.ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND,
+	statements.Invalid:     avowv1.ErrorReason_ERROR_REASON_REQUEST_INVALID,
+	statements.Full:        avowv1.ErrorReason_ERROR_REASON_STORAGE_FULL,
+	statements.ReadOnly:    avowv1.ErrorReason_ERROR_REASON_STORE_UNAVAILABLE,
+	statements.Locked:      avowv1.ErrorReason_ERROR_REASON_STORE_UNAVAILABLE,
+	statements.Unavailable: avowv1.ErrorReason_ERROR_REASON_STORE_UNAVAILABLE,
+	statements.Closed:      avowv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN,
+}
+
+func storeRefusal(err *statements.Error) *refusal {
+	reason, ok := storeReasons[err.Code]
+	if !ok {
+		return &refusal{reason: avowv1.ErrorReason_ERROR_REASON_INTERNAL, message: "internal error", cause: err}
+	}
+	return &refusal{reason: reason, message: err.Message, cause: err.Err}
+}
+
+// rulesRefusal lists the findings that forbid issuance. The prefix names the member of a batch.
+func rulesRefusal(prefix string, findings predicate.Findings) *refusal {
+	r := &refusal{reason: avowv1.ErrorReason_ERROR_REASON_STATEMENT_INVALID}
+	for _, f := range findings {
+		r.violations = append(r.violations, &errdetails.BadRequest_FieldViolation{
+			Field: prefix + f.Pointer, Reason: f.Code, Description: clip(describe(f), maxViolationText),
+		})
+	}
+	r.message = fmt.Sprintf("the statement breaks %d issuance rules (%s)", len(findings), strings.Join(findings.Codes(), ", "))
+	return r
+}
+
+func describe(f predicate.Finding) string {
+	s := f.Message
+	if f.Found != "" {
+		s += " (found " + f.Found + ")"
+	}
+	if f.Hint != "" {
+		s += "; " + f.Hint
+	}
+	return s
+}
+
+// clip shortens s to n bytes at the boundary of a character.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}
+
+// toStatus makes the google.rpc.Status that the caller receives. Causes stay behind.
+func toStatus(r *refusal) *status.Status {
+	o, ok := outcomes[r.reason]
+	if !ok {
+		o = outcome{code: codes.Internal}
+	}
+	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: reasonName(r.reason), Domain: ErrorDomain}}
+	if len(r.violations) > 0 {
+		details = append(details, &errdetails.BadRequest{FieldViolations: fitViolations(r.violations)})
+	}
+	if delay := orElse(r.retry, o.retry); delay > 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(delay)})
+	}
+	st := status.New(o.code, clip(r.message, 1<<10))
+	full, err := st.WithDetails(details...)
+	if err != nil {
+		return st
+	}
+	return full
+}
+
+// fitViolations keeps the violations that fit into a trailer and says how many more there are.
+func fitViolations(all []*errdetails.BadRequest_FieldViolation) []*errdetails.BadRequest_FieldViolation {
+	size := 0
+	for i, v := range all {
+		size += len(v.GetField()) + len(v.GetDescription()) + len(v.GetReason()) + 16
+		if size > maxDetailBytes {
+			return append(all[:i:i], &errdetails.BadRequest_FieldViolation{
+				Reason:      "MORE",
+				Description: fmt.Sprintf("%d more findings are left out; `avow lint` lists all of them", len(all)-i),
+			})
+		}
+	}
+	return all
+}
+
+// LogValue shows the cause as well.
+func (r *refusal) LogValue() slog.Value {
+	attrs := []slog.Attr{slog.String("reason", reasonName(r.reason)), slog.String("message", clip(r.message, 1<<10))}
+	if r.cause != nil {
+		attrs = append(attrs, slog.Any("cause", r.cause))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// refused marks the errors of this package, as against a status that a handler of another package made.
+func (r *refusal) refused() {}

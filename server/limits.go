@@ -1,0 +1,103 @@
+package server
+
+import (
+	"fmt"
+	"time"
+)
+
+// Limits of one request, fixed because they are part of the contract. All are checked before the work that they bound.
+const (
+	// MaxMessageBytes is the largest request, in bytes: a gRPC message or the body of a REST call.
+	MaxMessageBytes = 1 << 20
+	// MaxBatch is the largest number of statements in one declaration.
+	MaxBatch = 16
+	// MaxReferences is the largest number of references in a statement that are looked up in the store.
+	MaxReferences = 32
+	// MaxPageSize is the largest page of a list; DefaultPageSize is the size where none is asked for.
+	MaxPageSize, DefaultPageSize = 200, 50
+	// MaxFilterBytes is the longest value of a list's filter, in bytes.
+	MaxFilterBytes = 4 << 10
+	// MaxTokenBytes is the longest bearer token, in bytes.
+	MaxTokenBytes = 512
+	// MaxTimestampers is the largest number of timestamp authorities: a bundle takes no more timestamps.
+	MaxTimestampers = 4
+
+	maxAnswerBytes      = 3 << 20 // bundles in one answer; gRPC clients take 4 MiB by default
+	maxDetailBytes      = 6 << 10 // violations in one error: it travels in HTTP/2 trailers, which clients cap at 8 KiB and more
+	maxViolationText    = 300     // bytes of one violation's description
+	maxCachedStatements = 128     // parsed statements that others refer to
+	maxCachedBytes      = 32 << 10
+	maxCachedVerifiers  = 16 // verifiers for trusted roots that callers bring
+	timestampTimeout    = 10 * time.Second
+	publicationPoll     = 20 * time.Millisecond
+	healthInterval      = time.Second
+	retryInterval       = 30 * time.Second // between two looks for rows that were left pending
+)
+
+// Limits are the operator's limits. The zero value of each field selects its default.
+type Limits struct {
+	// BytesInFlight bounds the sum of the sizes of all requests in hand; more are refused as OVERLOADED. Parsing a request
+	// takes up to 20 times its size in memory. Default 64 MiB.
+	BytesInFlight int64
+	// CallsInFlight bounds the number of requests in hand. Default 4096.
+	CallsInFlight int64
+	// RatePerSecond is what one caller (a vendor with credentials, else an IPv4 address or IPv6 /64) may use per second, in
+	// units: a read costs 1, an issued statement 2, a verification 4, a batch 8. Default 200.
+	RatePerSecond float64
+	// Burst is how many units a caller may use at once. Default twice RatePerSecond.
+	Burst int
+	// Callers is how many callers are remembered; the one that was seen longest ago is forgotten first. Default 16384.
+	Callers int
+	// ConcurrentStreams bounds the calls in hand on one gRPC connection. Default 1024.
+	ConcurrentStreams uint32
+	// DefaultDeadline applies to calls that come without one; MaxDeadline to calls that ask for more. Defaults 30 s and 2 min.
+	DefaultDeadline, MaxDeadline time.Duration
+	// IdleTimeout closes connections without calls, MaxConnectionAge all of them after a while, so that load spreads over
+	// new servers. Defaults 5 min and 1 h.
+	IdleTimeout, MaxConnectionAge time.Duration
+}
+
+// WithDefaults returns the limits with every absent field set.
+func (l Limits) WithDefaults() Limits {
+	l.BytesInFlight = orElse(l.BytesInFlight, 64<<20)
+	l.CallsInFlight = orElse(l.CallsInFlight, 4096)
+	l.RatePerSecond = orElse(l.RatePerSecond, 200)
+	l.Burst = orElse(l.Burst, int(min(2*l.RatePerSecond, 1<<30)))
+	l.Callers = orElse(l.Callers, 16384)
+	l.ConcurrentStreams = orElse(l.ConcurrentStreams, 1024)
+	l.DefaultDeadline = orElse(l.DefaultDeadline, 30*time.Second)
+	l.MaxDeadline = orElse(l.MaxDeadline, 2*time.Minute)
+	l.IdleTimeout = orElse(l.IdleTimeout, 5*time.Minute)
+	l.MaxConnectionAge = orElse(l.MaxConnectionAge, time.Hour)
+	return l
+}
+
+func orElse[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+// Validate reports the first limit that cannot be used. Absent ones are fine.
+func (l Limits) Validate() error {
+	l = l.WithDefaults()
+	switch {
+	case l.BytesInFlight < MaxMessageBytes:
+		return fmt.Errorf("limits: bytes in flight: got %d, want at least one message of %d", l.BytesInFlight, MaxMessageBytes)
+	case l.CallsInFlight < 1:
+		return fmt.Errorf("limits: calls in flight: got %d, want at least 1", l.CallsInFlight)
+	case !(l.RatePerSecond > 0): // also refuses NaN
+		return fmt.Errorf("limits: rate per second: got %v, want more than 0", l.RatePerSecond)
+	case l.Burst < maxCost:
+		return fmt.Errorf("limits: burst: got %d, want at least %d, the cost of the dearest call", l.Burst, maxCost)
+	case l.Callers < 1:
+		return fmt.Errorf("limits: callers: got %d, want at least 1", l.Callers)
+	case l.DefaultDeadline < 0 || l.MaxDeadline < l.DefaultDeadline:
+		return fmt.Errorf("limits: deadlines: got default %v and maximum %v, want 0 < default <= maximum", l.DefaultDeadline, l.MaxDeadline)
+	case l.IdleTimeout < 0 || l.MaxConnectionAge < 0:
+		return fmt.Errorf("limits: connections: got idle timeout %v and age %v, want both above 0", l.IdleTimeout, l.MaxConnectionAge)
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+package server
+
+import (
+	"errors"
+
+	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
+	"github.com/prometheus/client_golang/prometheus"
+
+	avowv1 "github.com/avow-dev/avow/api/avow/v1"
+	"github.com/avow-dev/avow/attest/predicate"
+)
+
+// metrics are the service's metrics. Every label takes its values from a closed list (methods, status codes, reasons,
+// predicate types), so that no request can create a time series.
+type metrics struct {
+	calls      *grpcprom.ServerMetrics
+	refusals   *prometheus.CounterVec
+	issued     *prometheus.CounterVec
+	repeated   prometheus.Counter
+	reconciled prometheus.Counter
+	selfCheck  prometheus.Counter
+	panics     prometheus.Counter
+	healthy    prometheus.Gauge
+	registryOK prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer, load *admission) (*metrics, error) {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "avow", Name: name, Help: help})
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "avow", Name: name, Help: help})
+	}
+	m := &metrics{
+		calls: grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram(
+			grpcprom.WithHistogramBuckets([]float64{.001, .005, .01, .025, .05, .1, .15, .2, .3, .5, 1, 2.5, 5, 10, 30}))),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "avow", Name: "refusals_total", Help: "Calls that were answered with an error, by reason."}, []string{"reason"}),
+		issued: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "avow", Name: "statements_issued_total", Help: "Statements that were logged and committed, by type."}, []string{"predicate_type"}),
+		repeated:   counter("statements_repeated_total", "Issue calls that were answered with the bundle of an earlier one."),
+		reconciled: counter("statements_reconciled_total", "Statements that were left pending and completed later."),
+		selfCheck:  counter("self_check_failures_total", "Bundles that did not pass the service's own verification. Anything but 0 is an alarm."),
+		panics:     counter("panics_total", "Calls that ended in a panic. Anything but 0 is a defect."),
+		healthy:    gauge("healthy", "1 while the service can issue statements."),
+		registryOK: gauge("registry_ok", "1 while the vendor registry's file is good."),
+	}
+	for reason := range avowv1.ErrorReason_name {
+		m.refusals.WithLabelValues(reasonName(avowv1.ErrorReason(reason)))
+	}
+	for _, t := range predicate.Types() {
+		m.issued.WithLabelValues(t)
+	}
+	if reg == nil {
+		return m, nil
+	}
+	var errs []error
+	for _, c := range []prometheus.Collector{
+		m.calls, m.refusals, m.issued, m.repeated, m.reconciled, m.selfCheck, m.panics, m.healthy, m.registryOK,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "avow", Name: "bytes_in_flight", Help: "Size of all requests in hand."},
+			func() float64 { return float64(load.bytes.Load()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "avow", Name: "calls_in_flight", Help: "Number of requests in hand."},
+			func() float64 { return float64(load.calls.Load()) }),
+	} {
+		errs = append(errs, reg.Register(c))
+	}
+	return m, errors.Join(errs...)
+}
+
+func (m *metrics) setHealthy(service, registry bool) {
+	set := func(g prometheus.Gauge, ok bool) {
+		if ok {
+			g.Set(1)
+		} else {
+			g.Set(0)
+		}
+	}
+	set(m.healthy, service)
+	set(m.registryOK, registry)
+}

@@ -1,0 +1,214 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	avowv1 "github.com/avow-dev/avow/api/avow/v1"
+	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/server/statements"
+	"github.com/avow-dev/avow/server/vendors"
+)
+
+// submission is a statement that passed steps 5 and 6 of the issue flow: its signer may speak for the vendor, the vendor may
+// speak about the product, and the issuance rules are met. Nothing else can be issued.
+type submission struct {
+	vendor   *vendors.Vendor
+	key      *vendors.Key
+	envelope *attest.Envelope
+	// known is set if the statement is committed already; then the rules were met when it was.
+	known *statements.Record
+}
+
+func (s *submission) row() rowKey {
+	return rowKey{statementID: s.envelope.StatementID(), keyID: s.key.ID}
+}
+
+// open takes one request through steps 5 and 6, except for the rules that need other statements.
+func (i *issuer) open(ctx context.Context, req *avowv1.IssueRequest, now time.Time) (*submission, error) {
+	switch content := req.GetContent().(type) {
+	case *avowv1.IssueRequest_SignedEnvelope:
+		return i.openSigned(ctx, content.SignedEnvelope, now)
+	case *avowv1.IssueRequest_UnsignedStatement:
+		return i.signUnsigned(ctx, content.UnsignedStatement, now)
+	default:
+		return nil, invalidField("content", "neither signed_envelope nor unsigned_statement is given")
+	}
+}
+
+// openSigned opens an envelope that the vendor signed.
+func (i *issuer) openSigned(ctx context.Context, in *avowv1.SignedEnvelope, now time.Time) (*submission, error) {
+	if len(in.GetEnvelope()) == 0 {
+		return nil, invalidField("signed_envelope.envelope", "is empty")
+	}
+	vendor, key, err := i.signerFor(ctx, in.GetKeyId(), now)
+	if err != nil {
+		return nil, err
+	}
+	env, err := attest.Open(in.GetEnvelope(), key.PublicKey, i.prepareOptions(now))
+	var rules *predicate.RulesError
+	switch {
+	case errors.As(err, &rules):
+		// A statement that is committed already is answered again, also when it is too old to be received now or a rule was
+		// sharpened since: a vendor that lost the answer must be able to ask for it.
+		stored, reopenErr := attest.Reopen(in.GetEnvelope(), key.PublicKey)
+		if reopenErr != nil {
+			return nil, err
+		}
+		return i.knownOr(ctx, &submission{vendor: vendor, key: key, envelope: stored}, err)
+	case err != nil:
+		return nil, err
+	}
+	sub := &submission{vendor: vendor, key: key, envelope: env}
+	return sub, checkPermitted(vendor, env.Statement())
+}
+
+// signUnsigned signs a statement with the key that the service holds for the calling vendor. It is Prepare and Sign with the
+// service's signer: the types are those of the vendor's own side.
+func (i *issuer) signUnsigned(ctx context.Context, in *avowv1.UnsignedStatement, now time.Time) (*submission, error) {
+	vendor := callerOf(ctx).vendor
+	switch {
+	case vendor == nil:
+		return nil, refuse(avowv1.ErrorReason_ERROR_REASON_CREDENTIALS_REQUIRED,
+			"service-side signing needs a vendor's bearer token or client certificate")
+	case len(in.GetStatement()) == 0:
+		return nil, invalidField("unsigned_statement.statement", "is empty")
+	case vendor.SigningKey == nil || i.cfg.SigningKey == nil:
+		return nil, refuse(avowv1.ErrorReason_ERROR_REASON_SIGNING_NOT_CONFIGURED,
+			"the service holds no key for %s; sign on your side and send a signed envelope", vendor.Name)
+	}
+	signer, err := i.cfg.SigningKey(ctx, vendor.SigningKey)
+	if err != nil {
+		return nil, signerRefusal(err)
+	}
+	keyID, err := attest.KeyID(signer.PublicKey())
+	if err != nil {
+		return nil, signerRefusal(err)
+	}
+	// The held key needs to be registered like any other: the registry alone says which keys speak for a vendor.
+	_, key, err := i.signerFor(ctx, keyID, now)
+	if err != nil {
+		return nil, err
+	}
+	prepared, err := attest.Prepare(in.GetStatement(), i.prepareOptions(now))
+	if err != nil {
+		return i.knownUnsigned(ctx, vendor, key, in.GetStatement(), err)
+	}
+	if err := checkPermitted(vendor, prepared.Statement()); err != nil {
+		return nil, err
+	}
+	env, err := prepared.Sign(ctx, signer)
+	if err != nil {
+		return nil, signerRefusal(err)
+	}
+	return &submission{vendor: vendor, key: key, envelope: env}, nil
+}
+
+func signerRefusal(err error) error {
+	return &refusal{reason: avowv1.ErrorReason_ERROR_REASON_SIGNER_UNAVAILABLE, cause: err,
+		message: "the key that the service holds for the vendor does not answer; repeat the call"}
+}
+
+// knownUnsigned answers a statement that breaks a rule now and was signed and committed before.
+func (i *issuer) knownUnsigned(ctx context.Context, v *vendors.Vendor, key *vendors.Key, payload []byte, refused error) (*submission, error) {
+	sum := sha256.Sum256(payload)
+	rec, err := i.cfg.Store.GetBy(ctx, "sha256:"+hex.EncodeToString(sum[:]), key.ID)
+	if err != nil || rec.State != statements.StateCommitted {
+		return nil, refused
+	}
+	env, err := attest.Reopen(rec.Envelope, key.PublicKey)
+	if err != nil {
+		return nil, refused
+	}
+	return &submission{vendor: v, key: key, envelope: env, known: &rec}, nil
+}
+
+// knownOr returns the submission with its committed record, or the error that stands otherwise.
+func (i *issuer) knownOr(ctx context.Context, sub *submission, refused error) (*submission, error) {
+	row := sub.row()
+	rec, err := i.cfg.Store.GetBy(ctx, row.statementID, row.keyID)
+	if err != nil || rec.State != statements.StateCommitted {
+		return nil, refused
+	}
+	sub.known = &rec
+	return sub, nil
+}
+
+func (i *issuer) prepareOptions(now time.Time) attest.PrepareOptions {
+	return attest.PrepareOptions{Tables: i.cfg.Tables, Now: now, Strict: i.cfg.StrictRules}
+}
+
+// signerFor finds whom the key speaks for now. Credentials, if there are any, must be the same vendor's.
+func (i *issuer) signerFor(ctx context.Context, keyID string, now time.Time) (*vendors.Vendor, *vendors.Key, error) {
+	if !isDigestID(keyID) {
+		return nil, nil, invalidField("signed_envelope.key_id", "got %q, want \"sha256:\" and 64 lower-case hexadecimal digits", clip(keyID, 80))
+	}
+	vendor, key, ok := i.cfg.Vendors.Registry().ByKey(keyID)
+	if !ok {
+		return nil, nil, refuse(avowv1.ErrorReason_ERROR_REASON_KEY_UNKNOWN,
+			"no registered vendor has the key %s; ask the operator of the service to register it", keyID)
+	}
+	if c := callerOf(ctx); c.vendor != nil && c.vendor.Name != vendor.Name {
+		return nil, nil, refuse(avowv1.ErrorReason_ERROR_REASON_CREDENTIALS_INVALID,
+			"the credentials are those of %s, the key belongs to another vendor", c.vendor.Name)
+	}
+	if !key.ValidAt(now) {
+		return nil, nil, refuse(avowv1.ErrorReason_ERROR_REASON_KEY_NOT_VALID,
+			"the key %s of %s is registered from %s to %s; it is %s", keyID, vendor.Name,
+			bound(key.NotBefore), bound(key.NotAfter), now.UTC().Format(time.RFC3339))
+	}
+	return vendor, key, nil
+}
+
+func bound(t time.Time) string {
+	if t.IsZero() {
+		return "(open)"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// checkPermitted compares what the statement says about its vendor and product with the registry.
+//
+// The declarant's name must equal the registered one byte for byte: no folding of case, space or Unicode, because every
+// folding makes two names out of which one can pass for the other. Every product identifier must be permitted, not only one.
+func checkPermitted(vendor *vendors.Vendor, st *predicate.Statement) error {
+	common := st.Common()
+	if common == nil {
+		return refuse(avowv1.ErrorReason_ERROR_REASON_PREDICATE_TYPE_UNSUPPORTED,
+			"statements of type %s cannot be issued by this call", st.Type)
+	}
+	party := common.Declarant.Party
+	if party.Name != vendor.Declarant {
+		return refuse(avowv1.ErrorReason_ERROR_REASON_DECLARANT_MISMATCH,
+			"the statement's declarant is %q, the key is registered for %q", clip(party.Name, 200), vendor.Declarant)
+	}
+	if party.Country != vendor.Country {
+		return refuse(avowv1.ErrorReason_ERROR_REASON_DECLARANT_MISMATCH,
+			"the declarant's country is %q, the vendor is registered in %q", clip(party.Country, 20), vendor.Country)
+	}
+	for _, id := range common.Product.Identifiers {
+		if !vendor.Permits(id.Value) {
+			return refuse(avowv1.ErrorReason_ERROR_REASON_PRODUCT_NOT_PERMITTED,
+				"%s may not speak about %q; permitted are identifiers below %q", vendor.Name, clip(id.Value, 200), vendor.Products)
+		}
+	}
+	return nil
+}
+
+// isDigestID reports whether s is "sha256:" and 64 lower-case hexadecimal digits.
+func isDigestID(s string) bool {
+	return len(s) == len("sha256:")+64 && s[:7] == "sha256:" && isHex(s[7:])
+}
+
+func isHex(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}

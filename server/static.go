@@ -1,0 +1,112 @@
+package server
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/avow-dev/avow/api"
+	avowv1 "github.com/avow-dev/avow/api/avow/v1"
+	"github.com/avow-dev/avow/attest/predicate"
+)
+
+// routes puts the static and the generated parts of the HTTP port together. Everything passes the caller's rate; the REST
+// calls have theirs taken by the interceptors.
+func (s *Server) routes(gateway http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/api/", limitBody(gateway))
+	mux.Handle("GET /api/openapi.json", s.limited(http.HandlerFunc(serveOpenAPI)))
+	if h := s.cfg.TimestampHandler; h != nil {
+		mux.Handle("POST /api/v1/timestamp", s.limited(h))
+	}
+	log := s.limited(s.cfg.Log.Handler())
+	mux.Handle("/checkpoint", log)
+	mux.Handle("/tile/", log)
+	mux.Handle("GET /statements/sha256/{digest}", s.limited(http.HandlerFunc(s.serveStatement)))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		writeRefusal(w, r, refuse(avowv1.ErrorReason_ERROR_REASON_ROUTE_UNKNOWN, "there is nothing at this path"))
+	})
+	return s.guard(mux)
+}
+
+// guard is the outermost handler: a panic becomes an answer, and no answer is taken for another type than it is.
+func (s *Server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if v := recover(); v != nil {
+				if v == http.ErrAbortHandler { //nolint:errorlint // net/http panics with this very value
+					panic(v)
+				}
+				writeRefusal(w, r, s.panicked(r.Context(), r.Pattern, v))
+			}
+		}()
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// limited takes one unit of the caller's rate, counted apart from the caller's API calls: a mirror that reads tiles as fast as
+// it may does not keep its neighbour behind the same address from issuing.
+func (s *Server) limited(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.draining.Load() {
+			writeRefusal(w, r, refuse(avowv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN, "the service is stopping; repeat the call"))
+			return
+		}
+		key := "static " + networkOf(s.clientAddress(r))
+		if err := s.rates.take(key, 1, s.cfg.Clock()); err != nil {
+			s.metrics.refusals.WithLabelValues(reasonName(avowv1.ErrorReason_ERROR_REASON_RATE_LIMITED)).Inc()
+			writeRefusal(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func serveOpenAPI(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "public, max-age=3600")
+	_, _ = w.Write(api.OpenAPI()) // the client went away
+}
+
+// serveStatement answers the bytes of a committed statement. They are named by their digest, so they may be cached for ever
+// and by anybody. A statement that is not there may be there in a moment: that answer is not cached.
+func (s *Server) serveStatement(w http.ResponseWriter, r *http.Request) {
+	digest := r.PathValue("digest")
+	if len(digest) != 64 || !isHex(digest) {
+		writeRefusal(w, r, invalidField("digest", "want 64 lower-case hexadecimal digits"))
+		return
+	}
+	id := "sha256:" + digest
+	records, err := committedRecords(r.Context(), s.cfg.Store, id)
+	if err != nil {
+		s.answerStatic(w, r, err)
+		return
+	}
+	env, err := reopen(&records[0])
+	if err != nil {
+		s.answerStatic(w, r, err)
+		return
+	}
+	payload := env.Statement().Payload()
+	h := w.Header()
+	h.Set("Content-Type", predicate.PayloadType)
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("ETag", `"`+digest+`"`)
+	if strings.Contains(r.Header.Get("If-None-Match"), digest) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h.Set("Content-Length", strconv.Itoa(len(payload)))
+	_, _ = w.Write(payload) // the client went away
+}
+
+// answerStatic logs and answers an error of a static path.
+func (s *Server) answerStatic(w http.ResponseWriter, r *http.Request, err error) {
+	refused := toRefusal(err)
+	if refused.reason != avowv1.ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND {
+		s.cfg.Logger.ErrorContext(r.Context(), "static", "path", r.Pattern, "refused", refused)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	writeRefusal(w, r, refused)
+}
