@@ -35,6 +35,9 @@ const (
 type SubjectOptions struct {
 	// SHA512 adds a sha512 digest.
 	SHA512 bool
+	// GitBlob adds a gitBlob digest: the id of the file as a blob in git's SHA-256 object format, which is the value of a
+	// gitoid:blob:sha256 too. The SHA-1 form is not offered: it adds a digest that can be collided.
+	GitBlob bool
 	// Symlinks is the policy for symbolic links inside directories.
 	Symlinks SymlinkPolicy
 	// Progress is called while files are read, from the calling goroutine, at least once for each file. May be nil.
@@ -116,6 +119,20 @@ func (m *meter) add(name string, n int) {
 	}
 }
 
+// hashes returns what digests the file, by in-toto's names of the algorithms.
+func (f *releaseFile) hashes(o SubjectOptions) map[string]hash.Hash {
+	hashes := map[string]hash.Hash{"sha256": sha256.New()}
+	if o.SHA512 {
+		hashes["sha512"] = sha512.New()
+	}
+	if o.GitBlob {
+		blob := sha256.New()
+		fmt.Fprintf(blob, "blob %d\x00", f.size)
+		hashes["gitBlob"] = blob
+	}
+	return hashes
+}
+
 // hash reads the file once, in blocks of len(buf), and returns its digests in lower-case hex.
 func (f *releaseFile) hash(ctx context.Context, buf []byte, o SubjectOptions, m *meter) (map[string]string, error) {
 	r, err := f.open()
@@ -123,10 +140,7 @@ func (f *releaseFile) hash(ctx context.Context, buf []byte, o SubjectOptions, m 
 		return nil, err
 	}
 	defer r.Close()
-	hashes := map[string]hash.Hash{"sha256": sha256.New()}
-	if o.SHA512 {
-		hashes["sha512"] = sha512.New()
-	}
+	hashes := f.hashes(o)
 	m.file++
 	m.add(f.name, 0)
 	var size int64

@@ -61,6 +61,14 @@ func TestSubjectsFromPaths(t *testing.T) {
 	if !maps.Equal(subjects[1].Digest, want) {
 		t.Errorf("got digests %v, want %v", subjects[1].Digest, want)
 	}
+	git, err := attest.SubjectsFromPaths(t.Context(), []string{dir}, attest.SubjectOptions{GitBlob: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// printf abc | git hash-object --stdin, in a repository made by git init --object-format=sha256
+	if got, want := git[1].Digest["gitBlob"], "c1cf6e465077930e88dc5136641d402f72a229ddd996f627d60e9639eaba35a6"; got != want {
+		t.Errorf("got gitBlob %s, want %s", got, want)
+	}
 	one, err := attest.SubjectsFromPaths(t.Context(), []string{filepath.Join(dir, "a", "z.txt")}, attest.SubjectOptions{})
 	if err != nil {
 		t.Fatal(err)
