@@ -332,6 +332,12 @@ func (l *Log) readPublished(ctx context.Context) bool {
 		l.onRefused(rootMismatch(h.size))
 		return true
 	}
+	if !l.cfg.PaceCheckpoints {
+		// The next batch then publishes at once. If that does not succeed, it publishes an interval later.
+		if err := l.storage.Backdate(l.cfg.CheckpointInterval); err != nil {
+			l.cfg.Logger.LogAttrs(ctx, levelOf(Unavailable("", err)), "checkpoint's time not set", attrError(err))
+		}
+	}
 	p := newPublished(signed, raw)
 	l.mu.Lock()
 	defer l.mu.Unlock()

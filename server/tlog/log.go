@@ -164,8 +164,8 @@ func (l *Log) start(ctx context.Context, found state) error {
 	}
 	l.guard = &guard{ctx: running, id: l.id, reader: l.storage.Reader, path: l.cfg.AnchorPath, window: uint64(l.cfg.ProofWindow),
 		signed: l.onSigned, refused: l.onRefused, last: found.anchor, tree: found.signed}
-	// A checkpoint file from the future would stop publication until then; forgetting its time costs one signature.
-	if err := l.storage.Unblock(); err != nil {
+	// A checkpoint file from the future would stop publication until then; to be rid of its time costs one signature.
+	if err := l.storage.Backdate(longAgo); err != nil {
 		cancel()
 		return Unavailable("resetting the checkpoint's time", err)
 	}

@@ -2,6 +2,7 @@ package tlog
 
 import (
 	"context"
+	"time"
 
 	"github.com/transparency-dev/tessera"
 )
@@ -32,9 +33,9 @@ type Storage struct {
 	// Writable returns an error if a write to the log cannot succeed now: no permission, read-only, no descriptors.
 	// It is asked before each round of writes, because the driver answers some of these with a panic.
 	Writable func() error
-	// Unblock makes the driver forget when it published last, so that it publishes at its next occasion. It is the cure
-	// for a clock that went back.
-	Unblock func() error
+	// Backdate makes the published checkpoint look older to the driver by a duration. The driver publishes only if the
+	// checkpoint is older than its interval by the clock of the moment. No checkpoint yet is not an error.
+	Backdate func(by time.Duration) error
 	// Release gives back what the driver's package holds, such as locks. It is called once, by [Log.Close] or when
 	// opening does not succeed.
 	Release func() error

@@ -35,6 +35,8 @@ const (
 	quietTicks = 3
 	// writableTicks is the number of intervals between two checks that the log can be written.
 	writableTicks = 20
+	// longAgo is longer than any clock is wrong in practice.
+	longAgo = 10 * 365 * 24 * time.Hour
 )
 
 func (w *watchdog) tick(ctx context.Context, l *Log) {
@@ -82,7 +84,7 @@ func (w *watchdog) unblock(ctx context.Context, l *Log, lagging bool) {
 		return
 	}
 	w.quiet = 0
-	err := l.storage.Unblock()
+	err := l.storage.Backdate(longAgo)
 	if err != nil {
 		l.cfg.Logger.LogAttrs(ctx, slog.LevelError, "checkpoint's time not reset", attrError(err))
 		return

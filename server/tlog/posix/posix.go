@@ -105,7 +105,7 @@ func prepare(ctx context.Context, cfg tlog.Config) (tlog.Storage, error) {
 	}
 	files := directory(cfg.Dir)
 	return tlog.Storage{Driver: d, Reader: client.FileFetcher{Root: cfg.Dir}, TreeState: files.treeState,
-		Writable: files.writable, Unblock: files.unblock, Release: locks.release}, nil
+		Writable: files.writable, Backdate: files.backdate, Release: locks.release}, nil
 }
 
 // directory is a log's directory.
@@ -147,11 +147,14 @@ func (d directory) writable() error {
 	return nil
 }
 
-// unblock gives the checkpoint file a time long past. Tessera publishes only if the file is older than the checkpoint
-// interval by the clock of the moment; the file's time has no other meaning.
-func (d directory) unblock() error {
-	past := time.Unix(1, 0)
-	err := os.Chtimes(filepath.Join(string(d), layout.CheckpointPath), past, past)
+// backdate moves the time of the checkpoint file back. The time has no other meaning than to pace Tessera.
+func (d directory) backdate(by time.Duration) error {
+	path := filepath.Join(string(d), layout.CheckpointPath)
+	info, err := os.Stat(path)
+	if err == nil {
+		at := info.ModTime().Add(-by)
+		err = os.Chtimes(path, at, at)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // nothing published yet, nothing in the way
 	}
