@@ -28,6 +28,13 @@ func corrupt(err error, format string, args ...any) *Error {
 	}
 }
 
+// reindexable is damage of derived rows alone.
+func reindexable(format string, args ...any) *Error {
+	e := corrupt(nil, format, args...)
+	e.Hint = "stop the service and run avowd reindex"
+	return e
+}
+
 func closed() *Error {
 	return &Error{Code: Closed, Message: "the store is closed", Retryable: true}
 }

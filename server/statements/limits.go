@@ -33,19 +33,27 @@ const (
 )
 
 const (
-	scanBudget      = 4096 // index rows that one page of a combined query may look at
-	maxGroupRows    = 512  // rows that share one transaction
-	maxGroupBytes   = 8 << 20
-	queueDepth      = 1024  // operations that wait for the writer before callers block
-	maxCached       = 65536 // entries of each of the writer's caches
-	walPages        = 4000  // WAL pages after which the writer folds the WAL into the database
-	walKeepBytes    = 64 << 20
-	writerCacheKiB  = 64 << 10
-	readerCacheKiB  = 16 << 10
-	busyTimeout     = 5 * time.Second
-	defaultReaders  = 8
-	pageSize        = 8192
+	scanBudget     = 4096 // index rows that one page of a combined query may look at
+	maxGroupRows   = 512  // rows that share one transaction
+	maxGroupBytes  = 8 << 20
+	queueDepth     = 1024  // operations that wait for the writer before callers block
+	maxCached      = 65536 // entries of each cache of a writer
+	indexBatch     = 4096  // statements that share one transaction of the index
+	maxRecent      = 4 * indexBatch
+	indexDelay     = 250 * time.Millisecond // how long the index waits for a batch to fill
+	indexRetry     = time.Second            // how long it waits after an error of the disk
+	walPages       = 4000                   // WAL pages after which the WAL is folded into the database
+	walKeepBytes   = 64 << 20
+	writerCacheKiB = 64 << 10
+	readerCacheKiB = 16 << 10
+	busyTimeout    = 5 * time.Second
+	defaultReaders = 8
+	storePageSize  = 8192 // rows of a few KiB, appended
+	indexPageSize  = 4096 // small rows, at random places
+
 	applicationID   = 0x61766f77 // "avow", in the header of the database file
+	indexVersion    = 1
 	lockSuffix      = ".lock"
+	indexSuffix     = ".index"
 	migrationsTable = "schema_versions"
 )

@@ -1,9 +1,11 @@
 package statements
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,8 +25,8 @@ const (
 // that the index yields is a result.
 type listStatements struct{ page, end *sql.Stmt }
 
-const listColumns = `SELECT m.log_index, m.statement, g.key_id, fv.name, ft.name, m.received, m.committed, m.facts
-	FROM summaries m JOIN signers g ON g.id = m.signer JOIN facets fv ON fv.id = m.vendor JOIN facets ft ON ft.id = m.type`
+const listColumns = `SELECT m.log_index, m.statement, m.key_id, fv.name, ft.name, m.received, m.committed, m.facts
+	FROM summaries m JOIN facets fv ON fv.id = m.vendor JOIN facets ft ON ft.id = m.type`
 
 // The parameters of every list statement. A facet that does not exist is NULL
 // and matches nothing.
@@ -81,47 +83,85 @@ func listSQL(s shape) (page, end string) {
 		"SELECT count(*), COALESCE(max(log_index), 0) FROM (" + scan + ":budget)"
 }
 
+func (x *index) prepareLists(ctx context.Context) error {
+	for i := range x.lists {
+		page, end := listSQL(shape(i))
+		list := []preparation{{&x.lists[i].page, page}}
+		if end != "" {
+			list = append(list, preparation{&x.lists[i].end, end})
+		}
+		var all prepared // closing the pool closes them
+		if err := all.add(ctx, x.readDB, list); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // List returns a page of committed statements in the order of their log indexes,
-// and the From of the next page, 0 if there is none. The work for one page is
-// bounded: a query that combines a subject or a product with other fields may
-// return a page that is short or empty while next is not 0.
+// and the From of the next page, 0 if there is none. A statement is listed as
+// soon as its Commit has returned. The work for one page is bounded: a query
+// that combines a subject or a product with other fields may return a page that
+// is short or empty while next is not 0. Where the index is damaged or being
+// rebuilt the error is STORE_CORRUPT or STORE_UNAVAILABLE: never a partial list.
 //
 // Statements are committed in nearly, but not exactly, the order of the log: one
 // whose Commit is still under way appears later, perhaps below a From that was
 // already returned.
 func (s *Store) List(ctx context.Context, q Query) (page []Summary, next uint64, err error) {
-	sh, args, err := q.prepare()
+	c, err := q.prepare()
 	if err != nil || q.From > math.MaxInt64 {
 		return nil, 0, err
 	}
-	limit := pageLimit(q.Limit)
-	args = append(args, sql.Named("limit", limit+1)) // one more, to know whether there is a next page
-	st := s.read.lists[sh]
-	if st.end == nil {
-		page, err = summaries(ctx, st.page, args)
-		if err != nil {
-			return nil, 0, s.readFault(err)
-		}
-		page, next = cut(page, limit)
-		return page, next, nil
+	// What is recent is read before the file: a row leaves it only when the file has it.
+	recent, err := s.index.matching(&c)
+	if err != nil {
+		return nil, 0, err
 	}
-	page, next, err = s.listFiltered(ctx, st, args, limit)
-	return page, next, s.readFault(err)
+	page, next, err = s.index.inFile(ctx, &c)
+	if err != nil {
+		return nil, 0, s.readFault(err)
+	}
+	page, next = merge(page, recent, next, c.limit)
+	return page, next, nil
 }
 
-func (s *Store) listFiltered(ctx context.Context, st listStatements, args []any, limit int) (page []Summary, next uint64, err error) {
-	tx, err := s.readDB.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // both statements see one moment
+// matching returns the recent rows that a query selects, in the order of the log.
+func (x *index) matching(c *condition) ([]*indexRow, error) {
+	x.mu.RLock()
+	recent, broken := x.recent, x.broken
+	x.mu.RUnlock()
+	if broken != nil {
+		return nil, broken
+	}
+	var out []*indexRow
+	for _, r := range recent {
+		if c.matches(r) {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b *indexRow) int { return cmp.Compare(a.logIndex, b.logIndex) })
+	return out[:min(len(out), c.limit+1)], nil
+}
+
+// inFile returns up to limit+1 rows; end, if not 0, is where the scan stopped
+// before it had found as many.
+func (x *index) inFile(ctx context.Context, c *condition) (page []Summary, end uint64, err error) {
+	st := x.lists[c.shape]
+	args := append(c.args, sql.Named("limit", c.limit+1)) //nolint:gocritic // c is used once
+	if st.end == nil {
+		page, err = summaries(ctx, st.page, args)
+		return page, 0, err
+	}
+	tx, err := x.readDB.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // both statements see one moment
 	if err != nil {
 		return nil, 0, err
 	}
 	defer tx.Rollback() //nolint:errcheck // nothing was written
 	args = append(args, sql.Named("budget", scanBudget))
 	page, err = summaries(ctx, tx.StmtContext(ctx, st.page), args)
-	if err != nil {
-		return nil, 0, err
-	}
-	if page, next = cut(page, limit); next != 0 {
-		return page, next, nil
+	if err != nil || len(page) > c.limit {
+		return page, 0, err
 	}
 	var looked int
 	var last uint64
@@ -129,34 +169,72 @@ func (s *Store) listFiltered(ctx context.Context, st listStatements, args []any,
 		return nil, 0, err
 	}
 	if looked == scanBudget {
-		next = last + 1
+		end = last + 1
 	}
-	return page, next, nil
+	return page, end, nil
 }
 
-func cut(page []Summary, limit int) ([]Summary, uint64) {
+// merge joins what the file and what recent have, each in the order of the log.
+func merge(page []Summary, recent []*indexRow, end uint64, limit int) ([]Summary, uint64) {
+	for _, r := range recent {
+		at := uint64(r.logIndex) //nolint:gosec // not negative
+		if end != 0 && at >= end {
+			break
+		}
+		i, found := slices.BinarySearchFunc(page, at, func(m Summary, at uint64) int { return cmp.Compare(m.LogIndex, at) })
+		if !found {
+			page = slices.Insert(page, i, r.summary())
+		}
+		if i > limit {
+			break
+		}
+	}
 	if len(page) <= limit {
-		return page, 0
+		return page, end
 	}
 	page = page[:limit]
 	return page, page[limit-1].LogIndex + 1
 }
 
+func (r *indexRow) summary() Summary {
+	return Summary{
+		StatementID: r.key.statement.id(), KeyID: r.key.key.id(), Vendor: r.vendor, PredicateType: r.typ,
+		Subjects: hexAll(r.subjects), Products: r.products, LogIndex: uint64(r.logIndex), //nolint:gosec // not negative
+		ReceivedAt: time.UnixMicro(r.received).UTC(), CommittedAt: time.UnixMicro(r.committed).UTC(),
+	}
+}
+
+// condition is a Query that has passed its checks.
+type condition struct {
+	shape   shape
+	subject digest
+	q       *Query
+	limit   int
+	args    []any
+}
+
+func (c *condition) matches(r *indexRow) bool {
+	return uint64(r.logIndex) >= c.q.From && //nolint:gosec // not negative
+		(c.shape&hasVendor == 0 || r.vendor == c.q.Vendor) &&
+		(c.shape&hasType == 0 || r.typ == c.q.PredicateType) &&
+		(c.shape&hasSubject == 0 || slices.Contains(r.subjects, c.subject)) &&
+		(c.shape&hasProduct == 0 || slices.Contains(r.products, c.q.Product))
+}
+
 // prepare checks a query and gives its shape and parameters.
-func (q *Query) prepare() (sh shape, args []any, err error) {
-	args = append(args, sql.Named("from", int64(min(q.From, math.MaxInt64)))) //nolint:gosec // bounded
+func (q *Query) prepare() (c condition, err error) {
+	c.q, c.limit = q, pageLimit(q.Limit)
+	c.args = append(c.args, sql.Named("from", int64(min(q.From, math.MaxInt64)))) //nolint:gosec // bounded
 	if q.SubjectSHA256 != "" {
-		d, err := parseHex("subject digest", q.SubjectSHA256)
-		if err != nil {
-			return 0, nil, err
+		if c.subject, err = parseHex("subject digest", q.SubjectSHA256); err != nil {
+			return c, err
 		}
-		sh |= hasSubject
-		args = append(args, sql.Named("subject", d[:]))
+		c.shape |= hasSubject
+		c.args = append(c.args, sql.Named("subject", c.subject[:]))
 	}
 	for _, f := range []struct {
-		bit        shape
-		name, what string
-		value      string
+		bit               shape
+		name, what, value string
 	}{
 		{hasProduct, "product", "product identifier", q.Product},
 		{hasVendor, "vendor", "vendor", q.Vendor},
@@ -166,12 +244,12 @@ func (q *Query) prepare() (sh shape, args []any, err error) {
 			continue
 		}
 		if len(f.value) > MaxTextBytes {
-			return 0, nil, invalid("%s has %d bytes, want at most %d", f.what, len(f.value), MaxTextBytes)
+			return c, invalid("%s has %d bytes, want at most %d", f.what, len(f.value), MaxTextBytes)
 		}
-		sh |= f.bit
-		args = append(args, sql.Named(f.name, f.value))
+		c.shape |= f.bit
+		c.args = append(c.args, sql.Named(f.name, f.value))
 	}
-	return sh, args, nil
+	return c, nil
 }
 
 func summaries(ctx context.Context, st *sql.Stmt, args []any) ([]Summary, error) {
@@ -196,7 +274,7 @@ func summaries(ctx context.Context, st *sql.Stmt, args []any) ([]Summary, error)
 		m.ReceivedAt, m.CommittedAt = time.UnixMicro(received).UTC(), time.UnixMicro(committed).UTC()
 		subjects, products, err := decodeFacts(facts)
 		if err != nil {
-			return nil, corrupt(err, "the derived facts at log index %d are damaged", m.LogIndex)
+			return nil, reindexable("damaged facts at log index %d: %v", m.LogIndex, err)
 		}
 		m.Subjects, m.Products = hexAll(subjects), products
 		out = append(out, m)

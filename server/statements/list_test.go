@@ -67,10 +67,27 @@ func matches(q statements.Query, p statements.Pending) bool {
 		(q.PredicateType == "" || q.PredicateType == p.PredicateType)
 }
 
+// TestListEveryCombination asks while the rows are only recent, when they are in
+// the index file, and when some are here and some there.
 func TestListEveryCombination(t *testing.T) {
-	s, _ := create(t)
+	s, path := create(t)
 	ps := fill(t, s, 120)
 	put(t, s, statement(newSigner(t), "not committed"))
+	testCombinations(t, s, ps)
+	s = reopen(t, s, path)
+	testCombinations(t, s, ps)
+	between := statement(newSigner(t), "between")
+	between.Vendor, between.PredicateType = ps[5].Vendor, ps[5].PredicateType
+	between.Subjects, between.Products = ps[5].Subjects, ps[5].Products
+	put(t, s, between)
+	commit(t, s, committed(between, 55))
+	if got, _ := listAll(t, s, statements.Query{Vendor: between.Vendor, Limit: 1}); len(got) != 41 || got[2].LogIndex != 55 {
+		t.Errorf("%d rows, the third is %+v; want 41 with the recent one at its place", len(got), got[2])
+	}
+}
+
+func testCombinations(t *testing.T, s *statements.Store, ps []statements.Pending) {
+	t.Helper()
 	queries := []statements.Query{{}}
 	for _, set := range []func(*statements.Query){
 		func(q *statements.Query) { q.SubjectSHA256 = sha256Hex([]byte("subject 2")) },
@@ -142,12 +159,13 @@ func TestListOfWhatIsNotThere(t *testing.T) {
 // that everybody names: pages come back empty with a place to go on from, and
 // following them finds everything.
 func TestListBoundsTheWorkOfOnePage(t *testing.T) {
-	s, _ := create(t)
+	s, path := create(t)
 	ps := fill(t, s, 4096+1500)
 	rare := statement(newSigner(t), "rare")
 	rare.Vendor, rare.Subjects = "rare", ps[0].Subjects
 	put(t, s, rare)
 	commit(t, s, committed(rare, 1_000_000))
+	s = reopen(t, s, path) // into the file
 	q := statements.Query{SubjectSHA256: sha256Hex([]byte("everywhere")), Vendor: "rare"}
 	page, next, err := s.List(t.Context(), q)
 	if err != nil || len(page) != 0 || next == 0 {

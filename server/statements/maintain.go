@@ -12,48 +12,56 @@ import (
 // maintainPage is how many truth rows Reindex and Check hold in memory at once.
 const maintainPage = 64
 
-// derived names the tables that Reindex empties, in the order of deletion.
-var derived = [...]string{"by_product", "by_subject", "postings", "summaries", "pending", "facets"}
-
-// Reindex drops the derived rows and rebuilds them from the truth rows in one
-// transaction: either all is rebuilt or nothing has changed. describe maps a
-// stored record to its facts; Vendor in it is the recorded one, PredicateType,
-// Subjects and Products are empty, because they are what is asked for. An error
-// of it, or facts that break a limit, end the reindexing with an error that
-// names the statement. progress, if not nil, is called from time to time.
-// Writers wait meanwhile, readers see the old index.
+// Reindex drops what is derived and rebuilds it from the truth rows. First the
+// facts of every statement, in one transaction: describe maps a stored record to
+// them; Vendor in it is the recorded one, PredicateType, Subjects and Products
+// are empty, because they are what is asked for. An error of describe, or facts
+// that break a limit, end the reindexing with an error that names the statement,
+// and nothing has changed. Then the index for lists, from the facts: until it is
+// complete, lists are refused; a process that dies meanwhile completes it at its
+// next start. progress, if not nil, is called from time to time. Writers wait.
 func (s *Store) Reindex(ctx context.Context, describe func(Record) (Facts, error), progress func(done, total uint64)) error {
 	if progress == nil {
 		progress = func(uint64, uint64) {}
 	}
-	return s.submit(ctx, &operation{
-		rows:  maxGroupRows, // alone in its group
-		apply: func(_ context.Context, w *writer) error { return w.reindex(ctx, describe, progress) },
-	})
-}
-
-func (w *writer) reindex(ctx context.Context, describe func(Record) (Facts, error), progress func(done, total uint64)) error {
-	w.forget()
-	defer w.forget()
-	for _, table := range derived {
-		if _, err := w.conn.ExecContext(w.ctx, "DELETE FROM "+table); err != nil {
+	return s.submit(ctx, &operation{alone: func() error {
+		var generation int64
+		var rows, entries uint64
+		err := s.w.transaction(func() (err error) {
+			if generation, rows, entries, err = s.w.measure(); err != nil {
+				return err
+			}
+			return s.w.describeAll(ctx, describe, func(done uint64) { progress(done, rows+entries) })
+		})
+		if err != nil {
 			return err
 		}
-	}
-	if _, err := w.conn.ExecContext(w.ctx, "REINDEX"); err != nil { // the unique keys of the truth rows
-		return err
+		return s.index.rebuild(ctx, s.w.conn, generation, func(done uint64) { progress(rows+done, rows+entries) })
+	}})
+}
+
+// measure begins a new generation of what is derived, and counts the work.
+func (w *writer) measure() (generation int64, rows, entries uint64, err error) {
+	err = w.conn.QueryRowContext(w.ctx, `UPDATE store SET generation = generation + 1 RETURNING generation,
+		(SELECT COALESCE(max(id), 0) FROM statements), (SELECT COALESCE(max(seq), 0) FROM entries)`).Scan(&generation, &rows, &entries)
+	return generation, rows, entries, err
+}
+
+// describeAll replaces the derived rows beside the truth.
+func (w *writer) describeAll(ctx context.Context, describe func(Record) (Facts, error), progress func(done uint64)) error {
+	w.forget()
+	// REINDEX rebuilds the unique keys of the truth rows.
+	for _, q := range [...]string{"DELETE FROM facts", "DELETE FROM pending", "REINDEX"} {
+		if _, err := w.conn.ExecContext(w.ctx, q); err != nil {
+			return err
+		}
 	}
 	page, err := w.conn.PrepareContext(w.ctx, selectRecord+" WHERE s.id > ? ORDER BY s.id LIMIT ?")
 	if err != nil {
 		return err
 	}
 	defer page.Close()
-	var total uint64
-	if err := w.conn.QueryRowContext(w.ctx, "SELECT COALESCE(max(id), 0) FROM statements").Scan(&total); err != nil {
-		return err
-	}
-	var last uint64
-	for {
+	for last := uint64(0); ; {
 		records, err := findRecords(w.ctx, page, last, maintainPage)
 		if err != nil || len(records) == 0 {
 			return err
@@ -62,17 +70,17 @@ func (w *writer) reindex(ctx context.Context, describe func(Record) (Facts, erro
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := w.derive(rec, describe); err != nil {
+			if err := w.describe(rec, describe); err != nil {
 				return err
 			}
 			last = rec.Sequence
 		}
-		progress(last, total)
+		progress(last)
 	}
 }
 
-// derive writes the derived rows of one truth row.
-func (w *writer) derive(rec Record, describe func(Record) (Facts, error)) error {
+// describe writes the derived rows of one truth row.
+func (w *writer) describe(rec Record, describe func(Record) (Facts, error)) error {
 	facts, err := describe(rec)
 	if err != nil {
 		e := invalid("statement %s cannot be described", rec.StatementID)
@@ -86,45 +94,47 @@ func (w *writer) derive(rec Record, describe func(Record) (Facts, error)) error 
 	if err != nil {
 		return fmt.Errorf("statement %s: %w", rec.StatementID, err)
 	}
-	typeFacet, err := w.facet(w.ctx, typeName(facts.PredicateType))
-	if err != nil {
+	if _, err := w.st.addFacts.ExecContext(w.ctx, rec.Sequence, facts.Vendor, facts.PredicateType,
+		encodeFacts(subjects, products)); err != nil {
 		return err
 	}
-	encoded := encodeFacts(subjects, products)
 	if rec.State == StatePending {
-		_, err := w.st.addPending.ExecContext(w.ctx, rec.Sequence, typeFacet, encoded)
-		return err
+		_, err = w.st.addPending.ExecContext(w.ctx, rec.Sequence)
 	}
-	key, err := parseID("key id", rec.KeyID)
-	if err != nil {
-		return err
-	}
-	signer, err := w.signer(w.ctx, key, rec.PublicKey)
-	if err != nil {
-		return err
-	}
-	statement, err := parseID("statement id", rec.StatementID)
-	if err != nil {
-		return err
-	}
-	return w.index(w.ctx, statement, int64(rec.LogIndex), rec.CommittedAt.UnixMicro(), &pendingRow{ //nolint:gosec // stored as int64
-		id: int64(rec.Sequence), signer: signer, received: rec.ReceivedAt.UnixMicro(), vendor: facts.Vendor, //nolint:gosec // stored as int64
-		typeFacet: typeFacet, subjects: subjects, products: products, facts: encoded,
-	})
+	return err
 }
 
-// Check reads everything: SQLite's integrity check, foreign keys, the checksum
-// of every truth row, and that the derived tables have a row for each truth row
-// and no others. The error is STORE_CORRUPT with the first finding. It sees one
-// moment and may run beside writers, but while it runs the WAL is not reset.
+// Check reads everything: SQLite's integrity check of both files, foreign keys,
+// the checksum of every truth row, and that what is derived has a row for each
+// truth row and no others. The error is STORE_CORRUPT with the first finding. It
+// sees one moment and may run beside writers; while it runs the WAL only grows.
 func (s *Store) Check(ctx context.Context) error {
+	if e := s.index.fault(); e != nil {
+		return e
+	}
+	// The index is looked at first: it lags behind the truth and never leads.
+	itx, err := s.index.readDB.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return s.readFault(err)
+	}
+	defer itx.Rollback() //nolint:errcheck // nothing was written
+	var seq int64
+	if err := itx.QueryRowContext(ctx, "SELECT seq FROM progress").Scan(&seq); err != nil {
+		return s.readFault(err)
+	}
 	tx, err := s.readDB.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return s.readFault(err)
 	}
 	defer tx.Rollback() //nolint:errcheck // nothing was written
-	for _, step := range []func(context.Context, *sql.Tx) error{checkFile, checkReferences, checkRows} {
-		if err := step(ctx, tx); err != nil {
+	for _, step := range []func() error{
+		func() error { return checkFile(ctx, tx) },
+		func() error { return checkReferences(ctx, tx) },
+		func() error { return checkRows(ctx, tx) },
+		func() error { return checkFile(ctx, itx) },
+		func() error { return checkIndex(ctx, tx, itx, seq) },
+	} {
+		if err := step(); err != nil {
 			return s.readFault(err)
 		}
 	}
@@ -159,14 +169,14 @@ func checkReferences(ctx context.Context, tx *sql.Tx) error {
 	return rows.Err()
 }
 
-// checkRows reads every record, which checks its sums, and compares numbers.
+// checkRows reads every record, which checks its sums, and counts what waits.
 func checkRows(ctx context.Context, tx *sql.Tx) error {
 	page, err := tx.PrepareContext(ctx, selectRecord+" WHERE s.id > ? ORDER BY s.id LIMIT ?")
 	if err != nil {
 		return err
 	}
 	defer page.Close()
-	want := map[string]int{}
+	pending := 0
 	for last := uint64(0); ; {
 		records, err := findRecords(ctx, page, last, maintainPage)
 		if err != nil {
@@ -176,48 +186,63 @@ func checkRows(ctx context.Context, tx *sql.Tx) error {
 			break
 		}
 		for i := range records {
-			if err := countRecord(&records[i], want); err != nil {
-				return err
+			if records[i].PredicateType == "" {
+				return reindexable("statement %s has no facts", records[i].StatementID)
+			}
+			if records[i].State == StatePending {
+				pending++
 			}
 			last = records[i].Sequence
 		}
 	}
-	for _, table := range []string{"entries", "pending", "summaries", "postings", "by_subject", "by_product"} {
-		var have int
-		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&have); err != nil {
+	return checkCount(ctx, tx, "pending", pending)
+}
+
+// checkIndex counts what the first seq entries must have left in the index.
+func checkIndex(ctx context.Context, tx, itx *sql.Tx, seq int64) error {
+	rows, err := tx.QueryContext(ctx, "SELECT f.facts FROM entries e JOIN facts f ON f.id = e.id WHERE e.seq <= ?", seq)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	entries, bySubject, byProduct := 0, 0, 0
+	for rows.Next() {
+		var facts []byte
+		if err := rows.Scan(&facts); err != nil {
 			return err
 		}
-		if have != want[table] {
-			return reindexable("table %s has %d rows, want %d", table, have, want[table])
+		subjects, products, err := decodeFacts(facts)
+		if err != nil {
+			return reindexable("damaged facts: %v", err)
 		}
+		entries++
+		bySubject += len(subjects)
+		byProduct += len(products)
 	}
-	return nil
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	return errors.Join(
+		checkCount(ctx, itx, "summaries", entries),
+		checkCount(ctx, itx, "postings", 3*entries),
+		checkCount(ctx, itx, "by_subject", bySubject),
+		checkCount(ctx, itx, "by_product", byProduct))
 }
 
-func countRecord(rec *Record, want map[string]int) error {
-	if rec.PredicateType == "" {
-		return reindexable("statement %s has no derived rows", rec.StatementID)
+func checkCount(ctx context.Context, tx *sql.Tx, table string, want int) error {
+	var have int
+	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&have); err != nil {
+		return err
 	}
-	if rec.State == StatePending {
-		want["pending"]++
-		return nil
+	if have != want {
+		return reindexable("table %s has %d rows, want %d", table, have, want)
 	}
-	want["entries"]++
-	want["summaries"]++
-	want["postings"] += 3
-	want["by_subject"] += len(rec.Subjects)
-	want["by_product"] += len(rec.Products)
 	return nil
-}
-
-func reindexable(format string, args ...any) *Error {
-	e := corrupt(nil, format, args...)
-	e.Hint = "stop the service and run avowd reindex"
-	return e
 }
 
 // Backup writes a consistent copy of the store, as of one moment, to a new file
-// while the store is in use, and syncs it. Errors: STORE_EXISTS if path is
+// while the store is in use, and syncs it. The index is not part of it: a store
+// that is opened without one builds it. Errors: STORE_EXISTS if path is
 // taken, STORE_FULL, STORE_UNAVAILABLE. A part of a file may remain after an error.
 func (s *Store) Backup(ctx context.Context, path string) error {
 	switch _, err := os.Stat(path); {

@@ -9,40 +9,27 @@ import (
 )
 
 // selectRecord joins a truth row with what is derived from it. The derived part
-// is optional: a damaged index must not hide an envelope.
+// is optional: damaged facts must not hide an envelope.
 const selectRecord = `SELECT s.id, s.statement, g.key_id, g.public_key, s.received, s.log_size, s.crc,
-	s.vendor, s.declaration, s.envelope, e.log_index, e.committed, e.crc, e.tokens, e.entry,
-	f.name, COALESCE(p.facts, m.facts)
+	s.vendor, s.declaration, s.envelope, e.log_index, e.committed, e.crc, e.tokens, e.entry, f.type, f.facts
 	FROM statements s JOIN signers g ON g.id = s.signer
 	LEFT JOIN entries e ON e.id = s.id
-	LEFT JOIN pending p ON p.id = s.id
-	LEFT JOIN summaries m ON m.log_index = e.log_index AND m.id = s.id
-	LEFT JOIN facets f ON f.id = COALESCE(p.type, m.type)`
+	LEFT JOIN facts f ON f.id = s.id`
 
-// readStatements are the prepared statements of the readers.
+// readStatements are the prepared statements for records.
 type readStatements struct {
 	byStatement, byKey, pending *sql.Stmt
-	lists                       [shapes]listStatements
+	all                         prepared
 }
 
 func prepareReads(ctx context.Context, db *sql.DB) (r readStatements, err error) {
-	prepare := func(to **sql.Stmt, query string) {
-		if err == nil {
-			*to, err = db.PrepareContext(ctx, query)
-		}
-	}
-	prepare(&r.byStatement, selectRecord+" WHERE s.statement = ? ORDER BY s.id LIMIT ?")
-	prepare(&r.byKey, selectRecord+" WHERE s.statement = ? AND g.key_id = ?")
-	// The row ids come from pending alone, before anything large is touched.
-	prepare(&r.pending, selectRecord+
-		" WHERE s.id IN (SELECT id FROM pending WHERE id > ? ORDER BY id LIMIT ?) ORDER BY s.id")
-	for i := range r.lists {
-		page, end := listSQL(shape(i))
-		prepare(&r.lists[i].page, page)
-		if end != "" {
-			prepare(&r.lists[i].end, end)
-		}
-	}
+	err = r.all.add(ctx, db, []preparation{
+		{&r.byStatement, selectRecord + " WHERE s.statement = ? ORDER BY s.id LIMIT ?"},
+		{&r.byKey, selectRecord + " WHERE s.statement = ? AND g.key_id = ?"},
+		// The row ids come from pending alone, before anything large is touched.
+		{&r.pending, selectRecord +
+			" WHERE s.id IN (SELECT id FROM pending WHERE id > ? ORDER BY id LIMIT ?) ORDER BY s.id"},
+	})
 	return r, err // closing the pool closes the statements
 }
 
@@ -165,9 +152,9 @@ func scanRecord(rows *sql.Rows) (rec Record, err error) {
 	if typ.Valid && facts != nil {
 		subjects, products, err := decodeFacts(facts)
 		if err != nil {
-			return rec, corrupt(err, "the derived facts of statement %s are damaged", rec.StatementID)
+			return rec, reindexable("statement %s: damaged facts: %v", rec.StatementID, err)
 		}
-		rec.PredicateType, rec.Subjects, rec.Products = typ.String[1:], hexAll(subjects), products
+		rec.PredicateType, rec.Subjects, rec.Products = typ.String, hexAll(subjects), products
 	}
 	if !index.Valid {
 		return rec, nil

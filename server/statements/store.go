@@ -21,8 +21,8 @@ import (
 
 // Config says where the store is and what it is given.
 type Config struct {
-	// Path is the database file. Its directory must exist. Files named Path-wal,
-	// Path-shm and Path.lock appear beside it.
+	// Path is the database file. Its directory must exist. Path.index, Path.lock
+	// and SQLite's own files (-wal, -shm) appear beside it.
 	Path string
 	// Logger receives what an operator should know; required.
 	Logger *slog.Logger
@@ -42,6 +42,7 @@ type Store struct {
 	readDB  *sql.DB
 	read    readStatements
 	w       *writer
+	index   *index
 
 	queue    chan *operation
 	closing  chan struct{} // closed: no new operation is accepted
@@ -95,29 +96,40 @@ func (s *Store) start(ctx context.Context, create bool, readers int) error {
 	if err = place(s.path, create); err != nil {
 		return err
 	}
-	if s.writeDB, err = sql.Open("sqlite", writerDSN(s.path)); err != nil {
+	if s.writeDB, err = openPool(writerDSN(s.path, storePageSize, "FULL"), 1); err != nil {
 		return err
 	}
-	s.writeDB.SetMaxOpenConns(1)
 	if err = migrate(ctx, s.writeDB, create); err != nil {
-		return err
-	}
-	if s.w, err = newWriter(ctx, s.writeDB, s.clock); err != nil {
 		return err
 	}
 	if readers <= 0 {
 		readers = defaultReaders
 	}
-	if s.readDB, err = sql.Open("sqlite", readerDSN(s.path)); err != nil {
+	if s.readDB, err = openPool(readerDSN(s.path), readers); err != nil {
 		return err
 	}
-	s.readDB.SetMaxOpenConns(readers)
-	s.readDB.SetMaxIdleConns(readers)
 	if s.read, err = prepareReads(ctx, s.readDB); err != nil {
 		return err
 	}
+	if s.w, err = newWriter(ctx, s.writeDB, s.clock); err != nil {
+		return err
+	}
+	if s.index, err = openIndex(ctx, s.path+indexSuffix, readers, s.w.conn, s.log); err != nil {
+		return err
+	}
+	go s.index.loop(s.w.ctx)
 	go s.writeLoop()
 	return nil
+}
+
+func openPool(dsn string, size int) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(size)
+	db.SetMaxIdleConns(size)
+	return db, nil
 }
 
 func lockFault(err error) error {
@@ -167,14 +179,14 @@ func place(path string, create bool) error {
 }
 
 // writerDSN: page_size has to come before journal_mode, which writes the file.
-func writerDSN(path string) string {
-	return dsn(path, "rw", []string{
+func writerDSN(path string, pageSize int, synchronous string) string {
+	return dsn(path, "rwc", []string{
 		"page_size(" + strconv.Itoa(pageSize) + ")",
 		"wal_autocheckpoint(" + strconv.Itoa(walPages) + ")",
 		"journal_size_limit(" + strconv.Itoa(walKeepBytes) + ")",
 		"cache_size(-" + strconv.Itoa(writerCacheKiB) + ")",
 		"trusted_schema(0)",
-	}, url.Values{"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_foreign_keys": {"on"}})
+	}, url.Values{"_journal_mode": {"WAL"}, "_synchronous": {synchronous}, "_foreign_keys": {"on"}})
 }
 
 func readerDSN(path string) string {
@@ -201,9 +213,13 @@ func dsn(path, mode string, pragmas []string, more url.Values) string {
 }
 
 // Health returns the error of the last write if it failed for a reason of the
-// store (disk full, read-only, damaged), and nil after a write that succeeded.
+// store (disk full, read-only, damaged), or what keeps the index from serving
+// lists; nil after a write that succeeded and with a sound index.
 func (s *Store) Health() error {
 	if e := s.health.Load(); e != nil {
+		return e
+	}
+	if e := s.index.fault(); e != nil {
 		return e
 	}
 	return nil
@@ -216,6 +232,7 @@ func (s *Store) Close() error {
 	s.once.Do(func() {
 		close(s.closing)
 		<-s.finished
+		s.index.stop()
 		err = classify(s.release())
 	})
 	return err
@@ -223,6 +240,9 @@ func (s *Store) Close() error {
 
 func (s *Store) release() error {
 	var errs []error
+	if s.index != nil {
+		errs = append(errs, s.index.close())
+	}
 	if s.readDB != nil {
 		errs = append(errs, s.readDB.Close())
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"math"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -57,7 +56,7 @@ func (s *Store) Commit(ctx context.Context, cs []Committed) error {
 	if err := checkBatch(len(cs)); err != nil {
 		return err
 	}
-	rows := make([]newEntry, len(cs))
+	rows, indexed := make([]newEntry, len(cs)), make([]*indexRow, len(cs))
 	op := &operation{rows: len(cs)}
 	for i := range cs {
 		var err error
@@ -68,12 +67,14 @@ func (s *Store) Commit(ctx context.Context, cs []Committed) error {
 	}
 	op.apply = func(ctx context.Context, w *writer) error {
 		for i := range rows {
-			if err := w.complete(ctx, &rows[i]); err != nil {
+			var err error
+			if indexed[i], err = w.complete(ctx, &rows[i]); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
+	op.after = func() { s.index.add(indexed) }
 	return s.submit(ctx, op)
 }
 
@@ -97,12 +98,11 @@ type newRow struct {
 
 // pendingRow is what the writer remembers of a row until it is committed.
 type pendingRow struct {
-	id, signer, received int64
-	vendor               string
-	typeFacet            int64
-	subjects             []digest
-	products             []string
-	facts                []byte
+	id, received int64
+	vendor, typ  string
+	subjects     []digest
+	products     []string
+	facts        []byte
 }
 
 func prepareRow(p *Pending) (row newRow, err error) {
@@ -172,11 +172,7 @@ func checkFacts(predicateType string, subjects, products []string) ([]digest, []
 // put inserts one row, or finds the one that is there.
 func (w *writer) put(ctx context.Context, row *newRow) (Record, bool, error) {
 	p := row.p
-	signer, err := w.signer(ctx, row.key.key, p.PublicKey)
-	if err != nil {
-		return Record{}, false, err
-	}
-	typeFacet, err := w.facet(ctx, typeName(p.PredicateType))
+	signer, err := number(ctx, w.signers, row.key.key, w.st.findSigner, w.st.addSigner, row.key.key[:], p.PublicKey)
 	if err != nil {
 		return Record{}, false, err
 	}
@@ -194,12 +190,15 @@ func (w *writer) put(ctx context.Context, row *newRow) (Record, bool, error) {
 	if err != nil {
 		return Record{}, false, err
 	}
-	if _, err := w.st.addPending.ExecContext(ctx, id, typeFacet, row.facts); err != nil {
+	if _, err := w.st.addFacts.ExecContext(ctx, id, p.Vendor, p.PredicateType, row.facts); err != nil {
+		return Record{}, false, err
+	}
+	if _, err := w.st.addPending.ExecContext(ctx, id); err != nil {
 		return Record{}, false, err
 	}
 	if len(w.pending) < maxCached {
 		w.pending[row.key] = pendingRow{
-			id: id, signer: signer, received: received, vendor: p.Vendor, typeFacet: typeFacet,
+			id: id, received: received, vendor: p.Vendor, typ: p.PredicateType,
 			subjects: row.subjects, products: row.products, facts: row.facts,
 		}
 	}
@@ -209,24 +208,17 @@ func (w *writer) put(ctx context.Context, row *newRow) (Record, bool, error) {
 	return rec, false, nil
 }
 
-func (w *writer) signer(ctx context.Context, key digest, publicKey []byte) (int64, error) {
-	return number(ctx, w.signers, key, w.st.findSigner, w.st.addSigner, []any{key[:]}, []any{key[:], publicKey})
-}
-
-func (w *writer) facet(ctx context.Context, name string) (int64, error) {
-	return number(ctx, w.facets, name, w.st.findFacet, w.st.addFacet, []any{name}, []any{name})
-}
-
-// number gives the row number of a value in one of the dictionary tables, and adds the value if it is new.
-func number[K comparable](ctx context.Context, cache map[K]int64, key K, find, add *sql.Stmt, findArgs, addArgs []any) (int64, error) {
+// number gives the row number of a value in a dictionary table, and adds the
+// value if it is new. The first of args is what find looks for.
+func number[K comparable](ctx context.Context, cache map[K]int64, key K, find, add *sql.Stmt, args ...any) (int64, error) {
 	if id, ok := cache[key]; ok {
 		return id, nil
 	}
 	var id int64
-	err := find.QueryRowContext(ctx, findArgs...).Scan(&id)
+	err := find.QueryRowContext(ctx, args[0]).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		var res sql.Result
-		if res, err = add.ExecContext(ctx, addArgs...); err == nil {
+		if res, err = add.ExecContext(ctx, args...); err == nil {
 			id, err = res.LastInsertId()
 		}
 	}
@@ -238,14 +230,6 @@ func number[K comparable](ctx context.Context, cache map[K]int64, key K, find, a
 	}
 	cache[key] = id
 	return id, nil
-}
-
-// Names of facets. A vendor's name and a type are text of others, so the first
-// letter alone tells the kinds apart; the combination uses numbers.
-func vendorName(v string) string { return "v" + v }
-func typeName(t string) string   { return "t" + t }
-func bothName(vendor, typ int64) string {
-	return "c" + strconv.FormatInt(vendor, 10) + " " + strconv.FormatInt(typ, 10)
 }
 
 // newEntry is a Committed that has passed every check.
@@ -283,84 +267,59 @@ func (s *Store) prepareEntry(c *Committed) (row newEntry, err error) {
 	return row, nil
 }
 
-// complete adds the entry of one pending row and its derived rows.
-func (w *writer) complete(ctx context.Context, row *newEntry) error {
+// complete adds the entry of one pending row, and returns what the index has to
+// learn of it, nil if the row was committed before.
+func (w *writer) complete(ctx context.Context, row *newEntry) (*indexRow, error) {
 	p, ok := w.pending[row.key]
 	if !ok {
 		var done bool
 		var err error
 		if p, done, err = w.findPending(ctx, row); err != nil || done {
-			return err
+			return nil, err
 		}
 	}
 	index, committed := int64(row.logIndex), row.committed.UnixMicro() //nolint:gosec // prepareEntry bounds LogIndex
-	if _, err := w.st.addEntry.ExecContext(ctx, p.id, index, committed, int64(row.crc), row.tokens, row.entry); err != nil {
-		return err
+	res, err := w.st.addEntry.ExecContext(ctx, p.id, index, committed, int64(row.crc), row.tokens, row.entry)
+	if err != nil {
+		return nil, err
+	}
+	seq, err := res.LastInsertId()
+	if err != nil {
+		return nil, err
 	}
 	if _, err := w.st.dropPending.ExecContext(ctx, p.id); err != nil {
-		return err
-	}
-	if err := w.index(ctx, row.key.statement, index, committed, &p); err != nil {
-		return err
+		return nil, err
 	}
 	delete(w.pending, row.key)
-	return nil
-}
-
-// index writes the derived rows of one committed statement.
-func (w *writer) index(ctx context.Context, statement digest, index, committed int64, p *pendingRow) error {
-	vendor, err := w.facet(ctx, vendorName(p.vendor))
-	if err != nil {
-		return err
-	}
-	both, err := w.facet(ctx, bothName(vendor, p.typeFacet))
-	if err != nil {
-		return err
-	}
-	if _, err := w.st.addSummary.ExecContext(ctx, index, p.id, statement[:], p.signer, vendor, p.typeFacet,
-		p.received, committed, p.facts); err != nil {
-		return err
-	}
-	for _, f := range [...]int64{vendor, p.typeFacet, both} {
-		if _, err := w.st.addPosting.ExecContext(ctx, f, index); err != nil {
-			return err
-		}
-	}
-	for i := range p.subjects {
-		if _, err := w.st.addSubject.ExecContext(ctx, p.subjects[i][:], index, vendor, p.typeFacet); err != nil {
-			return err
-		}
-	}
-	for _, product := range p.products {
-		if _, err := w.st.addProduct.ExecContext(ctx, product, index, vendor, p.typeFacet); err != nil {
-			return err
-		}
-	}
-	return nil
+	return &indexRow{
+		seq: seq, logIndex: index, key: row.key, received: p.received, committed: committed,
+		vendor: p.vendor, typ: p.typ, subjects: p.subjects, products: p.products, facts: p.facts,
+	}, nil
 }
 
 // findPending reads a row that the cache does not have: after a restart, or
 // when it was committed before. done means that it is, at the same log index.
 func (w *writer) findPending(ctx context.Context, row *newEntry) (p pendingRow, done bool, err error) {
-	var typeFacet sql.NullInt64
+	var vendor, typ sql.NullString
+	var waits bool
 	err = w.st.findPending.QueryRowContext(ctx, row.key.statement[:], row.key.key[:]).
-		Scan(&p.id, &p.signer, &p.received, &p.vendor, &typeFacet, &p.facts)
+		Scan(&p.id, &p.received, &vendor, &typ, &p.facts, &waits)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return p, false, notFound(row.key)
 	case err != nil:
 		return p, false, err
-	case typeFacet.Valid:
-		p.typeFacet = typeFacet.Int64
+	case waits:
+		p.vendor, p.typ = vendor.String, typ.String
 		if p.subjects, p.products, err = decodeFacts(p.facts); err != nil {
-			err = corrupt(err, "the derived facts of statement %s are damaged", row.key.statement.id())
+			err = reindexable("statement %s: damaged facts: %v", row.key.statement.id(), err)
 		}
 		return p, false, err
 	}
 	var at uint64
 	switch err = w.st.findEntry.QueryRowContext(ctx, p.id).Scan(&at); {
 	case errors.Is(err, sql.ErrNoRows):
-		return p, false, corrupt(nil, "statement %s is neither pending nor committed", row.key.statement.id())
+		return p, false, reindexable("statement %s is neither pending nor committed", row.key.statement.id())
 	case err != nil:
 		return p, false, err
 	case at != row.logIndex:

@@ -16,6 +16,8 @@ type operation struct {
 	rows  int
 	bytes int
 	apply func(ctx context.Context, w *writer) error
+	after func()       // after COMMIT, on the writer's goroutine; may be nil
+	alone func() error // in place of apply: not inside a group
 	done  chan error
 }
 
@@ -103,28 +105,44 @@ func (s *Store) gather(first *operation) []*operation {
 	}
 }
 
-func (s *Store) writeGroup(group []*operation) {
-	if len(group) == 0 {
-		return
+func (s *Store) writeGroup(all []*operation) {
+	group := all[:0:0]
+	for _, op := range all {
+		if op.alone == nil {
+			group = append(group, op)
+		}
 	}
-	results, err := s.w.group(group)
+	if len(group) > 0 {
+		results, err := s.w.group(group)
+		s.note(err)
+		for i, op := range group {
+			if err != nil {
+				results[i] = err
+			}
+			if results[i] == nil && op.after != nil {
+				op.after()
+			}
+			op.done <- results[i]
+		}
+	}
+	for _, op := range all {
+		if op.alone != nil {
+			op.done <- classify(op.alone())
+		}
+	}
+}
+
+// note keeps the store's health after a group, and logs a change of it.
+func (s *Store) note(err error) {
 	var own *Error
-	switch {
-	case err == nil:
+	if !errors.As(err, &own) {
 		if s.health.Swap(nil) != nil {
 			s.log.Info("the statement store writes again")
 		}
-	case errors.As(err, &own):
-		if before := s.health.Swap(own); before == nil || before.Code != own.Code {
-			s.log.Error("the statement store cannot write", "error", own)
-		}
+		return
 	}
-	for i, op := range group {
-		if err != nil {
-			op.done <- err
-			continue
-		}
-		op.done <- results[i]
+	if before := s.health.Swap(own); before == nil || before.Code != own.Code {
+		s.log.Error("the statement store cannot write", "error", own)
 	}
 }
 
@@ -138,7 +156,6 @@ type writer struct {
 	// Caches of what is in the tables. They may be emptied at any time, and are
 	// whenever a transaction or a part of one is rolled back.
 	signers map[digest]int64
-	facets  map[string]int64
 	pending map[rowKey]pendingRow
 }
 
@@ -158,11 +175,10 @@ func newWriter(ctx context.Context, db *sql.DB, clock func() time.Time) (*writer
 	return w, nil
 }
 
-func (w *writer) close() error { return errors.Join(w.st.close(), w.conn.Close()) }
+func (w *writer) close() error { return errors.Join(w.st.all.close(), w.conn.Close()) }
 
 func (w *writer) forget() {
 	w.signers = map[digest]int64{}
-	w.facets = map[string]int64{}
 	w.pending = map[rowKey]pendingRow{}
 }
 
@@ -238,18 +254,15 @@ func (w *writer) apart(ops []*operation, results []error) error {
 
 // writeStatements are the prepared statements of the writer.
 type writeStatements struct {
-	begin, commit, rollback, savepoint, undo, release                   *sql.Stmt
-	addSigner, findSigner, addFacet, findFacet                          *sql.Stmt
-	addStatement, findStatement, addPending, findPending, dropPending   *sql.Stmt
-	addEntry, findEntry, addSummary, addSubject, addProduct, addPosting *sql.Stmt
-	all                                                                 []*sql.Stmt
+	begin, commit, rollback, savepoint, undo, release  *sql.Stmt
+	addSigner, findSigner, addStatement, findStatement *sql.Stmt
+	addFacts, addPending, findPending, dropPending     *sql.Stmt
+	addEntry, findEntry                                *sql.Stmt
+	all                                                prepared
 }
 
 func (s *writeStatements) prepare(ctx context.Context, conn *sql.Conn) error {
-	for _, p := range []struct {
-		to  **sql.Stmt
-		sql string
-	}{
+	return s.all.add(ctx, conn, []preparation{
 		{&s.begin, "BEGIN IMMEDIATE"},
 		{&s.commit, "COMMIT"},
 		{&s.rollback, "ROLLBACK"},
@@ -258,36 +271,45 @@ func (s *writeStatements) prepare(ctx context.Context, conn *sql.Conn) error {
 		{&s.release, "RELEASE op"},
 		{&s.addSigner, "INSERT INTO signers (key_id, public_key) VALUES (?, ?)"},
 		{&s.findSigner, "SELECT id FROM signers WHERE key_id = ?"},
-		{&s.addFacet, "INSERT INTO facets (name) VALUES (?)"},
-		{&s.findFacet, "SELECT id FROM facets WHERE name = ?"},
 		{&s.addStatement, `INSERT INTO statements (statement, signer, received, log_size, crc, vendor, declaration, envelope)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (statement, signer) DO NOTHING`},
 		{&s.findStatement, selectRecord + " WHERE s.statement = ? AND g.key_id = ?"},
-		{&s.addPending, "INSERT INTO pending (id, type, facts) VALUES (?, ?, ?)"},
-		{&s.findPending, `SELECT s.id, s.signer, s.received, s.vendor, p.type, p.facts FROM statements s
-			JOIN signers g ON g.id = s.signer LEFT JOIN pending p ON p.id = s.id WHERE s.statement = ? AND g.key_id = ?`},
+		{&s.addFacts, "INSERT INTO facts (id, vendor, type, facts) VALUES (?, ?, ?, ?)"},
+		{&s.addPending, "INSERT INTO pending (id) VALUES (?)"},
+		{&s.findPending, `SELECT s.id, s.received, f.vendor, f.type, f.facts, p.id IS NOT NULL FROM statements s
+			JOIN signers g ON g.id = s.signer LEFT JOIN facts f ON f.id = s.id LEFT JOIN pending p ON p.id = s.id
+			WHERE s.statement = ? AND g.key_id = ?`},
 		{&s.dropPending, "DELETE FROM pending WHERE id = ?"},
 		{&s.addEntry, "INSERT INTO entries (id, log_index, committed, crc, tokens, entry) VALUES (?, ?, ?, ?, ?, ?)"},
 		{&s.findEntry, "SELECT log_index FROM entries WHERE id = ?"},
-		{&s.addSummary, `INSERT INTO summaries (log_index, id, statement, signer, vendor, type, received, committed, facts)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`},
-		{&s.addSubject, "INSERT INTO by_subject (subject, log_index, vendor, type) VALUES (?, ?, ?, ?)"},
-		{&s.addProduct, "INSERT INTO by_product (product, log_index, vendor, type) VALUES (?, ?, ?, ?)"},
-		{&s.addPosting, "INSERT INTO postings (facet, log_index) VALUES (?, ?)"},
-	} {
-		st, err := conn.PrepareContext(ctx, p.sql)
+	})
+}
+
+// prepared are statements that are closed together.
+type prepared []*sql.Stmt
+
+type preparation struct {
+	to  **sql.Stmt
+	sql string
+}
+
+func (p *prepared) add(ctx context.Context, conn interface {
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+}, list []preparation) error {
+	for _, l := range list {
+		st, err := conn.PrepareContext(ctx, l.sql)
 		if err != nil {
-			return errors.Join(fmt.Errorf("preparing %q: %w", p.sql, err), s.close())
+			return errors.Join(fmt.Errorf("preparing %q: %w", l.sql, err), p.close())
 		}
-		*p.to = st
-		s.all = append(s.all, st)
+		*l.to = st
+		*p = append(*p, st)
 	}
 	return nil
 }
 
-func (s *writeStatements) close() error {
+func (p prepared) close() error {
 	var errs []error
-	for _, st := range s.all {
+	for _, st := range p {
 		errs = append(errs, st.Close())
 	}
 	return errors.Join(errs...)

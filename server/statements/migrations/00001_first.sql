@@ -1,7 +1,18 @@
 -- The truth: signers, statements, entries. Rows are inserted and never changed.
--- Everything else is derived from them, and dropped and rebuilt by a reindex.
+-- facts and pending are derived from them. All of these grow at their end; the
+-- only key that falls on a random page is the unique one of statements. The
+-- index for lists is a file of its own (see index.go).
 
 -- +goose Up
+
+-- One row. identity tells which index file belongs to this store, generation
+-- grows with each reindex.
+CREATE TABLE store (
+    id         INTEGER PRIMARY KEY CHECK (id = 1),
+    identity   BLOB NOT NULL CHECK (length(identity) = 16),
+    generation INTEGER NOT NULL
+) STRICT;
+INSERT INTO store (id, identity, generation) VALUES (1, randomblob(16), 1);
 
 -- Public keys. key_id is the SHA-256 of public_key (SubjectPublicKeyInfo, DER).
 CREATE TABLE signers (
@@ -26,75 +37,35 @@ CREATE TABLE statements (
     UNIQUE (statement, signer)
 ) STRICT;
 
--- Log entries with their proofs, and RFC 3161 tokens. That a log index has one
--- statement is enforced by the primary key of summaries, in the same transaction.
+-- Log entries with their proofs, and RFC 3161 tokens. seq is the order of the
+-- commits, which the index follows.
 CREATE TABLE entries (
-    id        INTEGER PRIMARY KEY REFERENCES statements (id),
-    log_index INTEGER NOT NULL,
+    seq       INTEGER PRIMARY KEY,
+    id        INTEGER NOT NULL UNIQUE REFERENCES statements (id),
+    log_index INTEGER NOT NULL UNIQUE,
     committed INTEGER NOT NULL,
     crc       INTEGER NOT NULL,
     tokens    BLOB NOT NULL,
     entry     BLOB NOT NULL
 ) STRICT;
 
--- Derived: statements that have no entry yet, with what is known of them.
+-- Derived: statements that have no entry yet.
 CREATE TABLE pending (
-    id    INTEGER PRIMARY KEY REFERENCES statements (id),
-    type  INTEGER NOT NULL,
-    facts BLOB NOT NULL
+    id INTEGER PRIMARY KEY REFERENCES statements (id)
 ) STRICT;
 
--- Derived: one line of a list for each committed statement.
-CREATE TABLE summaries (
-    log_index INTEGER PRIMARY KEY,
-    id        INTEGER NOT NULL,
-    statement BLOB NOT NULL,
-    signer    INTEGER NOT NULL,
-    vendor    INTEGER NOT NULL,
-    type      INTEGER NOT NULL,
-    received  INTEGER NOT NULL,
-    committed INTEGER NOT NULL,
-    facts     BLOB NOT NULL
+-- Derived: what a statement is about. facts holds subjects and products.
+CREATE TABLE facts (
+    id     INTEGER PRIMARY KEY REFERENCES statements (id),
+    vendor TEXT NOT NULL,
+    type   TEXT NOT NULL,
+    facts  BLOB NOT NULL
 ) STRICT;
-
--- Derived: what can be listed exactly, as one number each: 'v' || vendor,
--- 't' || predicate type, 'c' || both numbers.
-CREATE TABLE facets (
-    id   INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE
-) STRICT;
-
-CREATE TABLE postings (
-    facet     INTEGER NOT NULL,
-    log_index INTEGER NOT NULL,
-    PRIMARY KEY (facet, log_index)
-) STRICT, WITHOUT ROWID;
-
--- Derived: vendor and type are carried along, so that a combined query is
--- answered from the index alone.
-CREATE TABLE by_subject (
-    subject   BLOB NOT NULL,
-    log_index INTEGER NOT NULL,
-    vendor    INTEGER NOT NULL,
-    type      INTEGER NOT NULL,
-    PRIMARY KEY (subject, log_index)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE by_product (
-    product   TEXT NOT NULL,
-    log_index INTEGER NOT NULL,
-    vendor    INTEGER NOT NULL,
-    type      INTEGER NOT NULL,
-    PRIMARY KEY (product, log_index)
-) STRICT, WITHOUT ROWID;
 
 -- +goose Down
-DROP TABLE by_product;
-DROP TABLE by_subject;
-DROP TABLE postings;
-DROP TABLE facets;
-DROP TABLE summaries;
+DROP TABLE facts;
 DROP TABLE pending;
 DROP TABLE entries;
 DROP TABLE statements;
 DROP TABLE signers;
+DROP TABLE store;
