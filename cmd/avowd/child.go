@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// startTimeout bounds the start of a child service, stopTimeout its drain.
+const (
+	startTimeout = 30 * time.Second
+	stopTimeout  = 15 * time.Second
+)
+
+// child is `avowd serve` as a process of its own.
+type child struct {
+	cmd    *exec.Cmd
+	stderr *bytes.Buffer
+	exited chan error
+}
+
+// startChild starts exe as a service and waits until it accepts.
+func startChild(ctx context.Context, exe, config, readyFile string) (*child, addresses, error) {
+	if err := os.Remove(readyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, addresses{}, err
+	}
+	c := &child{cmd: exec.CommandContext(ctx, exe, "serve", "--config", config, "--ready-file", readyFile),
+		stderr: &bytes.Buffer{}, exited: make(chan error, 1)}
+	c.cmd.Stderr = c.stderr
+	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(syscall.SIGTERM) }
+	c.cmd.WaitDelay = stopTimeout
+	if err := c.cmd.Start(); err != nil {
+		return nil, addresses{}, err
+	}
+	go func() { c.exited <- c.cmd.Wait() }()
+	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); {
+		select {
+		case err := <-c.exited:
+			return nil, addresses{}, fmt.Errorf("the service ended at its start: %w: %s", err, bytes.TrimSpace(c.stderr.Bytes()))
+		case <-time.After(5 * time.Millisecond):
+		}
+		if data, err := os.ReadFile(readyFile); err == nil {
+			var a addresses
+			err = json.Unmarshal(data, &a)
+			return c, a, err
+		}
+	}
+	c.stop()
+	return nil, addresses{}, fmt.Errorf("the service did not accept within %s", startTimeout)
+}
+
+// stop asks the child to drain, and kills it if it takes too long.
+func (c *child) stop() {
+	_ = c.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-c.exited:
+	case <-time.After(stopTimeout):
+		_ = c.cmd.Process.Kill()
+		<-c.exited
+	}
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	_ "embed"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"text/template"
+	"time"
+
+	"github.com/avow-dev/avow/server/authority"
+	"github.com/avow-dev/avow/server/statements"
+	"github.com/avow-dev/avow/server/tlog/posix"
+	"github.com/spf13/cobra"
+)
+
+//go:embed avowd.yaml.tmpl
+var configTemplate string
+
+//go:embed vendors.yaml.tmpl
+var registryTemplate string
+
+const configName = "avowd.yaml"
+
+func newInitCommand() *cobra.Command {
+	var dir string
+	c := defaultConfig()
+	cmd := &cobra.Command{
+		Use:   "init --dir D --origin HOST",
+		Short: "Make keys, log, store, registry and a commented configuration; overwrites nothing",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := initialise(cmd.Context(), dir, c, time.Now); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "initialised %s in %s\nnext:\n  avowd vendor add --config %s ...\n  avowd serve --config %[3]s\n",
+				c.Origin, dir, filepath.Join(dir, configName))
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&dir, "dir", "", "directory of the service; made if it is not there")
+	f.StringVar(&c.Origin, "origin", "", "host name of the log, for ever")
+	f.StringVar(&c.GRPC.Listen, "grpc", c.GRPC.Listen, "gRPC listen address to configure")
+	f.StringVar(&c.REST.Listen, "rest", c.REST.Listen, "REST listen address to configure")
+	f.StringVar(&c.Admin.Listen, "admin", c.Admin.Listen, "metrics listen address to configure")
+	f.StringVar(&c.Log.Anchor, "anchor", c.Log.Anchor, "file that remembers the last tree signed; best on another disk")
+	f.StringVar(&c.TLS.Certificate, "tls-certificate", "", "PEM certificate of the listeners")
+	f.StringVar(&c.TLS.Key, "tls-key", "", "PEM key of the listeners")
+	return cmd
+}
+
+// initialise makes everything that a configuration names. It refuses when any of it is there already, before anything is made.
+func initialise(ctx context.Context, dir string, c Config, clock func() time.Time) error {
+	if dir == "" {
+		return usageError{errors.New("--dir is missing"), "avowd init --dir /var/lib/avow --origin log.example.com"}
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	c.dir = abs
+	if err := c.Validate(); err != nil {
+		return usageError{err, "--origin is the host name of the log, for example 2026-1.log.example.com"}
+	}
+	if err := refuseExisting(&c); err != nil {
+		return err
+	}
+	return createParts(ctx, &c, clock)
+}
+
+// refuseExisting looks for anything that initialise would make.
+func refuseExisting(c *Config) error {
+	for _, p := range []string{configName, c.Log.Key, publicName(c.Log.Key), c.Log.Anchor, c.Log.Dir, c.Statements.Path,
+		c.Timestamps.Embedded.Chain, c.Timestamps.Embedded.Key, c.Vendors, c.TrustedRoot} {
+		if p == "" {
+			continue
+		}
+		_, err := os.Lstat(c.path(p))
+		if err == nil {
+			return usageError{fmt.Errorf("%s exists", c.path(p)), "init overwrites nothing; choose an empty directory"}
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func createParts(ctx context.Context, c *Config, clock func() time.Time) error {
+	for _, d := range []struct {
+		path string
+		mode os.FileMode
+	}{{c.dir, 0o755}, {filepath.Dir(c.path(c.Log.Key)), 0o700}, {filepath.Dir(c.path(c.Log.Anchor)), 0o700}} {
+		if err := os.MkdirAll(d.path, d.mode); err != nil {
+			return err
+		}
+	}
+	if err := createKeys(c, clock()); err != nil {
+		return err
+	}
+	if err := createData(ctx, c, clock); err != nil {
+		return err
+	}
+	// The configuration comes last: without it there is nothing to serve, so a crash before this line leaves no half service.
+	text, err := renderConfig(c)
+	if err != nil {
+		return err
+	}
+	if err := writeNew(c.path(c.Vendors), []byte(registryTemplate), 0o644); err != nil {
+		return err
+	}
+	return writeNew(c.path(configName), text, 0o644)
+}
+
+func createKeys(c *Config, now time.Time) error {
+	key, text, err := newLogKey()
+	if err != nil {
+		return err
+	}
+	spki, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return err
+	}
+	tsa, err := authority.Generate(c.Origin, now)
+	if err != nil {
+		return err
+	}
+	public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})
+	return errors.Join(
+		writeNew(c.path(c.Log.Key), text, 0o600),
+		writeNew(c.path(publicName(c.Log.Key)), public, 0o644),
+		writeNew(c.path(c.Timestamps.Embedded.Key), tsa.KeyPEM, 0o600),
+		writeNew(c.path(c.Timestamps.Embedded.Chain), tsa.ChainPEM, 0o644),
+	)
+}
+
+func createData(ctx context.Context, c *Config, clock func() time.Time) error {
+	logger := slog.New(slog.DiscardHandler)
+	logConfig, err := c.tlogConfig(logger)
+	if err != nil {
+		return err
+	}
+	if err := posix.Create(ctx, logConfig); err != nil {
+		return err
+	}
+	store, err := statements.Create(ctx, statements.Config{Path: c.path(c.Statements.Path), Logger: logger})
+	if err != nil {
+		return err
+	}
+	if err := store.Close(); err != nil {
+		return err
+	}
+	root, err := trustedRoot(c, clock().UTC().Truncate(time.Second))
+	if err != nil {
+		return err
+	}
+	return writeNew(c.path(c.TrustedRoot), root, 0o644)
+}
+
+// publicName is where the public half of a key file goes: log.key and log.pub.
+func publicName(key string) string {
+	return key[:len(key)-len(filepath.Ext(key))] + ".pub"
+}
+
+// renderConfig writes a configuration with the comments that teach it. What it writes reads back as the same configuration.
+func renderConfig(c *Config) ([]byte, error) {
+	t, err := template.New(configName).Funcs(template.FuncMap{
+		"quote":  func(s string) string { return fmt.Sprintf("%q", s) },
+		"limits": renderLimits,
+	}).Parse(configTemplate)
+	if err != nil {
+		return nil, err
+	}
+	return execute(t, c)
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	avowv1 "github.com/avow-dev/avow/api/avow/v1"
+	"github.com/avow-dev/avow/attest"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+)
+
+const (
+	// warmUp is the number of statements before the clock starts: connections, caches, the first checkpoint.
+	warmUp = 64
+	// clockTicks is USER_HZ, in which /proc counts CPU time. It is 100 on every architecture that Go supports.
+	clockTicks = 100
+)
+
+// loader drives one service.
+type loader struct {
+	flags benchFlags
+	key   attest.Signer
+	conns []*grpc.ClientConn
+}
+
+func newLoader(f benchFlags, key attest.Signer) (*loader, error) {
+	l := &loader{flags: f, key: key}
+	for range f.connections {
+		conn, err := grpc.NewClient(f.server, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			l.close()
+			return nil, err
+		}
+		l.conns = append(l.conns, conn)
+	}
+	return l, nil
+}
+
+func (l *loader) close() {
+	for _, conn := range l.conns {
+		_ = conn.Close()
+	}
+}
+
+// result is what one level measured.
+type result struct {
+	answered, failed int
+	firstError       error
+	elapsed          time.Duration
+	latencies        []time.Duration // sorted
+	cpu              time.Duration   // of the server; negative: not known
+}
+
+func (r result) rate() float64 { return float64(r.answered) / r.elapsed.Seconds() }
+
+func (r result) percentile(p int) time.Duration {
+	if len(r.latencies) == 0 {
+		return 0
+	}
+	return r.latencies[min(len(r.latencies)*p/100, len(r.latencies)-1)].Round(100 * time.Microsecond)
+}
+
+func (r result) cpuEach() string {
+	if r.cpu < 0 || r.answered == 0 {
+		return "unknown"
+	}
+	return (r.cpu / time.Duration(r.answered)).Round(time.Microsecond).String()
+}
+
+// level runs closed loops of so many callers until the time or the statements run out.
+func (l *loader) level(ctx context.Context, callers int) (result, error) {
+	// A caller alone cannot use many statements: one per checkpoint interval. Signing more would only take time.
+	need := min(l.flags.maximum, warmUp+callers*int(l.flags.duration/(20*time.Millisecond)+1))
+	envelopes, err := l.sign(ctx, need)
+	if err != nil {
+		return result{}, err
+	}
+	var warm result
+	l.drive(ctx, min(callers, warmUp), envelopes[:min(warmUp, len(envelopes)/4)], l.flags.duration, &warm)
+	if warm.failed > 0 {
+		return result{}, fmt.Errorf("warm-up: %w", warm.firstError)
+	}
+	r := result{}
+	before := cpuTime(l.flags.pid)
+	began := time.Now()
+	l.drive(ctx, callers, envelopes[min(warmUp, len(envelopes)/4):], l.flags.duration, &r)
+	r.elapsed = time.Since(began)
+	if r.cpu = cpuTime(l.flags.pid) - before; before < 0 {
+		r.cpu = -1
+	}
+	slices.Sort(r.latencies)
+	return r, ctx.Err()
+}
+
+// drive sends envelopes, each once, until they or the time run out. An accepted call is waited for.
+func (l *loader) drive(ctx context.Context, callers int, envelopes []*avowv1.IssueRequest, limit time.Duration, r *result) {
+	var next atomic.Int64
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	deadline := time.Now().Add(limit)
+	for i := range callers {
+		client := avowv1.NewAttestationServiceClient(l.conns[i%len(l.conns)])
+		wg.Go(func() {
+			var mine []time.Duration
+			failed, firstError := 0, error(nil)
+			for time.Now().Before(deadline) && ctx.Err() == nil {
+				n := int(next.Add(1)) - 1
+				if n >= len(envelopes) {
+					break
+				}
+				began := time.Now()
+				if _, err := client.Issue(ctx, envelopes[n]); err != nil {
+					failed, firstError = failed+1, err
+					continue
+				}
+				mine = append(mine, time.Since(began))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			r.latencies, r.answered, r.failed = append(r.latencies, mine...), r.answered+len(mine), r.failed+failed
+			if r.firstError == nil {
+				r.firstError = firstError
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// sign makes n distinct statements of the size of a real declaration and signs them, on all cores.
+func (l *loader) sign(ctx context.Context, n int) ([]*avowv1.IssueRequest, error) {
+	const mark = "00000000000000000000000000000000000000000000000000000000000bench"
+	payload, err := renderStatement("data-flows", statementValues{
+		ArtifactSHA256: mark, Version: "1.0.0", PURL: l.flags.product + "@1.0.0",
+		Declarant: l.flags.declarant, Country: l.flags.country, SignatoryFunction: "load generator",
+	}, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	requests := make([]*avowv1.IssueRequest, n)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range requests {
+		g.Go(func() error {
+			var digest [32]byte
+			if _, err := rand.Read(digest[:]); err != nil {
+				return err
+			}
+			p, err := attest.Prepare(bytes.Replace(payload, []byte(mark), fmt.Appendf(nil, "%x", digest), 1), attest.PrepareOptions{})
+			if err != nil {
+				return err
+			}
+			envelope, err := p.Sign(ctx, l.key)
+			if err != nil {
+				return err
+			}
+			requests[i] = &avowv1.IssueRequest{Content: &avowv1.IssueRequest_SignedEnvelope{
+				SignedEnvelope: &avowv1.SignedEnvelope{Envelope: envelope.JSON(), KeyId: envelope.KeyID()}}}
+			return nil
+		})
+	}
+	return requests, g.Wait()
+}
+
+// cpuTime is the CPU time that a process of this machine has used, or -1.
+func cpuTime(pid int) time.Duration {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if pid == 0 || err != nil {
+		return -1
+	}
+	// The second field is the program's name in parentheses, and may hold spaces.
+	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
+	if len(fields) < 13 {
+		return -1
+	}
+	ticks := 0
+	for _, field := range fields[11:13] { // utime, stime
+		n, err := strconv.Atoi(string(field))
+		if err != nil {
+			return -1
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / clockTicks
+}

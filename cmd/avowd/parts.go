@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/server"
+	"github.com/avow-dev/avow/server/authority"
+	"github.com/avow-dev/avow/server/statements"
+	"github.com/avow-dev/avow/server/tlog"
+	"github.com/avow-dev/avow/server/tlog/posix"
+	"github.com/avow-dev/avow/server/vendors"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// maxTrustedRootBytes is the largest trusted root that is read.
+const maxTrustedRootBytes = 1 << 20
+
+// parts are what a service is made of. They are opened in the order of their trust: the log first, because its lock decides
+// which of two servers on one directory may go on.
+type parts struct {
+	log      *tlog.Log
+	store    *statements.Store
+	registry *vendors.Watcher
+	server   *server.Server
+	metrics  *prometheus.Registry
+}
+
+// openParts opens everything that the configuration names, or nothing.
+func openParts(ctx context.Context, c *Config, logger *slog.Logger) (p *parts, err error) {
+	p = &parts{metrics: prometheus.NewRegistry()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close(context.WithoutCancel(ctx)))
+		}
+	}()
+	if p.log, err = openLog(ctx, c, logger, p.metrics); err != nil {
+		return p, err
+	}
+	if p.store, err = statements.Open(ctx, statements.Config{Path: c.path(c.Statements.Path), Logger: logger}); err != nil {
+		return p, err
+	}
+	if p.registry, err = vendors.Watch(ctx, vendors.WatcherConfig{Path: c.path(c.Vendors), Logger: logger}); err != nil {
+		return p, err
+	}
+	p.server, err = newServer(c, p, logger)
+	return p, err
+}
+
+func openLog(ctx context.Context, c *Config, logger *slog.Logger, metrics prometheus.Registerer) (*tlog.Log, error) {
+	tc, err := c.tlogConfig(logger)
+	if err != nil {
+		return nil, err
+	}
+	tc.Registerer = metrics
+	return posix.Open(ctx, tc)
+}
+
+func newServer(c *Config, p *parts, logger *slog.Logger) (*server.Server, error) {
+	root, err := readLimited(c.path(c.TrustedRoot), maxTrustedRootBytes)
+	if err != nil {
+		return nil, err
+	}
+	embedded, timestampers, err := c.timestampers()
+	if err != nil {
+		return nil, err
+	}
+	sc := server.Config{
+		Log: p.log, Store: p.store, Timestampers: timestampers, Vendors: p.registry,
+		TrustedRoot: root, Tables: predicate.EmbeddedTables(), Logger: logger, Registerer: p.metrics,
+		SigningKey: newSigningKeys().open, MinTimestamps: c.Timestamps.Minimum, StrictRules: c.StrictRules,
+	}
+	if embedded != nil {
+		sc.TimestampHandler = embedded.Handler()
+	}
+	if err := c.applyLimits(&sc); err != nil {
+		return nil, err
+	}
+	return server.New(sc)
+}
+
+// close closes what was opened, in the reverse order. Calling it on a half-opened value is fine.
+func (p *parts) close(ctx context.Context) error {
+	var errs []error
+	if p.registry != nil {
+		p.registry.Close()
+	}
+	if p.log != nil {
+		errs = append(errs, p.log.Close(ctx))
+	}
+	if p.store != nil {
+		errs = append(errs, p.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// tlogConfig reads the log's key and describes the log.
+func (c *Config) tlogConfig(logger *slog.Logger) (tlog.Config, error) {
+	key, err := loadLogKey(c.path(c.Log.Key))
+	if err != nil {
+		return tlog.Config{}, err
+	}
+	return tlog.Config{
+		Dir: c.path(c.Log.Dir), AnchorPath: c.path(c.Log.Anchor), Origin: c.Origin, Signer: key,
+		BatchMaxSize: c.Log.BatchMaxSize, BatchMaxAge: c.Log.BatchMaxAge, CheckpointInterval: c.Log.CheckpointInterval,
+		ProofWindow: c.Log.ProofWindow, Logger: logger,
+	}, nil
+}
+
+// timestampers opens the authorities in the order of the configuration; embedded is nil if there is none.
+func (c *Config) timestampers() (embedded *authority.Authority, all []server.Timestamper, err error) {
+	if e := c.Timestamps.Embedded; e.Chain != "" {
+		if embedded, err = c.openAuthority(e); err != nil {
+			return nil, nil, err
+		}
+		all = append(all, embedded)
+	}
+	for _, x := range c.Timestamps.External {
+		chain, err := readChain(c.path(x.Chain))
+		if err != nil {
+			return nil, nil, err
+		}
+		remote, err := authority.NewRemote(authority.RemoteConfig{URL: x.URL, CertChain: chain, Timeout: x.Timeout})
+		if err != nil {
+			return nil, nil, err
+		}
+		all = append(all, remote)
+	}
+	return embedded, all, nil
+}
+
+func (c *Config) openAuthority(e EmbeddedTimestamps) (*authority.Authority, error) {
+	chain, err := readChain(c.path(e.Chain))
+	if err != nil {
+		return nil, err
+	}
+	text, err := readSecret(c.path(e.Key))
+	if err != nil {
+		return nil, err
+	}
+	key, err := authority.ParseKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.path(e.Key), err)
+	}
+	return authority.New(authority.Config{CertChain: chain, Key: key})
+}
+
+func readChain(path string) ([]*x509.Certificate, error) {
+	text, err := readLimited(path, maxKeyFileBytes)
+	if err != nil {
+		return nil, err
+	}
+	chain, err := authority.ParseChain(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return chain, nil
+}
