@@ -123,7 +123,7 @@ func (o DraftOptions) common() (Common, error) {
 // randomUUID returns a UUID of version 4 (RFC 9562).
 func randomUUID() string {
 	var b [16]byte
-	rand.Read(b[:]) // never returns an error
+	_, _ = rand.Read(b[:]) // never returns an error
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16])

@@ -36,9 +36,10 @@ type field struct {
 	index     int
 	kind      fieldKind
 	mandatory bool
-	present   bool // mandatory, may be empty
-	digest    bool // descriptor needs a digest
-	own       bool // the descriptor's digest has a rule of its own
+	present   bool   // mandatory, may be empty
+	rule      string // mandatory by a rule of its own
+	digest    bool   // descriptor needs a digest
+	own       bool   // the descriptor's digest has a rule of its own
 	max       int
 	chars     int
 	enum      string
@@ -94,6 +95,8 @@ func (f *field) options(tag, scheme string) (inner string) {
 			f.mandatory = true
 		case "present":
 			f.mandatory, f.present = true, true
+		case "rule":
+			f.rule = value
 		case "own":
 			f.own = true
 		case "digest":

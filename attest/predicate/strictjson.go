@@ -20,6 +20,9 @@ type JSONLimits struct {
 	// AnyNumber allows every JSON number; otherwise only integers from 0 to
 	// MaxInteger without fraction and exponent are.
 	AnyNumber bool
+	// AllowNull allows null. Readers differ on whether it is a value or an
+	// absent member.
+	AllowNull bool
 }
 
 // The reasons of a [JSONError]; stable.
@@ -78,6 +81,7 @@ const (
 	kindString
 	kindNumber
 	kindBool
+	kindNull
 )
 
 func (k nodeKind) String() string {
@@ -92,6 +96,8 @@ func (k nodeKind) String() string {
 		return "a number"
 	case kindBool:
 		return "a boolean"
+	case kindNull:
+		return "null"
 	}
 	return "nothing"
 }
@@ -247,8 +253,10 @@ func (p *jsonParser) value(n *node) *JSONError {
 	case strings.HasPrefix(p.text[p.pos:], "false"):
 		n.kind, p.pos = kindBool, p.pos+len("false")
 	case strings.HasPrefix(p.text[p.pos:], "null"):
-		// Readers differ on whether null is a value or an absent member.
-		err = p.fail(ReasonNull, p.pos, "null is not allowed")
+		if !p.limits.AllowNull {
+			return p.fail(ReasonNull, p.pos, "null is not allowed")
+		}
+		n.kind, p.pos = kindNull, p.pos+len("null")
 	default:
 		err = p.fail(ReasonSyntax, p.pos, "a value is expected")
 	}

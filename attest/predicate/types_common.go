@@ -15,6 +15,7 @@ import "encoding/json"
 //	max=N        most elements
 //	chars=N      most Unicode characters
 //	format=NAME  a function of formats.go (R02; time: R05)
+//	rule=CODE    mandatory by that rule, not by R02
 //	own          a resource descriptor whose digest has a rule of its own
 //	digest       a resource descriptor that needs a digest (R02)
 //
@@ -71,7 +72,7 @@ type Product struct {
 	Name    string `json:"name" avow:"M"`
 	Version string `json:"version" avow:"M"`
 	// Identifiers has at least one element; a purl carries Version (R08).
-	Identifiers []Identifier `json:"identifiers,omitzero" avow:"scheme=productScheme"`
+	Identifiers []Identifier `json:"identifiers,omitzero" avow:"rule=R08,scheme=productScheme"`
 	Edition     string       `json:"edition,omitzero"`
 	Platforms   []string     `json:"platforms,omitzero"`
 }
@@ -81,19 +82,19 @@ type Declarant struct {
 	Party Party  `json:"party" avow:"M"`
 	Role  string `json:"role" avow:"M,enum=role"`
 	// SignatoryFunction, Authority and Responsibility are mandatory by R07.
-	SignatoryFunction string `json:"signatoryFunction,omitzero"`
+	SignatoryFunction string `json:"signatoryFunction,omitzero" avow:"rule=R07"`
 	// SignatoryName is personal data and optional.
 	SignatoryName  string `json:"signatoryName,omitzero"`
-	Authority      string `json:"authority,omitzero" avow:"enum=authority"`
-	Responsibility string `json:"responsibility,omitzero" avow:"enum=responsibility"`
+	Authority      string `json:"authority,omitzero" avow:"rule=R07,enum=authority"`
+	Responsibility string `json:"responsibility,omitzero" avow:"rule=R07,enum=responsibility"`
 }
 
 // Validity is the period in which a statement holds. Times are
 // YYYY-MM-DDTHH:MM:SSZ (R05).
 type Validity struct {
-	IssuedAt  string `json:"issuedAt,omitzero" avow:"format=time"`
+	IssuedAt  string `json:"issuedAt,omitzero" avow:"rule=R05,format=time"`
 	NotBefore string `json:"notBefore,omitzero" avow:"format=time"`
-	NotAfter  string `json:"notAfter,omitzero" avow:"format=time"`
+	NotAfter  string `json:"notAfter,omitzero" avow:"rule=R05,format=time"`
 }
 
 // StatementRef names another statement by the SHA-256 of its exact bytes.
@@ -128,7 +129,7 @@ type Evidence struct {
 	ID   string `json:"id" avow:"M,format=id"`
 	Kind string `json:"kind" avow:"M,enum=evidenceKind"`
 	// Resource is mandatory and has a sha256 or gitCommit digest (R32).
-	Resource *ResourceDescriptor `json:"resource,omitzero" avow:"own"`
+	Resource *ResourceDescriptor `json:"resource,omitzero" avow:"rule=R32,own"`
 	Producer *Party              `json:"producer,omitzero"`
 	// Independence of the producer; absent reads as firstParty.
 	Independence string `json:"independence,omitzero" avow:"enum=independence"`

@@ -31,7 +31,7 @@ type Flow struct {
 	Purposes      []string   `json:"purposes" avow:"M,enum=purpose"`
 	PurposeText   string     `json:"purposeText,omitzero"`
 	// Sends is always written, also when empty (R24).
-	Sends []DataItem `json:"sends,omitzero"`
+	Sends []DataItem `json:"sends,omitzero" avow:"rule=R24"`
 	// Receives is mandatory where code or settings come in (R29).
 	Receives   []DataItem  `json:"receives,omitzero"`
 	Recipients []Recipient `json:"recipients" avow:"M"`

@@ -9,7 +9,7 @@ type NoBackdoor struct {
 	Common Common `json:"common" avow:"M"`
 	// Definition names the registered text of the word backdoor by URI and
 	// digest (R14).
-	Definition *ResourceDescriptor `json:"definition,omitzero" avow:"own"`
+	Definition *ResourceDescriptor `json:"definition,omitzero" avow:"rule=R14,own"`
 	Scope      Scope               `json:"scope" avow:"M"`
 	Claims     []Claim             `json:"claims" avow:"M"`
 	// Mechanisms is always written, also when empty.

@@ -1,4 +1,0 @@
-package predicate
-
-// Schema ...
-func Schema(predicateType string) ([]byte, error) { return nil, nil }
