@@ -1,0 +1,282 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	avowv1 "github.com/avow-dev/avow/api/avow/v1"
+	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/cmd/avow/internal/plain"
+	"github.com/avow-dev/avow/cmd/avow/internal/text"
+)
+
+// bundleSuffix ends the names of bundle files.
+const bundleSuffix = ".sigstore.json"
+
+// attestFlags are the flags of attest.
+type attestFlags struct {
+	server      serverFlags
+	key         string
+	serviceSign bool
+	directory   string
+	strict      bool
+	format      format
+}
+
+// issue is one statement on its way.
+type issue struct {
+	path     string
+	output   string
+	prepared *attest.Prepared
+	envelope *attest.Envelope // nil when the service signs
+}
+
+func (a *app) attest() *cobra.Command {
+	f := &attestFlags{}
+	c := &cobra.Command{
+		Use:   "attest STATEMENT... --key KEY --server HOST:PORT",
+		Short: "Sign statements, have them logged, write their bundles",
+		Long: `Check the statements, sign them on this machine, and have the service check, time-stamp and log them. The Sigstore bundle of
+STATEMENT.json is written beside it as STATEMENT.sigstore.json (-o names another directory). Keep the bundles with the
+release: they are what a buyer verifies, offline.
+
+Several statements are one declaration: either all of them are issued or none. What is issued is public and cannot be removed.
+
+A statement that was issued before is answered with its bundle of the first time, so the command can be repeated after any failure.
+The password of the key comes from AVOW_PASSWORD, or is asked for at the terminal. With --service-sign the service signs with the
+key that it keeps for you; it has to know who you are (--token-file, or --cert and --cert-key).
+
+Exit code 0: issued; 1: refused by the rules or by the service; 2: could not be carried out.` + serverHelp,
+		Example: `  avow attest no-backdoor.json data-flows.json --key vendor.key --server avow.example:8443
+  avow attest data-flows.json --key vendor.key --server localhost:8080 --insecure -o dist`,
+		Args: arguments(cobra.MinimumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error { return a.runAttest(c, args, f) },
+	}
+	o := c.Flags()
+	o.StringVar(&f.key, "key", "", "`FILE` with the encrypted signing key")
+	o.BoolVar(&f.serviceSign, "service-sign", false, "let the service sign with the key that it keeps for you")
+	o.StringVarP(&f.directory, "output", "o", "", "`DIRECTORY` for the bundles")
+	o.BoolVar(&f.strict, "strict", false, "warnings W01 to W05 forbid issuing")
+	f.format.register(c)
+	f.server.register(c)
+	return c
+}
+
+func (a *app) runAttest(c *cobra.Command, paths []string, f *attestFlags) error {
+	if (f.key == "") == !f.serviceSign {
+		return usageFailure(c.CommandPath(), errors.New("give either --key or --service-sign"))
+	}
+	issues, err := a.prepareIssues(paths, f)
+	if err != nil {
+		return err
+	}
+	ctx, connection, done, err := a.connect(c.Context(), &f.server)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := a.signIssues(ctx, issues, f.key); err != nil {
+		return err
+	}
+	a.note("issuing %s at %s ...", count(len(issues), "statement"), text.Safe(connection.Target()))
+	responses, err := a.issue(ctx, connection, issues)
+	if err != nil {
+		return err
+	}
+	for i, r := range responses {
+		if err := checkIssued(issues[i], r); err != nil {
+			return about(issues[i].path, err)
+		}
+	}
+	for i, r := range responses {
+		if err := writeFile(issues[i].output, r.GetBundle(), 0o644); err != nil {
+			return &failure{code: exitError, err: err, hint: "the statements are issued; run the command again when the directory can be written to, " +
+				"or fetch them with `avow fetch " + r.GetStatementId() + "`"}
+		}
+	}
+	return a.printIssued(issues, responses, f.format)
+}
+
+// prepareIssues reads and checks the statements. References are checked where all of them lead to statements given here; the
+// service knows the others.
+func (a *app) prepareIssues(paths []string, f *attestFlags) ([]*issue, error) {
+	payloads := make([][]byte, len(paths))
+	known := map[string]*predicate.Statement{}
+	var related []*predicate.Statement
+	outputs := map[string]string{}
+	issues := make([]*issue, len(paths))
+	for i, path := range paths {
+		data, err := a.readUpTo(path, predicate.MaxStatementBytes+1)
+		if err != nil {
+			return nil, err
+		}
+		issues[i], payloads[i] = &issue{path: path, output: bundlePath(path, f.directory)}, data
+		if other, ok := outputs[issues[i].output]; ok {
+			return nil, failed("rename one of them", "%s and %s would both be written to %s", other, path, issues[i].output)
+		}
+		outputs[issues[i].output] = path
+		if st, err := predicate.Parse(data, predicate.Issuance); err == nil {
+			known[st.ID()] = st
+			related = append(related, st)
+		}
+	}
+	for i, data := range payloads {
+		o := attest.PrepareOptions{Now: a.env.Now(), Strict: f.strict}
+		if allKnown(data, known) {
+			o.Related = related
+		}
+		prepared, err := attest.Prepare(data, o)
+		if err != nil {
+			return nil, about(issues[i].path, err)
+		}
+		issues[i].prepared = prepared
+		for _, w := range prepared.Warnings() {
+			a.note("%s: warning %s", text.Safe(issues[i].path), text.Safe(findingLine(w)))
+		}
+	}
+	return issues, nil
+}
+
+// allKnown reports whether every statement that this one refers to is in the declaration.
+func allKnown(payload []byte, known map[string]*predicate.Statement) bool {
+	st, err := predicate.Parse(payload, predicate.Issuance)
+	if err != nil || st.Common() == nil {
+		return false
+	}
+	for _, ref := range st.Common().Related {
+		if known[ref.ID()] == nil {
+			return false
+		}
+	}
+	return len(st.Common().Related) > 0
+}
+
+// bundlePath is STATEMENT.sigstore.json for STATEMENT.json, in the directory if one is given.
+func bundlePath(path, directory string) string {
+	name := strings.TrimSuffix(path, ".json") + bundleSuffix
+	if directory != "" {
+		name = filepath.Join(directory, filepath.Base(name))
+	}
+	return name
+}
+
+// signIssues signs with the key file, or leaves signing to the service when there is none.
+func (a *app) signIssues(ctx context.Context, issues []*issue, keyPath string) error {
+	if keyPath == "" {
+		return nil
+	}
+	key, err := a.loadKey(keyPath)
+	if err != nil {
+		return err
+	}
+	for _, i := range issues {
+		if i.envelope, err = i.prepared.Sign(ctx, key); err != nil {
+			return about(i.path, err)
+		}
+	}
+	return nil
+}
+
+func (i *issue) request() *avowv1.IssueRequest {
+	if i.envelope == nil {
+		return &avowv1.IssueRequest{Content: &avowv1.IssueRequest_UnsignedStatement{
+			UnsignedStatement: &avowv1.UnsignedStatement{Statement: i.prepared.Statement().Payload()}}}
+	}
+	return &avowv1.IssueRequest{Content: &avowv1.IssueRequest_SignedEnvelope{
+		SignedEnvelope: &avowv1.SignedEnvelope{Envelope: i.envelope.JSON(), KeyId: i.envelope.KeyID()}}}
+}
+
+// issue calls Issue for one statement and IssueBatch for several.
+func (a *app) issue(ctx context.Context, connection *grpc.ClientConn, issues []*issue) ([]*avowv1.IssueResponse, error) {
+	client := avowv1.NewAttestationServiceClient(connection)
+	var responses []*avowv1.IssueResponse
+	err := a.call(ctx, func(ctx context.Context) error {
+		if len(issues) == 1 {
+			response, err := client.Issue(ctx, issues[0].request())
+			responses = []*avowv1.IssueResponse{response}
+			return err
+		}
+		batch := &avowv1.IssueBatchRequest{}
+		for _, i := range issues {
+			batch.Requests = append(batch.Requests, i.request())
+		}
+		response, err := client.IssueBatch(ctx, batch)
+		responses = response.GetResponses()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(responses) != len(issues) {
+		return nil, failed("tell the operator of the service", "the service answered %d bundles for %d statements", len(responses), len(issues))
+	}
+	return responses, nil
+}
+
+// checkIssued checks that the bundle is about the statement that was sent, and signed with the key that signed it. It is not a
+// buyer's verification: that needs a trusted root from another channel than the service itself.
+func checkIssued(i *issue, r *avowv1.IssueResponse) error {
+	const hint = "tell the operator of the service, and do not hand out what it answered"
+	u, err := readUnverified(r.GetBundle())
+	if err == nil {
+		err = u.sameStatement(i.prepared.Statement().Payload())
+	}
+	if err == nil && i.envelope != nil {
+		_, err = attest.Reopen(u.envelope, i.envelope.PublicKey())
+	}
+	if err != nil {
+		return failed(hint, "the service answered a bundle that does not belong to the statement: %w", err)
+	}
+	return nil
+}
+
+// issued is one line of attest's JSON.
+type issued struct {
+	Statement     string `json:"statement"`
+	Bundle        string `json:"bundle"`
+	StatementID   string `json:"statementId"`
+	PredicateType string `json:"predicateType"`
+	KeyID         string `json:"keyId"`
+	LogOrigin     string `json:"logOrigin"`
+	LogIndex      uint64 `json:"logIndex"`
+	AlreadyIssued bool   `json:"alreadyIssued"`
+}
+
+func (a *app) printIssued(issues []*issue, responses []*avowv1.IssueResponse, f format) error {
+	list := make([]issued, len(issues))
+	for n, r := range responses {
+		list[n] = issued{Statement: issues[n].path, Bundle: issues[n].output, StatementID: issues[n].prepared.StatementID(),
+			PredicateType: issues[n].prepared.Statement().Type, KeyID: r.GetKeyId(), LogOrigin: r.GetLogOrigin(), LogIndex: r.GetLogIndex(),
+			AlreadyIssued: r.GetAlreadyIssued()}
+	}
+	if f.json() {
+		return a.printJSON(list)
+	}
+	w := a.writer()
+	for _, i := range list {
+		again := ""
+		if i.AlreadyIssued {
+			again = " (issued before)"
+		}
+		w.Line("%s: %s, entry %d of %s%s", text.Safe(i.Bundle), plain.TypeName(i.PredicateType), i.LogIndex, text.Safe(i.LogOrigin), again)
+		w.Line("  statement %s", i.StatementID)
+	}
+	return w.Err()
+}
+
+// directoryExists says early what would fail late.
+func directoryExists(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is not a directory", path)
+	}
+	return err
+}

@@ -1,0 +1,262 @@
+package command
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/cmd/avow/internal/plain"
+)
+
+// drafts are the statements that can be drafted, by their short names.
+func drafts() map[string]func(predicate.DraftOptions) ([]byte, error) {
+	return map[string]func(predicate.DraftOptions) ([]byte, error){
+		"no-backdoor":  predicate.NewNoBackdoorDraft,
+		"data-flows":   predicate.NewDataFlowsDraft,
+		"undertakings": predicate.NewUndertakingsDraft,
+	}
+}
+
+// draftFlags are the flags of draft.
+type draftFlags struct {
+	options  predicate.DraftOptions
+	related  []string
+	evidence []string
+	symlinks string
+	sha512   bool
+	gitBlob  bool
+	output   string
+}
+
+func (a *app) draft() *cobra.Command {
+	f := &draftFlags{}
+	names := slices.Sorted(maps.Keys(drafts()))
+	c := &cobra.Command{
+		Use:   "draft no-backdoor|data-flows|undertakings [FILE|DIRECTORY...]",
+		Short: "Write a statement to fill in, with the files' digests",
+		Long: `Write a statement about release files, with their digests and with places to fill in. Whatever still says "FILL IN" is refused
+by lint and by attest, so nothing is signed by accident.
+
+Name the files that your customers get. Of a directory every file becomes a subject, named by its path in the directory.
+Without files the draft has a place for the subject.
+
+Fill in the data-flows statement first: a no-backdoor statement that claims NB-COLLECT or NB-UPDATE refers to it by the digest of
+its final bytes (--related).
+
+Evidence is named by digest and never copied: --evidence KIND=FILE, where KIND is one of the specification's kinds (sbom,
+provenance, staticAnalysis, ...), or in-toto for a link or layout of in-toto.`,
+		Example: `  avow draft data-flows app.tar.gz --product "Example Gateway" --product-version 1.2.3 \
+      --purl pkg:generic/example-gateway@1.2.3 --declarant "Example Devices GmbH" --country DE -o data-flows.json
+  avow draft no-backdoor app.tar.gz --related data-flows.json --evidence sbom=app.cdx.json -o no-backdoor.json
+  avow schema data-flows > data-flows.schema.json      # so that your editor completes the members`,
+		Args:      arguments(cobra.MinimumNArgs(1)),
+		ValidArgs: names,
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.runDraft(c, args[0], args[1:], f)
+		},
+	}
+	o := c.Flags()
+	o.StringVar(&f.options.ProductName, "product", "", "`NAME` of the product")
+	o.StringVar(&f.options.ProductVersion, "product-version", "", "`VERSION` of the product, as tenders name it")
+	o.StringVar(&f.options.ProductPURL, "purl", "", "package `URL` with the version: pkg:generic/NAME@VERSION")
+	o.StringVar(&f.options.DeclarantName, "declarant", "", "legal `NAME` of the vendor, as the service registered it")
+	o.StringVar(&f.options.DeclarantCountry, "country", "", "`CODE` of the vendor's country, ISO 3166-1")
+	o.StringVar(&f.options.Role, "role", "", "`ROLE` of the vendor: "+strings.Join(predicate.IDs("role"), ", "))
+	o.StringVar(&f.options.SignatoryFunction, "function", "", "`FUNCTION` of the person who answers for it")
+	o.IntVar(&f.options.ValidDays, "days", 365, "validity in `DAYS`, at most 400 (undertakings: 3653)")
+	o.StringArrayVar(&f.related, "related", nil, "`FILE` with another statement of the declaration to refer to; may be repeated")
+	o.StringArrayVar(&f.evidence, "evidence", nil, "`KIND=FILE` to name as evidence by digest; may be repeated")
+	o.StringVar(&f.symlinks, "symlinks", "refuse", "symbolic links in directories: refuse, skip or follow")
+	o.BoolVar(&f.sha512, "sha512", false, "add SHA-512 digests")
+	o.BoolVar(&f.gitBlob, "git-blob", false, "add gitBlob digests (gitoid:blob:sha256)")
+	o.StringVarP(&f.output, "output", "o", "", "`FILE` to write instead of standard output")
+	return c
+}
+
+func (a *app) runDraft(c *cobra.Command, kind string, paths []string, f *draftFlags) error {
+	compose, ok := drafts()[kind]
+	if !ok {
+		return usageFailure(c.CommandPath(), fmt.Errorf("%q is none of no-backdoor, data-flows, undertakings", kind))
+	}
+	if len(paths) > 0 {
+		subjects, err := a.subjects(c, paths, f)
+		if err != nil {
+			return err
+		}
+		f.options.Subjects = subjects
+	}
+	var err error
+	if f.options.Related, err = a.references(f.related); err != nil {
+		return err
+	}
+	if f.options.Evidence, err = namedEvidence(f.evidence); err != nil {
+		return err
+	}
+	f.options.Now = a.env.Now()
+	draft, err := compose(f.options)
+	if err != nil {
+		return err
+	}
+	if err := a.output(f.output, draft); err != nil {
+		return err
+	}
+	if n := strings.Count(string(draft), "FILL IN"); n > 0 {
+		a.note("%d places say \"FILL IN\"; fill them in, then run `avow lint`", n)
+	}
+	return nil
+}
+
+// subjects hashes the release files, with progress at a terminal.
+func (a *app) subjects(c *cobra.Command, paths []string, f *draftFlags) ([]attest.Subject, error) {
+	policies := map[string]attest.SymlinkPolicy{"refuse": attest.SymlinkRefuse, "skip": attest.SymlinkSkip, "follow": attest.SymlinkFollowFiles}
+	policy, ok := policies[f.symlinks]
+	if !ok {
+		return nil, usageFailure(c.CommandPath(), fmt.Errorf("--symlinks %q is none of refuse, skip, follow", f.symlinks))
+	}
+	progress := a.newProgress("hashing")
+	defer progress.done()
+	return attest.SubjectsFromPaths(c.Context(), paths, attest.SubjectOptions{
+		SHA512: f.sha512, GitBlob: f.gitBlob, Symlinks: policy,
+		Progress:  func(p attest.Progress) { progress.show(p.Done, p.Total) },
+		Duplicate: func(name, sameAs string) { a.note("%q has the same content as %q and is left out", name, sameAs) },
+	})
+}
+
+// references reads statements and returns references to their exact bytes.
+func (a *app) references(paths []string) ([]predicate.StatementRef, error) {
+	var refs []predicate.StatementRef
+	for _, path := range paths {
+		data, err := a.readLimited(path, predicate.MaxStatementBytes)
+		if err != nil {
+			return nil, err
+		}
+		st, err := predicate.Parse(data, predicate.Issuance)
+		if err != nil {
+			return nil, about(path+" cannot be referred to yet", err)
+		}
+		refs = append(refs, predicate.StatementRef{
+			Digest: map[string]string{"sha256": strings.TrimPrefix(st.ID(), "sha256:")}, PredicateType: st.Type})
+	}
+	return refs, nil
+}
+
+// namedEvidence reads KIND=FILE arguments.
+func namedEvidence(arguments []string) ([]predicate.Evidence, error) {
+	var list []predicate.Evidence
+	used := map[string]bool{}
+	for _, argument := range arguments {
+		kind, path, ok := strings.Cut(argument, "=")
+		if !ok {
+			return nil, failed("give --evidence KIND=FILE", "%q does not name a kind of evidence", argument)
+		}
+		e, err := oneEvidence(kind, path)
+		if err != nil {
+			return nil, about(path, err)
+		}
+		e.ID = evidenceID(e.Resource.Name, used)
+		list = append(list, e)
+	}
+	return list, nil
+}
+
+func oneEvidence(kind, path string) (predicate.Evidence, error) {
+	if kind == "in-toto" {
+		found, err := attest.ReadInToto(path)
+		if err != nil {
+			return predicate.Evidence{}, err
+		}
+		return predicate.Evidence{Kind: "document", Resource: found.Resource()}, nil
+	}
+	if !slices.Contains(predicate.IDs("evidenceKind"), kind) {
+		return predicate.Evidence{}, failed("use in-toto, or one of "+strings.Join(predicate.IDs("evidenceKind"), ", "),
+			"%q is not a kind of evidence", kind)
+	}
+	digest, err := fileDigest(path)
+	if err != nil {
+		return predicate.Evidence{}, err
+	}
+	return predicate.Evidence{Kind: kind, Resource: &predicate.ResourceDescriptor{Name: filepath.Base(path),
+		Digest: map[string]string{"sha256": digest}}}, nil
+}
+
+// evidenceID makes an id of a file name: lower-case letters, digits and hyphens, beginning with a letter, used once.
+func evidenceID(name string, used map[string]bool) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(name) {
+		switch {
+		case r >= 'a' && r <= 'z', b.Len() > 0 && r >= '0' && r <= '9':
+			b.WriteRune(r)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('-')
+		}
+	}
+	base := strings.TrimRight(b.String()[:min(b.Len(), 56)], "-")
+	if base == "" || base == "completeness" {
+		base = "evidence"
+	}
+	id := base
+	for n := 2; used[id]; n++ {
+		id = fmt.Sprintf("%s-%d", base, n)
+	}
+	used[id] = true
+	return id
+}
+
+// fileDigest returns the lower-case hex SHA-256 of a file.
+func fileDigest(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// schema prints the JSON Schema of a statement type.
+func (a *app) schema() *cobra.Command {
+	var names []string
+	for _, uri := range predicate.Types() {
+		names = append(names, plain.TypeName(uri))
+	}
+	return &cobra.Command{
+		Use:   "schema [TYPE]",
+		Short: "Print the JSON Schema of a statement type",
+		Long: `Print the JSON Schema (2020-12) of a statement type, for editors. Without TYPE the types are listed.
+
+The schema knows members and values; the issuance rules that look at several members together are checked by lint.`,
+		Example: `  avow schema data-flows > data-flows.schema.json`,
+		Args:    arguments(cobra.MaximumNArgs(1)), ValidArgs: names,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				w := a.writer()
+				for _, uri := range predicate.Types() {
+					w.Item("", 16, plain.TypeName(uri), uri)
+				}
+				return w.Err()
+			}
+			uri := plain.TypeURI(args[0])
+			if uri == "" {
+				return failed("run `avow schema` for the list", "%q is not a statement type", args[0])
+			}
+			schema, err := predicate.Schema(uri)
+			if err != nil {
+				return err
+			}
+			return a.output("", append(schema[:len(schema):len(schema)], '\n'))
+		},
+	}
+}

@@ -1,0 +1,95 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/avow-dev/avow/cmd/avow/internal/remote"
+	"github.com/avow-dev/avow/cmd/avow/internal/text"
+)
+
+// serverVariable is the environment variable with the default of --server.
+const serverVariable = "AVOW_SERVER"
+
+// format is the value of --format. The zero value is text.
+type format string
+
+func (f *format) register(c *cobra.Command) {
+	c.Flags().Var(f, "format", "`FORMAT` of the answer: text or json")
+	// The flag exists, so this cannot fail.
+	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func (f *format) json() bool { return *f == "json" }
+
+// String, Set and Type make format a pflag.Value.
+func (f *format) String() string {
+	if *f == "" {
+		return "text"
+	}
+	return string(*f)
+}
+
+// Set takes text or json.
+func (f *format) Set(s string) error {
+	if s != "text" && s != "json" {
+		return fmt.Errorf("%q is neither text nor json", s)
+	}
+	*f = format(s)
+	return nil
+}
+
+// Type names the kind of value for help texts.
+func (f *format) Type() string { return "format" }
+
+// serverFlags are the flags of the commands that call the service.
+type serverFlags struct {
+	options remote.Options
+	timeout time.Duration
+}
+
+// serverHelp is the part of the help that these commands share.
+const serverHelp = `
+
+The service is reached by gRPC over TLS; --ca names the certificate authority if it is not one of the system's. A service on this
+machine that speaks without TLS needs --insecure. The address can also be given in the environment variable AVOW_SERVER.`
+
+func (s *serverFlags) register(c *cobra.Command) {
+	o := c.Flags()
+	o.StringVar(&s.options.Address, "server", "", "`HOST:PORT` of the service")
+	o.StringVar(&s.options.CAFile, "ca", "", "`FILE` with the PEM certificates of the service's authority")
+	o.StringVar(&s.options.CertFile, "cert", "", "`FILE` with a PEM client certificate")
+	o.StringVar(&s.options.KeyFile, "cert-key", "", "`FILE` with the PEM key of the client certificate")
+	o.StringVar(&s.options.TokenFile, "token-file", "", "`FILE` with a bearer token")
+	o.BoolVar(&s.options.Insecure, "insecure", false, "speak without TLS, to a loopback address only")
+	o.DurationVar(&s.timeout, "timeout", time.Minute, "`DURATION` after which to give up, repetitions included")
+}
+
+// connect opens the connection. The context ends with the timeout; both must be given back by calling close.
+func (a *app) connect(ctx context.Context, s *serverFlags) (context.Context, *grpc.ClientConn, func(), error) {
+	options := s.options
+	if options.Address == "" {
+		options.Address = a.env.Getenv(serverVariable)
+	}
+	options.UserAgent = "avow/" + buildVersion().Version
+	connection, err := remote.Dial(options)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	return ctx, connection, func() {
+		cancel()
+		_ = connection.Close() // nothing is in flight any more
+	}, nil
+}
+
+// call runs one call with repetitions, which are noted on standard error.
+func (a *app) call(ctx context.Context, f func(context.Context) error) error {
+	return remote.Retrier{Sleep: a.env.Sleep, Notify: func(cause *remote.Error, pause time.Duration) {
+		a.note("%s; trying again in %s", text.Safe(cause.Error()), pause.Round(100*time.Millisecond))
+	}}.Call(ctx, f)
+}

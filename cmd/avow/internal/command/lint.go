@@ -1,0 +1,141 @@
+package command
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/cmd/avow/internal/plain"
+	"github.com/avow-dev/avow/cmd/avow/internal/text"
+)
+
+// lintFlags are the flags of lint.
+type lintFlags struct {
+	strict      bool
+	declaration bool
+	format      format
+}
+
+// lintResult is what lint says about one file; the members of its JSON.
+type lintResult struct {
+	File          string             `json:"file"`
+	StatementID   string             `json:"statementId,omitempty"`
+	PredicateType string             `json:"predicateType,omitempty"`
+	Findings      predicate.Findings `json:"findings"`
+
+	statement *predicate.Statement
+}
+
+func (a *app) lint() *cobra.Command {
+	f := &lintFlags{}
+	c := &cobra.Command{
+		Use:   "lint STATEMENT...",
+		Short: "Check statements against the issuance rules",
+		Long: `Check statements against every rule that one statement shows (R01 to R34) and print each finding with its code, the place as a
+JSON pointer, what was found and what to do. Warnings (W01 to W08) do not block issuing.
+
+With --declaration the files are taken as one declaration: references between them are checked too.
+
+The file "-" is standard input. Exit code 0: clean; 1: findings (with --strict warnings too); 2: a file could not be read.`,
+		Example: `  avow lint no-backdoor.json data-flows.json --declaration
+  avow lint --strict --format json data-flows.json`,
+		Args: arguments(cobra.MinimumNArgs(1)),
+		RunE: func(_ *cobra.Command, args []string) error { return a.runLint(args, f) },
+	}
+	c.Flags().BoolVar(&f.strict, "strict", false, "warnings count as findings")
+	c.Flags().BoolVar(&f.declaration, "declaration", false, "check references between the files")
+	f.format.register(c)
+	return c
+}
+
+func (a *app) runLint(paths []string, f *lintFlags) error {
+	results := make([]*lintResult, 0, len(paths))
+	tables := predicate.EmbeddedTables()
+	for _, path := range paths {
+		data, err := a.readUpTo(path, predicate.MaxStatementBytes+1) // one byte more: R01 says what is wrong with it
+		if err != nil {
+			return err
+		}
+		r := &lintResult{File: path, Findings: predicate.Lint(data, tables)}
+		if st, err := predicate.Parse(data, predicate.Issuance); err == nil {
+			r.StatementID, r.PredicateType, r.statement = st.ID(), st.Type, st
+		}
+		results = append(results, r)
+	}
+	if f.declaration {
+		lintRelated(results)
+	}
+	if err := a.printLint(results, f.format); err != nil {
+		return err
+	}
+	for _, r := range results {
+		if len(r.Findings.Errors()) > 0 || f.strict && len(r.Findings) > 0 {
+			return no()
+		}
+	}
+	return nil
+}
+
+// lintRelated adds what the statements show about each other.
+func lintRelated(results []*lintResult) {
+	var all []*predicate.Statement
+	for _, r := range results {
+		if r.statement != nil {
+			all = append(all, r.statement)
+		}
+	}
+	for _, r := range results {
+		if r.statement != nil {
+			r.Findings = append(r.Findings, r.statement.CheckRelated(all)...)
+		}
+	}
+}
+
+func (a *app) printLint(results []*lintResult, f format) error {
+	if f.json() {
+		for _, r := range results {
+			if r.Findings == nil {
+				r.Findings = predicate.Findings{} // [] and not null
+			}
+		}
+		return a.printJSON(results)
+	}
+	w := a.writer()
+	for _, r := range results {
+		name := text.Safe(r.File)
+		if len(r.Findings) == 0 {
+			w.Line("%s: %s, clean", name, plain.TypeName(r.PredicateType))
+			continue
+		}
+		for _, finding := range r.Findings {
+			colour := text.Red
+			if finding.Severity == predicate.SeverityWarning {
+				colour = text.Yellow
+			}
+			w.Line("%s: %s %s", name, w.Style(colour, severityWord(finding)), text.Safe(findingLine(finding)))
+			if finding.Hint != "" {
+				w.Paragraph("    ", text.Safe(finding.Hint))
+			}
+		}
+		w.Line("%s: %s, %s", name, count(len(r.Findings.Errors()), "error"), count(len(r.Findings.Warnings()), "warning"))
+	}
+	return w.Err()
+}
+
+func severityWord(f predicate.Finding) string {
+	if f.Severity == predicate.SeverityWarning {
+		return "warning"
+	}
+	return "error"
+}
+
+// findingLine is one finding on one line: code, place, what is wrong, what was found.
+func findingLine(f predicate.Finding) string { return f.String() }
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

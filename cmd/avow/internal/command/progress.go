@@ -1,0 +1,33 @@
+package command
+
+import "fmt"
+
+// progressFrom is the number of bytes below which no progress is shown.
+const progressFrom = 64 << 20
+
+// progress is a line on the terminal that says how far a long reading is. Where standard error is no terminal it prints nothing.
+type progress struct {
+	a       *app
+	what    string
+	percent int64
+	shown   bool
+}
+
+func (a *app) newProgress(what string) *progress { return &progress{a: a, what: what, percent: -1} }
+
+func (p *progress) show(done, total int64) {
+	if !p.a.env.ErrorIsTerminal || total < progressFrom {
+		return
+	}
+	if percent := done * 100 / total; percent != p.percent {
+		p.percent, p.shown = percent, true
+		fmt.Fprintf(p.a.env.Stderr, "\r%s %3d%% of %d MiB", p.what, percent, total>>20)
+	}
+}
+
+// done takes the line away.
+func (p *progress) done() {
+	if p.shown {
+		fmt.Fprint(p.a.env.Stderr, "\r\x1b[K")
+	}
+}

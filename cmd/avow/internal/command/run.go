@@ -1,0 +1,121 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/avow-dev/avow/cmd/avow/internal/text"
+)
+
+// Exit codes.
+const (
+	exitYes   = 0
+	exitNo    = 1
+	exitError = 2
+)
+
+// Env is what the commands may touch of the process. All fields but Width, ReadPassword and the two booleans are required.
+type Env struct {
+	// Args are the arguments without the program's name.
+	Args []string
+	// Stdin, Stdout and Stderr are the standard streams.
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Getenv reads the environment: AVOW_PASSWORD, AVOW_SERVER, NO_COLOR, TERM.
+	Getenv func(string) string
+	// Now is the clock.
+	Now func() time.Time
+	// Sleep waits between tries.
+	Sleep func(context.Context, time.Duration) error
+	// OutputIsTerminal and ErrorIsTerminal allow colours and progress.
+	OutputIsTerminal, ErrorIsTerminal bool
+	// Width is the terminal's width in columns; 0 means that there is none to ask.
+	Width int
+	// ReadPassword prompts on the terminal without echo; nil where there is none.
+	ReadPassword func(prompt string) ([]byte, error)
+}
+
+// app is what the commands share.
+type app struct {
+	env Env
+}
+
+// Run executes the command line and returns the exit code.
+func Run(ctx context.Context, env Env) int {
+	a := &app{env: env}
+	root := a.root()
+	root.SetArgs(env.Args)
+	root.SetIn(env.Stdin)
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
+	err := root.ExecuteContext(ctx)
+	return a.report(err)
+}
+
+// root assembles the commands.
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "avow",
+		Short: "Sign, log and verify what a vendor says about a build",
+		Long: `avow signs, logs and verifies what a vendor says about a build: that it has no backdoors, claim by claim, and which data it
+sends to whom, where, why, and how to switch that off.
+
+A vendor drafts a statement about the release files, checks it, signs it and has a service log it. What comes back is a
+Sigstore bundle. A buyer verifies file, bundle and claims offline with the vendor's public key and the service's trusted root.`,
+		Example: `  # the vendor
+  avow keygen -o vendor
+  avow draft no-backdoor app.tar.gz -o no-backdoor.json      # then fill it in
+  avow lint no-backdoor.json data-flows.json
+  avow attest no-backdoor.json data-flows.json --key vendor.key --server avow.example:8443
+
+  # the buyer
+  avow verify app.tar.gz --bundle no-backdoor.sigstore.json --bundle data-flows.sigstore.json \
+      --trusted-root trusted_root.json --key vendor.pub`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageFailure(c.CommandPath(), err)
+	})
+	root.AddGroup(&cobra.Group{ID: "vendor", Title: "For vendors:"}, &cobra.Group{ID: "buyer", Title: "For buyers:"},
+		&cobra.Group{ID: "both", Title: "For everybody:"})
+	for group, commands := range map[string][]*cobra.Command{
+		"vendor": {a.keygen(), a.draft(), a.lint(), a.attest(), a.schema()},
+		"buyer":  {a.verify(), a.list(), a.fetch(), a.trust()},
+		"both":   {a.show(), a.verifyBundle(), a.version()},
+	} {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	root.SetHelpCommandGroupID("both")
+	root.SetCompletionCommandGroupID("both")
+	return root
+}
+
+// writer returns the printer for standard output. Colours need a terminal, no NO_COLOR and a terminal that knows them.
+func (a *app) writer() *text.Writer {
+	colours := a.env.OutputIsTerminal && a.env.Getenv("NO_COLOR") == "" && a.env.Getenv("TERM") != "dumb"
+	return text.NewWriter(a.env.Stdout, colours, a.env.Width)
+}
+
+// note prints a line for the person at the terminal on standard error.
+func (a *app) note(format string, args ...any) {
+	fmt.Fprintf(a.env.Stderr, format+"\n", args...)
+}
+
+// arguments wraps cobra's checks of arguments so that their errors carry a hint.
+func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if err := check(c, args); err != nil {
+			return usageFailure(c.CommandPath(), err)
+		}
+		return nil
+	}
+}

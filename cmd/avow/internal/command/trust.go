@@ -1,0 +1,121 @@
+package command
+
+import (
+	"context"
+	"encoding/hex"
+
+	"github.com/spf13/cobra"
+
+	avowv1 "github.com/avow-dev/avow/api/avow/v1"
+	"github.com/avow-dev/avow/cmd/avow/internal/text"
+	"github.com/avow-dev/avow/verify"
+)
+
+// trustFlags are the flags of trust.
+type trustFlags struct {
+	server serverFlags
+	output string
+	vendor string
+	force  bool
+	format format
+}
+
+func (a *app) trust() *cobra.Command {
+	f := &trustFlags{}
+	c := &cobra.Command{
+		Use:   "trust --server HOST:PORT -o FILE",
+		Short: "Fetch a service's trusted root, or a vendor's registered keys",
+		Long: `Fetch the keys of the service's log and timestamp authority as a Sigstore trusted_root.json, and print its digest.
+
+Compare the digest with one from another channel before you use the file: a service that is attacked would answer the attacker's
+keys. A trusted root is fetched once and kept; a file with other content is not replaced without --force.
+
+With --vendor NAME the keys that the service registered for a vendor are printed. That is the operator's word: take a vendor's key
+from the vendor.` + serverHelp,
+		Example: `  avow trust --server avow.example:8443 -o trusted_root.json
+  avow trust --server avow.example:8443 --vendor example`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if f.vendor != "" {
+				return a.runVendor(c.Context(), f)
+			}
+			return a.runTrust(c.Context(), f)
+		},
+	}
+	o := c.Flags()
+	o.StringVarP(&f.output, "output", "o", "", "`FILE` to write instead of standard output")
+	o.StringVar(&f.vendor, "vendor", "", "print the keys registered for the vendor of this `NAME`")
+	o.BoolVar(&f.force, "force", false, "replace a file with other content")
+	f.format.register(c)
+	f.server.register(c)
+	return c
+}
+
+func (a *app) runTrust(ctx context.Context, f *trustFlags) error {
+	ctx, connection, done, err := a.connect(ctx, &f.server)
+	if err != nil {
+		return err
+	}
+	defer done()
+	var answer *avowv1.GetTrustedRootResponse
+	err = a.call(ctx, func(ctx context.Context) (err error) {
+		answer, err = avowv1.NewTrustServiceClient(connection).GetTrustedRoot(ctx, &avowv1.GetTrustedRootRequest{})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	trust, err := verify.ParseTrust(answer.GetTrustedRoot())
+	if err != nil {
+		return failed("tell the operator of the service", "the service answered a trusted root that cannot be used: %w", err)
+	}
+	if f.output == "" {
+		if err := a.output("", answer.GetTrustedRoot()); err != nil {
+			return err
+		}
+	} else if err := replaceFile(f.output, answer.GetTrustedRoot(), f.force); err != nil {
+		return err
+	}
+	digest := trust.Digest()
+	a.note("trusted root sha256:%s", hex.EncodeToString(digest[:]))
+	a.note("compare this digest with one from another channel before you use it")
+	return nil
+}
+
+func (a *app) runVendor(ctx context.Context, f *trustFlags) error {
+	ctx, connection, done, err := a.connect(ctx, &f.server)
+	if err != nil {
+		return err
+	}
+	defer done()
+	var answer *avowv1.GetVendorResponse
+	err = a.call(ctx, func(ctx context.Context) (err error) {
+		answer, err = avowv1.NewTrustServiceClient(connection).GetVendor(ctx, &avowv1.GetVendorRequest{Name: f.vendor})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if f.format.json() {
+		return a.printMessage(answer.GetVendor())
+	}
+	v := answer.GetVendor()
+	w := a.writer()
+	w.Item("", 12, "vendor", text.Safe(v.GetName()))
+	w.Item("", 12, "declarant", text.Safe(v.GetDeclarant())+", "+text.Safe(v.GetCountry()))
+	w.Item("", 12, "contact", text.Safe(v.GetContact()))
+	for _, prefix := range v.GetProductPrefixes() {
+		w.Item("", 12, "products", text.Safe(prefix))
+	}
+	for _, k := range v.GetKeys() {
+		window := ""
+		if k.GetNotBefore() != nil {
+			window += " from " + k.GetNotBefore().AsTime().UTC().Format("2006-01-02T15:04:05Z")
+		}
+		if k.GetNotAfter() != nil {
+			window += " until " + k.GetNotAfter().AsTime().UTC().Format("2006-01-02T15:04:05Z")
+		}
+		w.Item("", 12, "key", text.Safe(k.GetKeyId())+window)
+	}
+	return w.Err()
+}

@@ -1,0 +1,143 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Pauses between tries.
+const (
+	firstPause = 200 * time.Millisecond
+	maxPause   = 10 * time.Second
+	maxTries   = 8
+	// maxDials is the number of tries when nobody answers at the address: about 3 seconds.
+	maxDials = 5
+)
+
+// Retrier repeats calls.
+type Retrier struct {
+	// Sleep waits, or returns the context's error; time.Sleep with a context.
+	Sleep func(ctx context.Context, d time.Duration) error
+	// Notify is told before each pause why and how long. May be nil.
+	Notify func(cause *Error, pause time.Duration)
+}
+
+// Sleep waits for d or for the end of the context.
+func Sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// Call runs f until it succeeds, fails for a reason that repeating does not help, or the context ends. The pause doubles from
+// 200 ms to 10 s with a random part, and is never shorter than the service asks for (RetryInfo). The error is *Error.
+func (r Retrier) Call(ctx context.Context, f func(context.Context) error) error {
+	pause := firstPause
+	for try := 1; ; try++ {
+		err := f(ctx)
+		if err == nil {
+			return nil
+		}
+		failure := newError(err)
+		if !failure.Retry || try == maxTries || failure.Reason == "" && try == maxDials || ctx.Err() != nil {
+			return failure
+		}
+		wait := max(pause/2+rand.N(pause/2+1), failure.RetryAfter)
+		if r.Notify != nil {
+			r.Notify(failure, wait)
+		}
+		if r.Sleep(ctx, wait) != nil {
+			return failure // the reason says more than that time was up
+		}
+		pause = min(pause*2, maxPause)
+	}
+}
+
+// Violation is one field at fault.
+type Violation struct {
+	// Field is a JSON pointer into the statement for findings of rules, else the path of the request's field.
+	Field string
+	// Code is the rule ("R05"), or empty.
+	Code string
+	// Description says what is wrong.
+	Description string
+}
+
+// Error is a failed call.
+type Error struct {
+	// Status is the gRPC status code.
+	Status codes.Code
+	// Reason is the name of an ErrorReason without its prefix; empty when the call did not reach the service.
+	Reason string
+	// Message is the service's sentence. It is foreign text.
+	Message string
+	// Violations are the fields at fault.
+	Violations []Violation
+	// Retry says that repeating the call can help; RetryAfter is the least pause that the service asks for.
+	Retry      bool
+	RetryAfter time.Duration
+
+	err error
+}
+
+// Error returns reason and message.
+func (e *Error) Error() string {
+	if e.Reason != "" {
+		return e.Reason + ": " + e.Message
+	}
+	return fmt.Sprintf("%s: %s", e.Status, e.Message)
+}
+
+// Unwrap returns the status error.
+func (e *Error) Unwrap() error { return e.err }
+
+// Refused reports whether the service understood the request and said no, in contrast to not being able to answer.
+func (e *Error) Refused() bool {
+	switch e.Status {
+	case codes.InvalidArgument, codes.PermissionDenied, codes.FailedPrecondition:
+		return e.Reason != ""
+	}
+	return false
+}
+
+func newError(err error) *Error {
+	s, _ := status.FromError(err)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s = status.New(codes.DeadlineExceeded, err.Error())
+	}
+	e := &Error{Status: s.Code(), Message: s.Message(), Retry: s.Code() == codes.Unavailable, err: err}
+	for _, detail := range s.Details() {
+		switch d := detail.(type) {
+		case *errdetails.ErrorInfo:
+			e.Reason = d.GetReason()
+			// The service says with RetryInfo whether repeating helps; without a reason nobody was reached.
+			e.Retry = false
+		case *errdetails.BadRequest:
+			for _, v := range d.GetFieldViolations() {
+				e.Violations = append(e.Violations, Violation{Field: v.GetField(), Code: v.GetReason(), Description: v.GetDescription()})
+			}
+		}
+	}
+	for _, detail := range s.Details() {
+		if d, ok := detail.(*errdetails.RetryInfo); ok {
+			e.Retry, e.RetryAfter = true, d.GetRetryDelay().AsDuration()
+		}
+	}
+	if strings.Contains(e.Message, errNotLoopback.Error()) || strings.Contains(e.Message, "x509: ") {
+		e.Retry = false // the next try meets the same certificate
+	}
+	return e
+}

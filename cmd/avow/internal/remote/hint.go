@@ -1,0 +1,65 @@
+package remote
+
+import (
+	"strings"
+
+	"google.golang.org/grpc/codes"
+)
+
+// hints say what to do about a reason of the closed list in proto/avow/v1/errors.proto.
+var hints = map[string]string{
+	"STATEMENT_INVALID":          "correct the statement and check it with `avow lint`",
+	"ENVELOPE_TOO_LARGE":         "name large evidence by digest, or use several statements",
+	"PREDICATE_TYPE_UNSUPPORTED": "only no-backdoor, data-flows and undertakings are issued this way",
+	"BATCH_INVALID":              "issue the statements of one vendor together, each once",
+	"KEY_UNKNOWN":                "ask the operator of the service to register your public key (`avow keygen` prints its id)",
+	"KEY_NOT_VALID":              "sign with a key whose registered period contains today",
+	"PRODUCT_NOT_PERMITTED":      "use a product identifier that is registered for you, or ask the operator to register this one",
+	"DECLARANT_MISMATCH":         "write common.declarant.party as the operator registered you, name and country",
+	"CREDENTIALS_REQUIRED":       "give --token-file, or --cert and --cert-key",
+	"CREDENTIALS_INVALID":        "check the token or client certificate with the operator of the service",
+	"METHOD_NOT_PERMITTED":       "ask the operator of the service",
+	"SIGNING_NOT_CONFIGURED":     "sign on your side with --key, or ask the operator to keep a key for you",
+	"SIGNATURE_INVALID":          "sign with the key that is registered for you",
+	"KEY_UNSUPPORTED":            "make an ECDSA P-256 key with `avow keygen`",
+	"STATEMENT_NOT_FOUND":        "check the id; `avow list` shows what the service holds",
+	"VENDOR_NOT_FOUND":           "check the name with the operator of the service",
+	"RATE_LIMITED":               "wait and repeat the command; nothing is issued twice",
+	"OVERLOADED":                 "wait and repeat the command; nothing is issued twice",
+	"STORAGE_FULL":               "tell the operator of the service that its disk is full",
+	"LOG_HALTED":                 "tell the operator of the service; it stopped its log to protect it",
+	"LOG_UNAVAILABLE":            "repeat the command; it continues where it stopped and issues nothing twice",
+	"STORE_UNAVAILABLE":          "repeat the command; it continues where it stopped and issues nothing twice",
+	"TIMESTAMP_UNAVAILABLE":      "repeat the command; it continues where it stopped and issues nothing twice",
+	"SHUTTING_DOWN":              "repeat the command; it continues where it stopped and issues nothing twice",
+	"SIGNER_UNAVAILABLE":         "repeat the command; it continues where it stopped and issues nothing twice",
+	"DEADLINE_EXCEEDED":          "repeat the command with a longer --timeout; nothing is issued twice",
+	"SELF_CHECK_FAILED":          "tell the operator of the service; nothing was handed out",
+	"INTERNAL":                   "tell the operator of the service",
+}
+
+// Hint says what to do about the failure. It is never empty.
+func (e *Error) Hint() string {
+	if h, ok := hints[e.Reason]; ok {
+		return h
+	}
+	switch {
+	case strings.Contains(e.Message, errNotLoopback.Error()):
+		return "leave --insecure out: beyond this machine the service is spoken to with TLS only"
+	case strings.Contains(e.Message, "first record does not look like a TLS handshake"):
+		return "the service speaks without TLS; if it is on this machine add --insecure"
+	case strings.Contains(e.Message, "x509: "):
+		return "give the certificate authority of the service with --ca"
+	}
+	switch e.Status {
+	case codes.Unavailable:
+		return "check that the service runs at that address; for one on this machine without TLS add --insecure"
+	case codes.DeadlineExceeded:
+		return "repeat the command with a longer --timeout; nothing is issued twice"
+	case codes.Unimplemented:
+		return "is the address that of the gRPC port of an avow service?"
+	case codes.ResourceExhausted:
+		return "the message is larger than the service accepts; name large evidence by digest"
+	}
+	return "check the request, or ask the operator of the service"
+}
