@@ -22,7 +22,8 @@ const (
 type child struct {
 	cmd    *exec.Cmd
 	stderr *bytes.Buffer
-	exited chan error
+	exited chan struct{} // closed when it is gone
+	err    error         // how it ended, once exited is closed
 }
 
 // startChild starts exe as a service and waits until it accepts.
@@ -30,19 +31,23 @@ func startChild(ctx context.Context, exe, config, readyFile string) (*child, add
 	if err := os.Remove(readyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, addresses{}, err
 	}
+	//nolint:gosec // the program is this one, or a test's own build of it
 	c := &child{cmd: exec.CommandContext(ctx, exe, "serve", "--config", config, "--ready-file", readyFile),
-		stderr: &bytes.Buffer{}, exited: make(chan error, 1)}
+		stderr: &bytes.Buffer{}, exited: make(chan struct{})}
 	c.cmd.Stderr = c.stderr
 	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(syscall.SIGTERM) }
 	c.cmd.WaitDelay = stopTimeout
 	if err := c.cmd.Start(); err != nil {
 		return nil, addresses{}, err
 	}
-	go func() { c.exited <- c.cmd.Wait() }()
+	go func() {
+		c.err = c.cmd.Wait()
+		close(c.exited)
+	}()
 	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); {
 		select {
-		case err := <-c.exited:
-			return nil, addresses{}, fmt.Errorf("the service ended at its start: %w: %s", err, bytes.TrimSpace(c.stderr.Bytes()))
+		case <-c.exited:
+			return nil, addresses{}, fmt.Errorf("the service ended at its start: %w: %s", c.err, bytes.TrimSpace(c.stderr.Bytes()))
 		case <-time.After(5 * time.Millisecond):
 		}
 		if data, err := os.ReadFile(readyFile); err == nil {

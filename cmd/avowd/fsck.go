@@ -55,7 +55,7 @@ func fsck(ctx context.Context, c *Config, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	if err := store.Check(ctx); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}

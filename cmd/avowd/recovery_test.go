@@ -58,8 +58,8 @@ func TestTerminateUnderLoad(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	must(t, p.cmd.Process.Signal(syscall.SIGTERM))
-	if err := <-p.exited; err != nil {
-		t.Errorf("exit after SIGTERM: %v: %s", err, p.stderr)
+	if <-p.exited; p.err != nil {
+		t.Errorf("exit after SIGTERM: %v: %s", p.err, p.stderr)
 	}
 	wg.Wait()
 	for _, err := range refusals {

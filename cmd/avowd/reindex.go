@@ -41,7 +41,7 @@ func reindex(ctx context.Context, c *Config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	n := 0
 	err = store.Reindex(ctx, func(r statements.Record) (statements.Facts, error) {
 		n++
