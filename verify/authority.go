@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/asn1"
 	"errors"
 	"fmt"
 	"sync"
@@ -45,7 +44,7 @@ type token struct {
 	response []byte
 	stamp    *timestamp.Timestamp
 	// signer is the certificate that the CMS signature verified against, set only
-	// where it is beyond doubt: one certificate and one signer info.
+	// where it is beyond doubt: one certificate, for the one signer.
 	signer *x509.Certificate
 }
 
@@ -60,39 +59,18 @@ type stamp struct {
 // parseToken parses an RFC 3161 response. digitorus/timestamp verifies the CMS
 // signature while parsing if the response carries certificates.
 func parseToken(response []byte) (*token, error) {
+	if err := checkTokenForm(response); err != nil {
+		return nil, fmt.Errorf("timestamp response: %w", err)
+	}
 	ts, err := timestamp.ParseResponse(response)
 	if err != nil {
 		return nil, fmt.Errorf("timestamp response: %w", err)
 	}
 	t := &token{response: response, stamp: ts}
-	if len(ts.Certificates) == 1 && signerInfos(ts.RawToken) == 1 {
+	if len(ts.Certificates) == 1 { // and one signer: checkTokenForm
 		t.signer = ts.Certificates[0]
 	}
 	return t, nil
-}
-
-// signerInfos counts the signer infos of a CMS SignedData (RFC 5652, section
-// 5.1) in DER; 0 if it is not that.
-func signerInfos(der []byte) int {
-	var content struct {
-		Type    asn1.ObjectIdentifier
-		Content asn1.RawValue `asn1:"explicit,tag:0"`
-	}
-	if rest, err := asn1.Unmarshal(der, &content); err != nil || len(rest) != 0 {
-		return 0
-	}
-	var signed struct {
-		Version          int
-		DigestAlgorithms asn1.RawValue
-		Encapsulated     asn1.RawValue
-		Certificates     asn1.RawValue   `asn1:"optional,tag:0"`
-		CRLs             asn1.RawValue   `asn1:"optional,tag:1"`
-		SignerInfos      []asn1.RawValue `asn1:"set"`
-	}
-	if rest, err := asn1.Unmarshal(content.Content.Bytes, &signed); err != nil || len(rest) != 0 {
-		return 0
-	}
-	return len(signed.SignerInfos)
 }
 
 // verifyTimestamp verifies a response over message against every authority of

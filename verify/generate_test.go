@@ -56,6 +56,33 @@ func generateVectors(t *testing.T) {
 	g.wrongTime()
 	g.wrongSigner()
 	g.wrongStatement()
+	g.donors()
+}
+
+// donors are valid bundles whose parts the mutation tests splice into others:
+// of another artifact, another time, another vendor and another log, under a
+// trusted root that names both logs.
+func (g *generator) donors() {
+	second := bundletest.NewLog(g, "second.example.test", bundletest.Start)
+	g.file("trusted_root_two_logs.json", bundletest.TrustedRoot(g, []*bundletest.Log{g.w.Log, second},
+		[]*bundletest.TSA{g.w.TSA, g.w.Foreign}, []*bundletest.CA{g.w.CA}, nil))
+	both := []*bundletest.TSA{g.w.TSA, g.w.Foreign}
+	spec := func(oldNew ...string) bundletest.Spec {
+		return bundletest.Spec{Payload: bundletest.Statement(g, "no-backdoor", oldNew...), TSAs: both, After: 1}
+	}
+	g.bundle("donor-artifact", spec(bundletest.ArtifactSHA256, bundletest.OtherSHA256), nil)
+	later := spec()
+	later.At = bundletest.Epoch.Add(time.Hour)
+	g.bundle("donor-time", later, nil)
+	vendor := spec()
+	vendor.Key = bundletest.NewKey(g)
+	g.bundle("donor-vendor", vendor, nil)
+	log := spec()
+	log.Log = second
+	g.bundle("donor-log", log, nil)
+	id := g.identity(nil)
+	id.TSAs = both
+	g.bundle("donor-identity", id, nil)
 }
 
 func (g *generator) file(name string, data []byte) string {
