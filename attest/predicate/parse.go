@@ -239,27 +239,29 @@ func (w *walker) predicateType(root *node, s *Statement) bool {
 
 // allocate makes the predicate that Type names and returns it for filling.
 func (s *Statement) allocate() reflect.Value {
+	v := s.value()
+	v.Set(reflect.New(v.Type().Elem()))
+	return v.Elem()
+}
+
+// value returns the pointer to the predicate that Type, which is known, names.
+func (s *Statement) value() reflect.Value {
+	var p any
 	switch s.Type {
 	case NoBackdoorType:
-		s.NoBackdoor = new(NoBackdoor)
-		return reflect.ValueOf(s.NoBackdoor).Elem()
+		p = &s.NoBackdoor
 	case DataFlowsType:
-		s.DataFlows = new(DataFlows)
-		return reflect.ValueOf(s.DataFlows).Elem()
+		p = &s.DataFlows
 	case UndertakingsType:
-		s.Undertakings = new(Undertakings)
-		return reflect.ValueOf(s.Undertakings).Elem()
+		p = &s.Undertakings
 	case WithdrawalType:
-		s.Withdrawal = new(Withdrawal)
-		return reflect.ValueOf(s.Withdrawal).Elem()
+		p = &s.Withdrawal
 	case DisputeType:
-		s.Dispute = new(Dispute)
-		return reflect.ValueOf(s.Dispute).Elem()
+		p = &s.Dispute
 	case AssessmentType:
-		s.Assessment = new(Assessment)
-		return reflect.ValueOf(s.Assessment).Elem()
+		p = &s.Assessment
 	default:
-		s.Standing = new(Standing)
-		return reflect.ValueOf(s.Standing).Elem()
+		p = &s.Standing
 	}
+	return reflect.ValueOf(p).Elem()
 }

@@ -42,10 +42,8 @@ type registryIndex struct {
 var registries = sync.OnceValue(func() *registryIndex {
 	ix := &registryIndex{values: make(map[string]map[string]Value)}
 	ix.list = append(ix.list, claimRegistry(), undertakingRegistry())
-	ix.list = append(ix.list, mechanismRegistries()...)
-	ix.list = append(ix.list, flowRegistries()...)
-	ix.list = append(ix.list, commonRegistries()...)
-	ix.list = append(ix.list, lifecycleRegistries()...)
+	ix.list = append(ix.list, slices.Concat(mechanismRegistries(), answerRegistries(), flowRegistries(), recipientRegistries(),
+		commonRegistries(), scopeRegistries(), lifecycleRegistries())...)
 	for _, r := range ix.list {
 		m := make(map[string]Value, len(r.Values))
 		for _, v := range r.Values {

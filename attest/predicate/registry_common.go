@@ -40,6 +40,12 @@ func commonRegistries() []Registry {
 		reg("responsibility", "Under whose responsibility the statement is made",
 			[2]string{"soleResponsibility", "under sole responsibility"},
 			[2]string{"onBehalfOf", "on behalf of another"}),
+	}
+}
+
+// scopeRegistries returns the registries of scope, completeness and evidence.
+func scopeRegistries() []Registry {
+	return []Registry{
 		reg("configuration", "Configuration that the statement speaks of",
 			[2]string{"asShipped", "as shipped"},
 			[2]string{"hardened", "hardened"},

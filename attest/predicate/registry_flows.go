@@ -39,6 +39,12 @@ func flowRegistries() []Registry {
 			[2]string{"pinned", "pinned"},
 			[2]string{"privateRoots", "by private roots"},
 			[2]string{"none", "not verified"}),
+	}
+}
+
+// recipientRegistries returns the registries of data, recipients and activation.
+func recipientRegistries() []Registry {
+	return []Registry{
 		reg("personal", "Whether data is personal",
 			[2]string{"none", "not personal"},
 			[2]string{"pseudonymous", "pseudonymous"},

@@ -59,6 +59,12 @@ func mechanismRegistries() []Registry {
 			[2]string{"userVisible", "recorded where the user can see it"},
 			[2]string{"vendorOnly", "recorded for the vendor only"},
 			[2]string{"none", "not recorded"}),
+	}
+}
+
+// answerRegistries returns the registries of answers and switches.
+func answerRegistries() []Registry {
+	return []Registry{
 		reg("answer", "How a claim is made",
 			[2]string{"asserted", "asserted without exception"},
 			[2]string{"assertedExceptDisclosed", "asserted except for the disclosed mechanisms"}),

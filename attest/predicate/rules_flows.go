@@ -33,6 +33,12 @@ func flowRules() []Rule {
 				"country, storage or accessFrom (empty counts as absent)",
 			Why: "silence is not anywhere",
 			Fix: "say where; if it is not known, write anywhere"},
+	}
+}
+
+// dataRules are those about data, switches and the protection of flows.
+func dataRules() []Rule {
+	return []Rule{
 		{Code: "R26", Severity: SeverityError, Needs: "S", check: checkRetention,
 			When: "personal or special data has a recipient other than customer without retention; special data is without legalBases",
 			Why:  "GDPR Art. 9 and 30",
