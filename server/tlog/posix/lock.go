@@ -36,7 +36,9 @@ func lock(paths ...string) (*locks, error) {
 }
 
 func lockOne(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	// Open for reading only, although it is locked exclusively: a file that is open for writing would keep an operator from
+	// making the file system read-only.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY, 0o600)
 	if err != nil {
 		return nil, tlog.Unavailable("opening the log's lock", err)
 	}
@@ -49,22 +51,14 @@ func lockOne(path string) (*os.File, error) {
 			Hint: "stop that process; if it is another machine's, this directory must not be shared"}
 	}
 	if err == nil {
-		err = sign(f)
+		// For whoever is refused.
+		err = os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600)
 	}
 	if err != nil {
 		f.Close()
 		return nil, tlog.Unavailable("taking the log's lock", err)
 	}
 	return f, nil
-}
-
-// sign writes the process id into a lock, for whoever is refused.
-func sign(f *os.File) error {
-	if err := f.Truncate(0); err != nil {
-		return err
-	}
-	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	return err
 }
 
 // holder names the process that holds a lock.
