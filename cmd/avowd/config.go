@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/avow-dev/avow/server"
@@ -174,12 +175,26 @@ func parseConfig(data []byte, dir string) (*Config, error) {
 		if errors.Is(err, io.EOF) {
 			return nil, errors.New("empty configuration")
 		}
-		return nil, err
+		return nil, readable(err)
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, errors.New("more than one YAML document")
 	}
 	return &c, c.Validate()
+}
+
+// readable takes the names of Go types out of the decoder's complaints; the lines and members stay.
+func readable(err error) error {
+	var wrong *yaml.TypeError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	var errs []error
+	for _, text := range wrong.Errors {
+		before, _, _ := strings.Cut(text, " in type ")
+		errs = append(errs, errors.New(strings.ReplaceAll(before, " into ", ", want ")))
+	}
+	return errors.Join(errs...)
 }
 
 // path makes a path of the configuration absolute.
