@@ -108,7 +108,7 @@ type node struct {
 	start, end int    // bytes of the value in the document
 	key        string // unescaped, if the value is a member of an object
 	text       string // unescaped string
-	number     int    // integer from 0 to MaxInteger, unless AnyNumber
+	number     int    // integer from 0 to MaxInteger, unless AnyNumber; true is 1
 	children   []node // members or elements, in document order
 }
 
@@ -130,9 +130,22 @@ type jsonParser struct {
 	values int
 	depth  int
 	path   []pathToken
-	// scratch collects the children of the open containers, so that each
-	// container allocates once.
+	// scratch collects the children of the open containers.
 	scratch []node
+	// slab is where finished children are kept, so that small containers
+	// share an allocation.
+	slab []node
+}
+
+// keep copies finished children into the slab.
+func (p *jsonParser) keep(children []node) []node {
+	const slabNodes = 128
+	if cap(p.slab)-len(p.slab) < len(children) {
+		p.slab = make([]node, 0, max(slabNodes, len(children)))
+	}
+	start := len(p.slab)
+	p.slab = append(p.slab, children...)
+	return p.slab[start:len(p.slab):len(p.slab)]
 }
 
 type pathToken struct {
@@ -179,9 +192,9 @@ func parseJSON(data []byte, limits JSONLimits) (*node, string, *JSONError) {
 		return nil, "", &JSONError{Offset: at, Reason: ReasonUTF8, Found: fmt.Sprintf("0x%02x", p.text[at]),
 			Message: "document is not UTF-8"}
 	}
-	var root node
 	p.space()
-	if err := p.value(&root); err != nil {
+	root, err := p.value()
+	if err != nil {
 		return nil, "", err
 	}
 	p.space()
@@ -228,48 +241,48 @@ func (p *jsonParser) space() {
 }
 
 // value reads one value; the position is at its first byte.
-func (p *jsonParser) value(n *node) *JSONError {
+func (p *jsonParser) value() (n node, err *JSONError) {
 	if p.pos >= len(p.text) {
-		return p.fail(ReasonSyntax, p.pos, "document ends where a value is expected")
+		return n, p.fail(ReasonSyntax, p.pos, "document ends where a value is expected")
 	}
 	if p.values++; p.values > p.limits.MaxValues {
-		return p.fail(ReasonValues, p.pos, "more than %d values", p.limits.MaxValues)
+		return n, p.fail(ReasonValues, p.pos, "more than %d values", p.limits.MaxValues)
 	}
-	n.start = p.pos
-	var err *JSONError
+	start := p.pos
 	switch c := p.text[p.pos]; {
 	case c == '{':
-		err = p.container(n, kindObject, '}')
+		n.kind = kindObject
+		n.children, err = p.container(kindObject, '}')
 	case c == '[':
-		err = p.container(n, kindArray, ']')
+		n.kind = kindArray
+		n.children, err = p.container(kindArray, ']')
 	case c == '"':
 		n.kind = kindString
 		n.text, err = p.str()
 	case c == '-' || c >= '0' && c <= '9':
 		n.kind = kindNumber
-		err = p.num(n)
+		n.number, err = p.num()
 	case strings.HasPrefix(p.text[p.pos:], "true"):
-		n.kind, p.pos = kindBool, p.pos+len("true")
+		n.kind, n.number, p.pos = kindBool, 1, p.pos+len("true")
 	case strings.HasPrefix(p.text[p.pos:], "false"):
 		n.kind, p.pos = kindBool, p.pos+len("false")
 	case strings.HasPrefix(p.text[p.pos:], "null"):
 		if !p.limits.AllowNull {
-			return p.fail(ReasonNull, p.pos, "null is not allowed")
+			return n, p.fail(ReasonNull, p.pos, "null is not allowed")
 		}
 		n.kind, p.pos = kindNull, p.pos+len("null")
 	default:
 		err = p.fail(ReasonSyntax, p.pos, "a value is expected")
 	}
-	n.end = p.pos
-	return err
+	n.start, n.end = start, p.pos
+	return n, err
 }
 
-// container reads an object or an array.
-func (p *jsonParser) container(n *node, kind nodeKind, closing byte) *JSONError {
+// container reads an object or an array and returns its children.
+func (p *jsonParser) container(kind nodeKind, closing byte) ([]node, *JSONError) {
 	if p.depth++; p.depth > p.limits.MaxDepth {
-		return p.fail(ReasonDepth, p.pos, "nested deeper than %d levels", p.limits.MaxDepth)
+		return nil, p.fail(ReasonDepth, p.pos, "nested deeper than %d levels", p.limits.MaxDepth)
 	}
-	n.kind = kind
 	p.pos++
 	base := len(p.scratch)
 	var seen map[string]struct{} // keys, once an object is large
@@ -278,18 +291,21 @@ func (p *jsonParser) container(n *node, kind nodeKind, closing byte) *JSONError 
 		if p.pos < len(p.text) && p.text[p.pos] == closing && first {
 			break
 		}
-		var child node
+		key := ""
 		if kind == kindObject {
-			if err := p.key(&child, p.scratch[base:], &seen); err != nil {
-				return err
+			var err *JSONError
+			if key, err = p.key(p.scratch[base:], &seen); err != nil {
+				return nil, err
 			}
-			p.path = append(p.path, pathToken{key: child.key, index: -1})
+			p.path = append(p.path, pathToken{key: key, index: -1})
 		} else {
 			p.path = append(p.path, pathToken{index: len(p.scratch) - base})
 		}
-		if err := p.value(&child); err != nil {
-			return err
+		child, err := p.value()
+		if err != nil {
+			return nil, err
 		}
+		child.key = key
 		p.path = p.path[:len(p.path)-1]
 		p.scratch = append(p.scratch, child)
 		p.space()
@@ -300,15 +316,16 @@ func (p *jsonParser) container(n *node, kind nodeKind, closing byte) *JSONError 
 		if p.pos < len(p.text) && p.text[p.pos] == closing {
 			break
 		}
-		return p.fail(ReasonSyntax, p.pos, "',' or '%c' is expected", closing)
+		return nil, p.fail(ReasonSyntax, p.pos, "',' or '%c' is expected", closing)
 	}
 	p.pos++
 	p.depth--
-	if len(p.scratch) > base {
-		n.children = append([]node(nil), p.scratch[base:]...)
-		p.scratch = p.scratch[:base]
+	if len(p.scratch) == base {
+		return nil, nil
 	}
-	return nil
+	children := p.keep(p.scratch[base:])
+	p.scratch = p.scratch[:base]
+	return children, nil
 }
 
 // linearKeys is the size up to which the keys of an object are compared one by
@@ -316,14 +333,14 @@ func (p *jsonParser) container(n *node, kind nodeKind, closing byte) *JSONError 
 const linearKeys = 24
 
 // key reads a member's key and the colon, and refuses a key that was there.
-func (p *jsonParser) key(child *node, siblings []node, seen *map[string]struct{}) *JSONError {
+func (p *jsonParser) key(siblings []node, seen *map[string]struct{}) (string, *JSONError) {
 	if p.pos >= len(p.text) || p.text[p.pos] != '"' {
-		return p.fail(ReasonSyntax, p.pos, "a key in quotation marks is expected")
+		return "", p.fail(ReasonSyntax, p.pos, "a key in quotation marks is expected")
 	}
 	at := p.pos
 	key, err := p.str()
 	if err != nil {
-		return err
+		return "", err
 	}
 	duplicate := false
 	switch {
@@ -344,40 +361,40 @@ func (p *jsonParser) key(child *node, siblings []node, seen *map[string]struct{}
 		p.path = append(p.path, pathToken{key: key, index: -1})
 		err := p.fail(ReasonDuplicateKey, at, "key stands twice in one object")
 		err.Found = printable(key)
-		return err
+		return "", err
 	}
 	if *seen != nil {
 		(*seen)[key] = struct{}{}
 	}
-	child.key = key
 	p.space()
 	if p.pos >= len(p.text) || p.text[p.pos] != ':' {
-		return p.fail(ReasonSyntax, p.pos, "':' is expected")
+		return "", p.fail(ReasonSyntax, p.pos, "':' is expected")
 	}
 	p.pos++
 	p.space()
-	return nil
+	return key, nil
 }
 
-// num reads a number by the grammar of RFC 8259, section 6.
-func (p *jsonParser) num(n *node) *JSONError {
+// num reads a number by the grammar of RFC 8259, section 6. The value is 0 if
+// any number is allowed.
+func (p *jsonParser) num() (int, *JSONError) {
 	start := p.pos
 	if p.text[p.pos] == '-' {
 		p.pos++
 	}
 	intStart := p.pos
 	if !p.digits() {
-		return p.fail(ReasonSyntax, start, "not a number")
+		return 0, p.fail(ReasonSyntax, start, "not a number")
 	}
 	if p.text[intStart] == '0' && p.pos > intStart+1 {
-		return p.fail(ReasonSyntax, start, "number with a leading zero")
+		return 0, p.fail(ReasonSyntax, start, "number with a leading zero")
 	}
 	integer := intStart == start
 	if p.pos < len(p.text) && p.text[p.pos] == '.' {
 		integer = false
 		p.pos++
 		if !p.digits() {
-			return p.fail(ReasonSyntax, start, "not a number")
+			return 0, p.fail(ReasonSyntax, start, "not a number")
 		}
 	}
 	if p.pos < len(p.text) && (p.text[p.pos] == 'e' || p.text[p.pos] == 'E') {
@@ -387,21 +404,20 @@ func (p *jsonParser) num(n *node) *JSONError {
 			p.pos++
 		}
 		if !p.digits() {
-			return p.fail(ReasonSyntax, start, "not a number")
+			return 0, p.fail(ReasonSyntax, start, "not a number")
 		}
 	}
 	if p.limits.AnyNumber {
-		return nil
+		return 0, nil
 	}
 	text := p.text[start:p.pos]
 	v, err := strconv.ParseInt(text, 10, 64)
 	if !integer || err != nil || v > MaxInteger {
 		e := p.fail(ReasonNumber, start, "number is not an integer from 0 to %d", MaxInteger)
 		e.Found = printable(text)
-		return e
+		return 0, e
 	}
-	n.number = int(v)
-	return nil
+	return int(v), nil
 }
 
 func (p *jsonParser) digits() bool {
