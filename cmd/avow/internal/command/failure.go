@@ -135,8 +135,6 @@ func hintFor(err error) string {
 		return "check the arguments; `avow verify --help` shows examples"
 	case errors.Is(err, context.Canceled):
 		return "interrupted; run the command again"
-	case strings.HasPrefix(err.Error(), "unknown command"):
-		return "run `avow --help` for the list of commands"
 	}
 	return "run the command with --help for examples"
 }

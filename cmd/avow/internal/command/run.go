@@ -77,7 +77,10 @@ Sigstore bundle. A buyer verifies file, bundle and claims offline with the vendo
       --trusted-root trusted_root.json --key vendor.pub`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          knownCommand,
+
+		SuggestionsMinimumDistance: 2,
+		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageFailure(c.CommandPath(), err)
@@ -97,6 +100,18 @@ Sigstore bundle. A buyer verifies file, bundle and claims offline with the vendo
 	root.SetHelpCommandGroupID("both")
 	root.SetCompletionCommandGroupID("both")
 	return root
+}
+
+// knownCommand refuses what is no command, and says which one may have been meant.
+func knownCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "run `avow --help` for the list of commands"
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean `avow " + near[0] + "`?"
+	}
+	return failed(hint, "there is no command %q", args[0])
 }
 
 // writer returns the printer for standard output. Colours need a terminal, no NO_COLOR and a terminal that knows them.

@@ -11,8 +11,8 @@ import (
 
 // flowColumns are the questions that a reader has about each flow.
 var flowColumns = [...]text.Column{
-	{Title: "FLOW", Weight: 2}, {Title: "WHO RECEIVES", Weight: 3}, {Title: "WHAT", Weight: 4}, {Title: "WHERE", Weight: 4},
-	{Title: "WHY", Weight: 3}, {Title: "SWITCHING IT OFF", Weight: 3},
+	{Title: "FLOW", Weight: 3}, {Title: "WHO RECEIVES", Weight: 3}, {Title: "WHAT", Weight: 4}, {Title: "WHERE", Weight: 5},
+	{Title: "WHY", Weight: 3}, {Title: "SWITCHING IT OFF", Weight: 4},
 }
 
 func dataFlows(w *text.Writer, d *predicate.DataFlows) {
@@ -108,7 +108,7 @@ func where(f *predicate.Flow) text.Cell {
 		if r.Retention != nil {
 			kept = retention(r.Retention)
 		}
-		cell = append(cell, "stored in "+places(r.Storage)+", readable from "+places(r.AccessFrom)+", "+kept)
+		cell = append(cell, "stored "+places("in ", r.Storage)+", readable "+places("from ", r.AccessFrom)+", "+kept)
 	}
 	return cell
 }

@@ -41,12 +41,15 @@ func or(s, absent string) string {
 	return text.Safe(s)
 }
 
-// places joins jurisdiction tokens; none means anywhere.
-func places(tokens []string) string {
-	if len(tokens) == 0 {
-		return "anywhere (not stated)"
+// places says where: "in DE, FR", or "anywhere", which is what the absence of a place means.
+func places(preposition string, tokens []string) string {
+	switch {
+	case len(tokens) == 0:
+		return "anywhere (" + notStated + ")"
+	case len(tokens) == 1 && tokens[0] == "anywhere":
+		return "anywhere"
 	}
-	return text.Safe(strings.Join(tokens, ", "))
+	return preposition + text.Safe(strings.Join(tokens, ", "))
 }
 
 // join joins the parts that are not empty.
@@ -83,7 +86,7 @@ func control(c predicate.Control) string {
 	}
 	setting := ""
 	if c.Setting != "" {
-		setting = " [" + text.Safe(c.Setting) + "]"
+		setting = ` "` + text.Safe(c.Setting) + `"`
 	}
 	return join("; ", word("possible", c.Possible)+" "+word("controlBy", c.By)+how+setting, effect(c))
 }

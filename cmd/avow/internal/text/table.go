@@ -96,7 +96,7 @@ func (w *Writer) row(indent string, widths []int, cells []Cell) {
 	height := 0
 	for i, cell := range cells {
 		for _, paragraph := range cell {
-			lines[i] = append(lines[i], Wrap(paragraph, widths[i])...)
+			lines[i] = append(lines[i], hanging(paragraph, widths[i])...)
 		}
 		height = max(height, len(lines[i]))
 	}
@@ -114,4 +114,17 @@ func (w *Writer) row(indent string, widths []int, cells []Cell) {
 		}
 		w.Line("%s%s", indent, strings.TrimRight(b.String(), " "))
 	}
+}
+
+// hanging wraps a paragraph so that every line after the first is indented by one column: where paragraphs follow each other, the
+// reader sees where each begins.
+func hanging(paragraph string, columns int) []string {
+	if Width(paragraph) <= columns {
+		return []string{paragraph}
+	}
+	lines := Wrap(paragraph, columns-1)
+	for i := range lines[1:] {
+		lines[i+1] = " " + lines[i+1]
+	}
+	return lines
 }

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/avow-dev/avow/cmd/avow/internal/command"
+	"github.com/avow-dev/avow/internal/testworld"
+)
+
+// scriptNow is what the clock of avow and of the service says in scripts, unless AVOW_TEST_NOW says otherwise: shortly after
+// the issuedAt of the example statements.
+const scriptNow = "2026-09-01T09:05:00Z"
+
+// TestMain makes this binary be avow when a script calls it so: the same main, with a clock that the script sets.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"avow": func() {
+		env := environment()
+		now, err := time.Parse(time.RFC3339, os.Getenv("AVOW_TEST_NOW"))
+		if err != nil {
+			panic(err)
+		}
+		env.Now = func() time.Time { return now }
+		if os.Getenv("AVOW_TEST_NO_SLEEP") != "" {
+			env.Sleep = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+		}
+		if columns, err := strconv.Atoi(os.Getenv("AVOW_TEST_COLUMNS")); err == nil {
+			env.Width = columns
+		}
+		env.OutputIsTerminal = os.Getenv("AVOW_TEST_TERMINAL") != ""
+		os.Exit(command.Run(context.Background(), env))
+	}})
+}
+
+// TestScripts runs testdata/script/*.txtar. Each is a story that can be read as documentation of its command.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("AVOW_TEST_NOW", scriptNow)
+			e.Setenv("HOME", e.WorkDir)
+			vectors, err := filepath.Abs(filepath.Join("..", "..", "testdata", "vectors", "v1"))
+			e.Setenv("VECTORS", vectors)
+			return err
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"service": startService, "edit": edit, "exits": exits, "digest": digest, "tamper": tamper,
+		},
+	})
+}
+
+// startService is `service [-tls] KEY.pub...`: a real service for the rest of the script whose vendor may sign with the keys. It
+// writes trusted_root.json, and with -tls ca.pem, and sets AVOW_SERVER.
+func startService(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("service cannot be negated")
+	}
+	now, err := time.Parse(time.RFC3339, ts.Getenv("AVOW_TEST_NOW"))
+	ts.Check(err)
+	config := testworld.Config{Dir: ts.MkAbs("service"), Clock: func() time.Time { return now }}
+	ts.Check(os.Mkdir(config.Dir, 0o700))
+	for _, arg := range args {
+		if arg == "-tls" {
+			config.TLS = true
+			continue
+		}
+		config.VendorKeys = append(config.VendorKeys, []byte(ts.ReadFile(arg)))
+	}
+	world, err := testworld.Start(context.Background(), config)
+	ts.Check(err)
+	ts.Defer(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := world.Close(ctx); err != nil {
+			ts.Logf("service: %v", err)
+		}
+	})
+	ts.Check(os.WriteFile(ts.MkAbs("trusted_root.json"), world.TrustedRoot, 0o600))
+	if config.TLS {
+		ts.Check(os.WriteFile(ts.MkAbs("ca.pem"), world.CertificatePEM, 0o600))
+	}
+	ts.Setenv("AVOW_SERVER", world.Address)
+}
+
+// edit is `edit FILE OLD NEW`: replaces every OLD in a file and fails if there is none. "\xNN" and the like are unquoted.
+func edit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: edit FILE OLD NEW")
+	}
+	text := ts.ReadFile(args[0])
+	from, to := unquote(ts, args[1]), unquote(ts, args[2])
+	if !strings.Contains(text, from) {
+		ts.Fatalf("%s does not contain %q", args[0], from)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.ReplaceAll(text, from, to)), 0o600))
+}
+
+// digest is `digest VARIABLE FILE`: sets the variable to the hexadecimal SHA-256 of the file.
+func digest(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: digest VARIABLE FILE")
+	}
+	sum := sha256.Sum256([]byte(ts.ReadFile(args[1])))
+	ts.Setenv(args[0], hex.EncodeToString(sum[:]))
+}
+
+// tamper is `tamper BUNDLE OLD NEW`: replaces text inside the bundle's statement and leaves the rest as it is.
+func tamper(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: tamper BUNDLE OLD NEW")
+	}
+	var bundle map[string]any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &bundle))
+	envelope := bundle["dsseEnvelope"].(map[string]any)
+	payload, err := base64.StdEncoding.DecodeString(envelope["payload"].(string))
+	ts.Check(err)
+	if !strings.Contains(string(payload), args[1]) {
+		ts.Fatalf("the statement does not contain %q", args[1])
+	}
+	envelope["payload"] = []byte(strings.ReplaceAll(string(payload), args[1], args[2]))
+	changed, err := json.Marshal(bundle)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), changed, 0o600))
+}
+
+func unquote(ts *testscript.TestScript, s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	unquoted, err := strconv.Unquote(`"` + strings.ReplaceAll(s, `"`, `\"`) + `"`)
+	ts.Check(err)
+	return unquoted
+}
+
+// exits is `exits CODE avow ARGS...`: runs the program and compares its exit code. The conditions stdout and stderr look at what
+// it printed.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	out, errOut := ts.ReadFile("stdout"), ts.ReadFile("stderr")
+	got := 0
+	if exit, ok := err.(interface{ ExitCode() int }); ok {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%s: %v", args[1], err)
+	}
+	if got != want {
+		ts.Fatalf("%s exits %d, want %d\n%s%s", strings.Join(args[1:], " "), got, want, out, errOut)
+	}
+	if got == 2 && !strings.Contains(errOut, "\nhint: ") {
+		ts.Fatalf("the error of %s has no hint:\n%s", strings.Join(args[1:], " "), errOut)
+	}
+	if strings.Contains(out, "\x1b") && ts.Getenv("AVOW_TEST_TERMINAL") == "" {
+		ts.Fatalf("escape sequences where there is no terminal: %q", out)
+	}
+}

@@ -1,0 +1,202 @@
+package testworld
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/avow-dev/avow/server"
+	"github.com/avow-dev/avow/server/authority"
+	"github.com/avow-dev/avow/server/statements"
+	"github.com/avow-dev/avow/server/tlog"
+	"github.com/avow-dev/avow/server/tlog/posix"
+	"github.com/avow-dev/avow/server/vendors"
+)
+
+// Origin is the log's origin.
+const Origin = "log.example.test"
+
+// Config says what the test chooses. Dir, Clock and VendorKeys are required.
+type Config struct {
+	// Dir is an existing directory for everything that the service writes.
+	Dir string
+	// Clock is the service's clock, and that of its timestamp authority.
+	Clock func() time.Time
+	// VendorKeys are PEM public keys that the vendor may sign with.
+	VendorKeys [][]byte
+	// Name, Declarant, Country and Product are the vendor's; by default those of the example statements.
+	Name, Declarant, Country, Product string
+	// TLS serves with a certificate of an authority of its own (World.CertificatePEM).
+	TLS bool
+	// Log receives the service's log; nil discards it.
+	Log io.Writer
+}
+
+// World is a running service.
+type World struct {
+	// Address is host and port of the gRPC service.
+	Address string
+	// TrustedRoot is trusted_root.json.
+	TrustedRoot []byte
+	// CertificatePEM is the service's certificate, which is its own authority; nil without TLS.
+	CertificatePEM []byte
+
+	log     *tlog.Log
+	store   *statements.Store
+	vendors *vendors.Watcher
+	server  *server.Server
+	served  chan error
+}
+
+func (c *Config) defaults() {
+	for _, d := range []struct {
+		field *string
+		value string
+	}{{&c.Name, "acme"}, {&c.Declarant, "Example Devices GmbH"}, {&c.Country, "DE"}, {&c.Product, "pkg:generic/example-gateway"}} {
+		if *d.field == "" {
+			*d.field = d.value
+		}
+	}
+	if c.Log == nil {
+		c.Log = io.Discard
+	}
+}
+
+// Start makes and starts a service.
+func Start(ctx context.Context, c Config) (*World, error) {
+	c.defaults()
+	w := &World{served: make(chan error, 1)}
+	logger := slog.New(slog.NewTextHandler(c.Log, nil))
+	if err := w.openParts(ctx, c, logger); err != nil {
+		return nil, err
+	}
+	credentials, err := authority.Generate(Origin, c.Clock().Add(-time.Hour))
+	if err != nil {
+		return nil, err
+	}
+	stamps, err := authority.New(authority.Config{CertChain: credentials.Chain, Key: credentials.Key, Clock: c.Clock})
+	if err != nil {
+		return nil, err
+	}
+	w.TrustedRoot, err = server.TrustedRoot(server.TrustedRootConfig{Origin: w.log.Origin(), LogID: w.log.LogID(), LogKey: w.log.PublicKey(),
+		LogStart: c.Clock().Add(-time.Hour), Authorities: []server.TrustedAuthority{{URI: "https://" + Origin + "/api/v1/timestamp", Chain: stamps.CertChain()}}})
+	if err != nil {
+		return nil, err
+	}
+	w.server, err = server.New(server.Config{Log: w.log, Store: w.store, Vendors: w.vendors, Timestampers: []server.Timestamper{stamps},
+		TrustedRoot: w.TrustedRoot, Logger: logger, Clock: c.Clock, Registerer: prometheus.NewRegistry(),
+		Limits: server.Limits{RatePerSecond: 1e9, Burst: 1e9}})
+	if err != nil {
+		return nil, err
+	}
+	return w, w.listen(c)
+}
+
+// openParts makes and opens log, store and registry.
+func (w *World) openParts(ctx context.Context, c Config, logger *slog.Logger) error {
+	_, logKey, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	logConfig := tlog.Config{Dir: filepath.Join(c.Dir, "log"), AnchorPath: filepath.Join(c.Dir, "anchor"), Origin: Origin, Signer: logKey,
+		Logger: logger}
+	if err := posix.Create(ctx, logConfig); err != nil {
+		return err
+	}
+	if w.log, err = posix.Open(ctx, logConfig); err != nil {
+		return err
+	}
+	w.store, err = statements.Create(ctx, statements.Config{Path: filepath.Join(c.Dir, "statements.db"), Logger: logger, Clock: c.Clock})
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(c.Dir, "vendors.yaml")
+	if err := os.WriteFile(path, c.registry(), 0o600); err != nil {
+		return err
+	}
+	w.vendors, err = vendors.Watch(ctx, vendors.WatcherConfig{Path: path, Logger: logger})
+	return err
+}
+
+// registry renders the registry of the one vendor.
+func (c *Config) registry() []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "vendors:\n  - name: %s\n    declarant: %q\n    country: %s\n    products: [%q]\n    keys:\n", c.Name, c.Declarant, c.Country, c.Product)
+	for _, key := range c.VendorKeys {
+		b.WriteString("      - pem: |\n")
+		for line := range strings.Lines(string(key)) {
+			b.WriteString("          " + line)
+		}
+		b.WriteString("        notBefore: 2026-01-01T00:00:00Z\n")
+	}
+	return []byte(b.String())
+}
+
+// listen serves gRPC on a loopback port.
+func (w *World) listen(c Config) error {
+	var options []grpc.ServerOption
+	if c.TLS {
+		certificate, err := w.certificate()
+		if err != nil {
+			return err
+		}
+		options = append(options, grpc.Creds(credentials.NewServerTLSFromCert(certificate)))
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	w.Address = listener.Addr().String()
+	service := w.server.GRPCServer(options...)
+	go func() { w.served <- service.Serve(listener) }()
+	return nil
+}
+
+// certificate makes a certificate for 127.0.0.1 that is its own authority.
+func (w *World) certificate() (*tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	// The client checks it by the machine's clock, whatever the service's clock says.
+	from, to := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "testworld"}, NotBefore: from,
+		NotAfter: to, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, err
+	}
+	w.CertificatePEM = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+}
+
+// Close stops the service and waits for it.
+func (w *World) Close(ctx context.Context) error {
+	err := w.server.Drain(ctx)
+	if served := <-w.served; !errors.Is(served, grpc.ErrServerStopped) {
+		err = errors.Join(err, served)
+	}
+	w.vendors.Close()
+	return errors.Join(err, w.log.Close(ctx), w.store.Close())
+}
