@@ -54,6 +54,9 @@ func (m *mutator) mutants() []mutant {
 			if strings.Contains(numberMembers, lastName(path)) {
 				m.numbers(path, v)
 			}
+			if strings.HasSuffix(path, "/checkpoint/envelope") {
+				m.checkpoints(path, v)
+			}
 		case []any:
 			m.arrays(path, v)
 		case map[string]any:
@@ -163,13 +166,48 @@ func (m *mutator) numbers(path, s string) {
 		m.tb.Fatalf("%s: %v", path, err)
 	}
 	for _, n := range []int64{i - 1, i + 1, 0, -1, 1<<63 - 1, i + 1<<32} {
-		m.set(path, "number:"+map[bool]string{true: fmt.Sprintf("%+d", n-i), false: strconv.FormatInt(n, 10)}[n == i-1 || n == i+1], strconv.FormatInt(n, 10))
+		name := "number:" + strconv.FormatInt(n, 10)
+		if d := n - i; d == 1 || d == -1 || d == 1<<32 {
+			name = fmt.Sprintf("number:N%+d", d)
+		}
+		m.set(path, name, strconv.FormatInt(n, 10))
 	}
 	m.set(path, "as-number", json.Number(s))
 	m.set(path, "as-float", json.Number(s+".0"))
 	m.set(path, "as-exponent", json.Number(s+"e0"))
 	for _, v := range []string{"0" + s, "+" + s, s + ".0", s + "e0", "0x" + s, "9223372036854775808"} {
 		m.set(path, "text:"+strings.Replace(v, s, "N", 1), v)
+	}
+}
+
+// checkpoints changes the lines of a signed note.
+func (m *mutator) checkpoints(path, note string) {
+	text, signatures, _ := strings.Cut(note, "\n\n")
+	join := func(text, signatures string) string { return text + "\n\n" + signatures }
+	junk := "\u2014 witness.example.test " + base64.StdEncoding.EncodeToString(make([]byte, 76)) + "\n"
+	log := strings.Fields(signatures)
+	for change, n := range map[string]string{
+		"unknown-signature-after":  join(text, signatures+junk),
+		"unknown-signature-before": join(text, junk+signatures),
+		"31-unknown-signatures":    join(text, signatures+strings.Repeat(junk, 31)),
+		"32-unknown-signatures":    join(text, signatures+strings.Repeat(junk, 32)),
+		"log-signature-twice":      join(text, signatures+signatures),
+		"log-signature-spoilt":     join(text, log[0]+" "+log[1]+" "+log[2][:20]+"AAAA"+log[2][24:]+"\n"),
+		"log-signature-key-id":     join(text, log[0]+" "+log[1]+" AAAA"+log[2][4:]+"\n"),
+		"log-signature-name":       join(text, log[0]+" x"+log[1]+" "+log[2]+"\n"),
+		"no-signature":             join(text, ""),
+		"only-unknown-signature":   join(text, junk),
+		"blank-line-more":          text + "\n\n\n" + signatures,
+		"no-blank-line":            text + "\n" + signatures,
+		"extension-line":           join(text+"\nextension", signatures),
+		"size-leading-zero":        join(strings.Replace(text, "\n", "\n0", 1), signatures),
+		"text-after":               note + "x",
+	} {
+		m.set(path, change, n)
+	}
+	for i := range strings.Count(text, "\n") + 1 {
+		lines := strings.Split(text, "\n")
+		m.set(path, fmt.Sprintf("no-line-%d", i+1), join(strings.Join(slices.Delete(lines, i, i+1), "\n"), signatures))
 	}
 }
 

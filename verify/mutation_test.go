@@ -29,12 +29,19 @@ var acceptedOnPurpose = []struct{ path, change, reason string }{
 	{"", "member-order", "JSON: members have no order"},
 	{"", "string-escapes", "JSON: an escaped character is the character"},
 	{"*", "name-escaped", "JSON: an escaped character is the character, in names too"},
+	{note, "unknown-signature-after", "signed notes: lines of unknown keys are ignored, so that witnesses can be added"},
+	{note, "unknown-signature-before", "signed notes: signature lines have no order"},
+	{note, "31-unknown-signatures", "signed notes: at the limit of 32 lines"},
+	{note, "log-signature-twice", "signed notes: a repeated line adds nothing"},
 	{stamps, "reversed", "timestamps have no order"},
 	{stamps + "/0", "drop", "one timestamp is required, and the other is left"},
 	{stamps + "/1", "drop", "one timestamp is required, and the other is left"},
 }
 
-const stamps = "/verificationMaterial/timestampVerificationData/rfc3161Timestamps"
+const (
+	stamps = "/verificationMaterial/timestampVerificationData/rfc3161Timestamps"
+	note   = "/verificationMaterial/tlogEntries/0/inclusionProof/checkpoint/envelope"
+)
 
 func onPurpose(m mutant) bool {
 	for _, a := range acceptedOnPurpose {

@@ -5,6 +5,7 @@ import (
 	"container/list"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -125,6 +126,10 @@ func (v *Verifier) checkpoint(log *trustedLog, text string) (*checkpoint, error)
 	}
 	if len(head.Hash) != rfc6962.DefaultHasher.Size() {
 		return nil, fmt.Errorf("root hash has %d bytes, want %d", len(head.Hash), rfc6962.DefaultHasher.Size())
+	}
+	// > Tree size is encoded in ASCII decimal with no leading zeroes; the root hash is standard base64.
+	if !strings.HasPrefix(text, string(head.Marshal())) {
+		return nil, errors.New("origin, size and root hash are not written in their canonical form")
 	}
 	cp := &checkpoint{origin: head.Origin, size: head.Size, root: head.Hash}
 	v.checkpoints.put(key, cp)

@@ -190,3 +190,15 @@ func serial(tb testing.TB) *big.Int {
 	}
 	return n.Add(n, big.NewInt(1))
 }
+
+// Forge makes an authority with another key whose certificate has the issuer, the
+// serial number and the subject of a genuine one.
+func Forge(tb testing.TB, genuine *TSA) *TSA {
+	tb.Helper()
+	f := &TSA{URI: genuine.URI, Start: genuine.Start, End: genuine.End, rootKey: newKey(tb), key: newKey(tb)}
+	f.Root = certify(tb, caTemplate(genuine.Root.Subject.CommonName, genuine.Root.NotBefore), nil, f.rootKey.Public(), f.rootKey)
+	template := tsaTemplate(tb, genuine.Leaf.Subject.CommonName, genuine.Leaf.NotBefore, genuine.Leaf.NotAfter)
+	template.SerialNumber = genuine.Leaf.SerialNumber
+	f.Leaf = certify(tb, template, f.Root, f.key.Public(), f.rootKey)
+	return f
+}
