@@ -91,27 +91,25 @@ func (a *authenticator) fromGateway(ctx context.Context) (caller, error) {
 // token is told so and does not go on as somebody else.
 func (a *authenticator) identify(md metadata.MD, address netip.Addr, fingerprint string) (caller, error) {
 	c := caller{address: address}
-	invalid := func(what string) error {
-		return refuse(avowv1.ErrorReason_ERROR_REASON_CREDENTIALS_INVALID, "%s", what)
+	invalid := func(what string) (caller, error) {
+		return caller{address: address}, refuse(avowv1.ErrorReason_ERROR_REASON_CREDENTIALS_INVALID, "%s", what)
 	}
 	if values := md.Get("authorization"); len(values) > 0 {
 		token, ok := bearerToken(values)
 		if !ok {
-			return c, invalid("the authorization metadata is not exactly one \"Bearer TOKEN\"")
+			return invalid("the authorization metadata is not exactly one \"Bearer TOKEN\"")
 		}
 		if c.vendor, ok = a.registry().ByToken(token); !ok {
-			c.vendor = nil
-			return c, invalid("the bearer token belongs to no registered vendor")
+			return invalid("the bearer token belongs to no registered vendor")
 		}
 	}
 	if fingerprint != "" {
 		vendor, ok := a.registry().ByClientCert(fingerprint)
 		switch {
 		case !ok:
-			return c, invalid("the client certificate belongs to no registered vendor")
+			return invalid("the client certificate belongs to no registered vendor")
 		case c.vendor != nil && c.vendor.Name != vendor.Name:
-			c.vendor = nil
-			return c, invalid("the bearer token and the client certificate belong to different vendors")
+			return invalid("the bearer token and the client certificate belong to different vendors")
 		}
 		c.vendor = vendor
 	}

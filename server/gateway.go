@@ -27,19 +27,19 @@ import (
 const (
 	readHeaderTimeout = 10 * time.Second
 	readTimeout       = 30 * time.Second
+	writeTimeout      = 5 * time.Minute // longer than a call may take, so that it is answered rather than cut
 	httpIdleTimeout   = 2 * time.Minute
 )
 
-// HTTPServer wraps a handler in an http.Server whose timeouts and header limit fit the service's own. The caller sets TLS.
-func (s *Server) HTTPServer(h http.Handler) *http.Server {
+// HTTPServer wraps the handler in an http.Server with timeouts and a header limit. The caller sets TLS and the address.
+func HTTPServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
-		// Longer than the longest call, so that it is answered rather than cut.
-		WriteTimeout:   s.cfg.Limits.MaxDeadline + readTimeout,
-		IdleTimeout:    httpIdleTimeout,
-		MaxHeaderBytes: maxHeaderBytes,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       httpIdleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
 	}
 }
 
@@ -87,11 +87,9 @@ func (s *Server) Handler(ctx context.Context) (http.Handler, error) {
 	return s.routes(gateway), nil
 }
 
-// incomingHeader lets one header of a REST call become metadata: the credentials. Everything else, above all what would look
-// like the gateway's own metadata, stays outside.
-func incomingHeader(name string) (string, bool) {
-	return "authorization", name == "Authorization"
-}
+// incomingHeader lets no header of a REST call become metadata, above all none that would look like the gateway's own. The
+// credentials arrive nevertheless: the gateway passes Authorization on by itself.
+func incomingHeader(string) (string, bool) { return "", false }
 
 // gatewayMetadata tells the service who is calling.
 func (s *Server) gatewayMetadata(_ context.Context, r *http.Request) metadata.MD {
