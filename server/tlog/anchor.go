@@ -18,11 +18,11 @@ import (
 // anchorHeader is the first line of an anchor. A change of the format changes it.
 const anchorHeader = "avow.dev/log-anchor/v1"
 
-// anchor is the memory of the last tree that was signed: the compact range from which the next tree must grow. It is bound to
-// the log's origin and key by the log id, so that the anchor of another log is not mistaken for this one's.
+// anchor is the memory of the last tree that was signed: the compact range from which the next tree must grow. It is
+// bound to the log's origin and key by the log id, so that the anchor of another log is not mistaken for this one's.
 //
-// The file is text: header, origin, log id, size, the hashes of the compact range from left to right, and the SHA-256 of
-// everything before it, one per line, binary values in base64.
+// The file is text: header, origin, log id, size, the hashes of the compact range from left to right, and the SHA-256
+// of everything before it, one per line, binary values in base64.
 type anchor struct {
 	origin string
 	logID  hash
@@ -123,8 +123,9 @@ func readAtMost(path string, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, limit+1))
 }
 
-// writeAnchor replaces the anchor durably: when it returns nil, a power cut finds the new one; before that, the old or the new
-// one, never a mixture. The temporary file is written with O_SYNC, renamed, and the directory is synced, in that order.
+// writeAnchor replaces the anchor durably: when it returns nil, a power cut finds the new one; before that, the old or
+// the new one, never a mixture. The temporary file is written with O_SYNC, renamed, and the directory is synced, in
+// that order.
 func writeAnchor(path string, data []byte) error {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {

@@ -168,8 +168,8 @@ func TestOpenCheckpointRefusals(t *testing.T) {
 	}
 }
 
-// FuzzCheckpoint asserts that a head that is accepted formats to the text that was signed, and that a signature of the log is
-// on it: with the key unknown to the fuzzer, only the seeds pass.
+// FuzzCheckpoint asserts that a head that is accepted formats to the text that was signed, and that a signature of the
+// log is on it: with the key unknown to the fuzzer, only the seeds pass.
 func FuzzCheckpoint(f *testing.F) {
 	id := testIdentity(f, "log.example", 1)
 	f.Add(testCheckpoint(f, id, 0, emptyRoot))

@@ -8,7 +8,8 @@ import (
 	"github.com/transparency-dev/tessera"
 )
 
-// waiter is a leaf on its way: in the queue, at Tessera, or waiting for its checkpoint. Any number of callers wait for done.
+// waiter is a leaf on its way: in the queue, at Tessera, or waiting for its checkpoint. Any number of callers wait for
+// done.
 type waiter struct {
 	hash  hash
 	leaf  []byte // until it is submitted
@@ -27,12 +28,12 @@ type submission struct {
 	future tessera.IndexFuture
 }
 
-// Append logs one leaf and returns its proof, checked, under a published checkpoint. Leaves are opaque, 1 to [MaxLeafBytes]
-// bytes.
+// Append logs one leaf and returns its proof, checked, under a published checkpoint. Leaves are opaque, 1 to
+// [MaxLeafBytes] bytes.
 //
-// Equal bytes that are in flight, or were appended recently by this Log, get the same index. That saves work; uniqueness over
-// restarts is the caller's, who keeps the leaf with [Log.Size] before the call and asks [Log.Find] afterwards. After an error
-// other than [CodeLeafInvalid] the outcome is unknown: the leaf may have been logged.
+// Equal bytes that are in flight, or were appended recently by this Log, get the same index. That saves work;
+// uniqueness over restarts is the caller's, who keeps the leaf with [Log.Size] before the call and asks [Log.Find]
+// afterwards. After an error other than [CodeLeafInvalid] the outcome is unknown: the leaf may have been logged.
 func (l *Log) Append(ctx context.Context, leaf []byte) (Entry, error) {
 	entries, err := l.AppendAll(ctx, [][]byte{leaf})
 	if err != nil {
@@ -41,8 +42,9 @@ func (l *Log) Append(ctx context.Context, leaf []byte) (Entry, error) {
 	return entries[0], nil
 }
 
-// AppendAll logs the leaves of one declaration, at most [MaxLeavesPerCall], and returns their proofs in the same order, all
-// under one checkpoint. It is not atomic: after an error some may have been logged. Otherwise it is as [Log.Append].
+// AppendAll logs the leaves of one declaration, at most [MaxLeavesPerCall], and returns their proofs in the same order,
+// all under one checkpoint. It is not atomic: after an error some may have been logged. Otherwise it is as
+// [Log.Append].
 func (l *Log) AppendAll(ctx context.Context, leaves [][]byte) ([]Entry, error) {
 	begin := l.cfg.Clock()
 	entries, err := l.appendAll(ctx, leaves)
@@ -56,7 +58,8 @@ func (l *Log) AppendAll(ctx context.Context, leaves [][]byte) ([]Entry, error) {
 
 func (l *Log) appendAll(ctx context.Context, leaves [][]byte) ([]Entry, error) {
 	if len(leaves) == 0 || len(leaves) > MaxLeavesPerCall {
-		return nil, &Error{Code: CodeLeafInvalid, Message: fmt.Sprintf("got %d leaves, want 1 to %d", len(leaves), MaxLeavesPerCall)}
+		return nil, &Error{Code: CodeLeafInvalid,
+			Message: fmt.Sprintf("got %d leaves, want 1 to %d", len(leaves), MaxLeavesPerCall)}
 	}
 	for i, leaf := range leaves {
 		if len(leaf) == 0 || len(leaf) > MaxLeafBytes {
@@ -104,8 +107,8 @@ func (l *Log) enter(ctx context.Context, leaf []byte) (*waiter, error) {
 	if w != nil || err != nil {
 		return w, err
 	}
-	// The slot is taken outside the lock, and so is the wait for one. It belongs to the waiter, not to the caller: a caller
-	// that gives up leaves its leaf in the log's hands.
+	// The slot is taken outside the lock, and so is the wait for one. It belongs to the waiter, not to the caller: a
+	// caller that gives up leaves its leaf in the log's hands.
 	select {
 	case l.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -171,7 +174,8 @@ func (l *Log) resolve(w *waiter, err *Error) {
 	}
 }
 
-// submit gives queued leaves to Tessera, in their order. It is the only caller of Add, which blocks while the disk is busy.
+// submit gives queued leaves to Tessera, in their order. It is the only caller of Add, which blocks while the disk is
+// busy.
 func (l *Log) submit(ctx context.Context) {
 	for {
 		select {
@@ -247,8 +251,8 @@ func (l *Log) onIntegrated(w *waiter, index uint64) {
 	}
 }
 
-// onSigned is the guard's report of a larger signed tree. Its leaves are known from here on even if Tessera reported an error
-// for them: a write can fail after it has had its effect.
+// onSigned is the guard's report of a larger signed tree. Its leaves are known from here on even if Tessera reported an
+// error for them: a write can fail after it has had its effect.
 func (l *Log) onSigned(t tree, added []hash) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -292,8 +296,8 @@ func (l *Log) failAll(e *Error) {
 	l.waiting, l.queue = nil, nil
 }
 
-// publishPoll is how often the checkpoint file is read between a signature and its publication, which takes one durable write
-// (and, with witnesses, their round trips).
+// publishPoll is how often the checkpoint file is read between a signature and its publication, which takes one durable
+// write (and, with witnesses, their round trips).
 const publishPoll = time.Millisecond
 
 // publish watches for the publication of signed trees and wakes those who wait for it, and only those. It reads the
@@ -315,7 +319,8 @@ func (l *Log) publish(ctx context.Context) {
 	}
 }
 
-// readPublished reports whether the checkpoint of the last signed tree is published; if it is, it becomes the current one.
+// readPublished reports whether the checkpoint of the last signed tree is published; if it is, it becomes the current
+// one.
 func (l *Log) readPublished(ctx context.Context) bool {
 	l.mu.Lock()
 	signed := l.signed

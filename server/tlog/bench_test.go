@@ -19,8 +19,8 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkAppend appends distinct leaves of a typical size from a number of closed-loop callers, each of which waits for its
-// verified proof under a published checkpoint.
+// BenchmarkAppend appends distinct leaves of a typical size from a number of closed-loop callers, each of which waits
+// for its verified proof under a published checkpoint.
 func BenchmarkAppend(b *testing.B) {
 	for _, paced := range []bool{false, true} {
 		for _, callers := range []int{1, 64, 1024, 4096} {

@@ -62,8 +62,8 @@ func newIdentity(ctx context.Context, origin string, key ed25519.PrivateKey) (id
 	return identity{origin: origin, logID: hash(logID), signer: noteSigner, verifier: noteVerifier}, nil
 }
 
-// parseHead parses the text of a checkpoint of the log named origin. Only the three lines that Tessera writes are accepted, in
-// exactly the form in which they are written.
+// parseHead parses the text of a checkpoint of the log named origin. Only the three lines that Tessera writes are
+// accepted, in exactly the form in which they are written.
 //
 // > "The second line is the ASCII decimal representation of the number of leaves in the tree, with no leading zeroes"
 // (https://c2sp.org/tlog-checkpoint)

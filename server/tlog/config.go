@@ -33,7 +33,8 @@ const (
 	DefaultBatchMaxSize = 256
 	// DefaultBatchMaxAge is how long the first entry of a batch waits for company.
 	DefaultBatchMaxAge = 5 * time.Millisecond
-	// DefaultCheckpointInterval is how long an integrated entry waits for its checkpoint at most, on a disk that keeps up.
+	// DefaultCheckpointInterval is how long an integrated entry waits for its checkpoint at most, on a disk that keeps
+	// up.
 	DefaultCheckpointInterval = 100 * time.Millisecond
 	// MinCheckpointInterval is the shortest interval that the POSIX driver permits.
 	MinCheckpointInterval = 100 * time.Millisecond
@@ -60,8 +61,8 @@ const (
 type Config struct {
 	// Dir is the log's directory. Everything in it except .state and .lock is public.
 	Dir string
-	// AnchorPath is the file that remembers the last tree signed. It must be outside Dir and must never be restored from
-	// the backup that Dir is restored from: it is what tells a restored log from the real one.
+	// AnchorPath is the file that remembers the last tree signed. It must be outside Dir and must never be restored
+	// from the backup that Dir is restored from: it is what tells a restored log from the real one.
 	AnchorPath string
 	// Origin is the name of the log, the first line of its checkpoints: a bare host name in lower case, equal to
 	// the host of the log's baseUrl in trusted_root.json. No scheme, port or path: sigstore-go and cosign derive the
@@ -77,9 +78,9 @@ type Config struct {
 	// CheckpointInterval is how long an integrated entry waits for its checkpoint at most, on a disk that keeps up.
 	// Default [DefaultCheckpointInterval], at least [MinCheckpointInterval].
 	CheckpointInterval time.Duration
-	// PaceCheckpoints leaves at least a CheckpointInterval between two checkpoints. Without it a batch that is integrated
-	// while no other checkpoint is being published gets its own at once, which costs two more durable writes per batch
-	// and answers an append about ten times sooner. Set it where a checkpoint is dear: with remote witnesses.
+	// PaceCheckpoints leaves at least a CheckpointInterval between two checkpoints. Without it a batch that is
+	// integrated while no other checkpoint is being published gets its own at once, which costs two more durable writes
+	// per batch and answers an append about ten times sooner. Set it where a checkpoint is dear: with remote witnesses.
 	PaceCheckpoints bool
 	// ProofWindow is the number of newest leaves whose proofs need no disk. Default [DefaultProofWindow].
 	ProofWindow int

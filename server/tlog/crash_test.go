@@ -50,8 +50,8 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// childAppends appends from several callers for as long as it lives, and prints each acknowledgement as one line, which is one
-// write: "ack INDEX LEAF".
+// childAppends appends from several callers for as long as it lives, and prints each acknowledgement as one line, which
+// is one write: "ack INDEX LEAF".
 func childAppends(ctx context.Context, root string, out io.Writer) error {
 	cfg := testConfig(root)
 	cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))

@@ -101,7 +101,8 @@ func read(t testing.TB, path string) []byte {
 	return data
 }
 
-// TestFlippedBitIsNeverSigned flips a bit under a running log and appends: no checkpoint covers the damage, and the log stops.
+// TestFlippedBitIsNeverSigned flips a bit under a running log and appends: no checkpoint covers the damage, and the log
+// stops.
 func TestFlippedBitIsNeverSigned(t *testing.T) {
 	for _, name := range edgeOf300 {
 		t.Run(name, func(t *testing.T) {
@@ -127,8 +128,8 @@ func TestFlippedBitIsNeverSigned(t *testing.T) {
 	}
 }
 
-// TestRollbackUnderTheServerIsNeverSigned puts an old tree state under a running log. Tessera then writes entries at indexes
-// that hold others; none of them is signed or acknowledged.
+// TestRollbackUnderTheServerIsNeverSigned puts an old tree state under a running log. Tessera then writes entries at
+// indexes that hold others; none of them is signed or acknowledged.
 func TestRollbackUnderTheServerIsNeverSigned(t *testing.T) {
 	for _, fresh := range []int{10, 100} {
 		cfg := create(t)
@@ -304,8 +305,8 @@ func TestAnchorOfAnotherLogOrKey(t *testing.T) {
 	refused(t, wrong, tlog.CodeCorrupt) // the checkpoint is not this origin's
 }
 
-// TestClockWentBack puts the checkpoint's time into the future, as a clock that went back by an hour does: before opening, and
-// under a running log. The test ends by its deadline, not after an hour, if publication stops.
+// TestClockWentBack puts the checkpoint's time into the future, as a clock that went back by an hour does: before
+// opening, and under a running log. The test ends by its deadline, not after an hour, if publication stops.
 func TestClockWentBack(t *testing.T) {
 	for _, paced := range []bool{false, true} {
 		cfg := filled(t, 3)
@@ -333,8 +334,9 @@ type fakeClock struct{ seconds atomic.Int64 }
 
 func (c *fakeClock) now() time.Time { return time.Unix(1_800_000_000+c.seconds.Load(), 0) }
 
-// TestLatePublication makes the anchor unwritable, so that entries are integrated but cannot be signed: callers are answered,
-// health turns red, and when the anchor can be written again everything is published, and nothing is logged twice.
+// TestLatePublication makes the anchor unwritable, so that entries are integrated but cannot be signed: callers are
+// answered, health turns red, and when the anchor can be written again everything is published, and nothing is logged
+// twice.
 func TestLatePublication(t *testing.T) {
 	clock := &fakeClock{}
 	cfg := create(t)

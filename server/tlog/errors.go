@@ -37,8 +37,8 @@ const (
 	CodeOutOfRange Code = "LOG_OUT_OF_RANGE"
 	// CodeDiskFull: no space is left for the log or its anchor. Retryable.
 	CodeDiskFull Code = "LOG_DISK_FULL"
-	// CodeUnavailable: the log cannot answer now: deadline, disk error, read-only directory, no descriptors, publication
-	// late. Retryable; after an Append the outcome is unknown, see [Log.Append].
+	// CodeUnavailable: the log cannot answer now: deadline, disk error, read-only directory, no descriptors,
+	// publication late. Retryable; after an Append the outcome is unknown, see [Log.Append].
 	CodeUnavailable Code = "LOG_UNAVAILABLE"
 	// CodeClosed: the log is being closed or was closed. Retryable against the next server.
 	CodeClosed Code = "LOG_CLOSED"

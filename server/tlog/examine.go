@@ -20,8 +20,8 @@ type state struct {
 }
 
 // examine reads the log's heads and verifies that they belong together: published <= signed <= integrated, and that the
-// right-edge tiles and the right-edge entry bundles give the roots of all three. Nothing is served, and nothing is handed to
-// Tessera, before that: Tessera would build on whatever lies there.
+// right-edge tiles and the right-edge entry bundles give the roots of all three. Nothing is served, and nothing is
+// handed to Tessera, before that: Tessera would build on whatever lies there.
 func examine(ctx context.Context, cfg Config, id identity, storage Storage) (state, error) {
 	var s state
 	a, raw, err := s.readHeads(ctx, cfg, id, storage)
@@ -31,7 +31,8 @@ func examine(ctx context.Context, cfg Config, id identity, storage Storage) (sta
 	switch {
 	case s.publishedHead.size > a.size:
 		return state{}, &Error{Code: CodeRollback, Hint: hintAnchor,
-			Message: fmt.Sprintf("a checkpoint of %d entries is published, but the anchor remembers only %d", s.publishedHead.size, a.size)}
+			Message: fmt.Sprintf("a checkpoint of %d entries is published, but the anchor remembers only %d",
+				s.publishedHead.size, a.size)}
 	case s.integrated.size < a.size:
 		return state{}, rollback(s.integrated.size, a.size)
 	}
@@ -41,8 +42,9 @@ func examine(ctx context.Context, cfg Config, id identity, storage Storage) (sta
 	return s, nil
 }
 
-// readHeads reads, in this order, checkpoint, anchor and tree state: each may only grow, so that the order of their sizes holds
-// even while a log is being written. It returns the anchor and the published checkpoint's bytes, nil if there is none.
+// readHeads reads, in this order, checkpoint, anchor and tree state: each may only grow, so that the order of their
+// sizes holds even while a log is being written. It returns the anchor and the published checkpoint's bytes, nil if
+// there is none.
 func (s *state) readHeads(ctx context.Context, cfg Config, id identity, storage Storage) (anchor, []byte, error) {
 	raw, h, published, err := id.readCheckpoint(ctx, storage.Reader)
 	if err != nil {
@@ -61,7 +63,8 @@ func (s *state) readHeads(ctx context.Context, cfg Config, id identity, storage 
 	case anchorErr != nil:
 		return anchor{}, nil, anchorMissing(anchorErr).orOf(anchorErr)
 	case errors.Is(err, fs.ErrNotExist) && a.size == 0 && !published:
-		return anchor{}, nil, &Error{Code: CodeNotFound, Message: "the log was not created to its end", Hint: "create it again", Err: err}
+		return anchor{}, nil, &Error{Code: CodeNotFound, Message: "the log was not created to its end",
+			Hint: "create it again", Err: err}
 	case errors.Is(err, fs.ErrNotExist):
 		return anchor{}, nil, &Error{Code: CodeRollback, Hint: hintRollback, Err: err,
 			Message: fmt.Sprintf("the log has no tree state, but a tree of %d was signed", a.size)}
@@ -136,7 +139,7 @@ func (s *state) verifyEdge(ctx context.Context, r Reader, a anchor, raw []byte) 
 // mismatch says which head the entries do not lead to.
 func (s *state) mismatch(what string, size uint64) *Error {
 	return &Error{Code: CodeCorrupt, Hint: hintCorrupt,
-		Message: fmt.Sprintf("the entries on disk do not give the tree of %d of %s", size, what)}
+		Message: fmt.Sprintf("the entries on disk do not give the root of %s, of %d entries", what, size)}
 }
 
 // advance extends t by the entries on disk up to the given size, in the layout of a tree of on entries.

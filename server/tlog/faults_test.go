@@ -68,8 +68,8 @@ func newDisk(t *testing.T) *disk {
 
 func (d *disk) mount() { run(d.t, "mount", "-o", "loop", d.image, d.dir) }
 
-// cut cuts the power: the file system stops at once, without writing its journal, and what was not synced is gone. The constants
-// are EXT4_IOC_SHUTDOWN, _IOR('X', 125, __u32), and EXT4_GOING_FLAGS_NOLOGFLUSH.
+// cut cuts the power: the file system stops at once, without writing its journal, and what was not synced is gone. The
+// constants are EXT4_IOC_SHUTDOWN, _IOR('X', 125, __u32), and EXT4_GOING_FLAGS_NOLOGFLUSH.
 func (d *disk) cut() {
 	d.t.Helper()
 	f, err := os.Open(d.dir)
@@ -150,8 +150,8 @@ func TestPowerCutLosesNothing(t *testing.T) {
 	t.Logf("%d power cuts, %d entries acknowledged, %d heads seen, none lost", powerCuts, len(seen.acks), len(seen.heads))
 }
 
-// TestPowerCutControl is the control: the same server, built without O_SYNC and fsync, must lose acknowledged entries or not
-// open at all. If it does not, the test above proves nothing.
+// TestPowerCutControl is the control: the same server, built without O_SYNC and fsync, must lose acknowledged entries
+// or not open at all. If it does not, the test above proves nothing.
 func TestPowerCutControl(t *testing.T) {
 	d := newDisk(t)
 	binary := buildWithoutSync(t)
@@ -246,8 +246,8 @@ func mountTmpfs(t *testing.T, size string) string {
 	return dir
 }
 
-// TestDiskFull fills the disk under a running log, several times. Appends are refused as retryable, reads go on, and the log
-// resumes by itself, with every acknowledged entry and none twice.
+// TestDiskFull fills the disk under a running log, several times. Appends are refused as retryable, reads go on, and
+// the log resumes by itself, with every acknowledged entry and none twice.
 func TestDiskFull(t *testing.T) {
 	dir := mountTmpfs(t, "8m")
 	cfg := testConfig(dir)

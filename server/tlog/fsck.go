@@ -9,10 +9,11 @@ import (
 	"github.com/transparency-dev/tessera/api/layout"
 )
 
-// Fsck checks the whole log while it serves: every entry against its leaf hash, every tile against the hashes below it, the
-// roots of the published checkpoint, of the anchor and of the tree state against the entries, and the partial files at the right
-// edge. It finds what the guard cannot see: a flipped bit in an entry or tile that was signed long ago. It stops at the
-// first damage with [CodeCorrupt]. The progress function, if any, is called with entries done and in total.
+// Fsck checks the whole log while it serves: every entry against its leaf hash, every tile against the hashes below it,
+// the roots of the published checkpoint, of the anchor and of the tree state against the entries, and the partial files
+// at the right edge. It finds what the guard cannot see: a flipped bit in an entry or tile that was signed long ago. It
+// stops at the first damage with [CodeCorrupt]. The progress function, if any, is called with entries done and in
+// total.
 //
 // Partial tiles of earlier sizes, which the driver deletes in time, are not checked; [Log.Handler] does not need them.
 func (l *Log) Fsck(ctx context.Context, progress func(done, total uint64)) error {
@@ -21,7 +22,8 @@ func (l *Log) Fsck(ctx context.Context, progress func(done, total uint64)) error
 	return err
 }
 
-// Check is [Log.Fsck] for a log that is not open, such as one that cannot be opened because it is damaged. It writes nothing.
+// Check is [Log.Fsck] for a log that is not open, such as one that cannot be opened because it is damaged. It writes
+// nothing.
 func Check(ctx context.Context, cfg Config, storage Storage, progress func(done, total uint64)) error {
 	if err := cfg.Validate(); err != nil {
 		return err

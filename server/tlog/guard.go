@@ -12,9 +12,10 @@ import (
 
 // guard is a note.Signer that signs a tree only if it grew from the last tree that it signed.
 //
-// Tessera trusts its directory: a flipped bit in a tile, a restored snapshot, a tree state that was rolled back, and it would
-// sign a corrupt or forked tree. The guard therefore computes the root itself, from what it signed before and from the entries
-// as they lie on disk now, and remembers each signed tree in the anchor before the signature leaves it.
+// Tessera trusts its directory: a flipped bit in a tile, a restored snapshot, a tree state that was rolled back, and it
+// would sign a corrupt or forked tree. The guard therefore computes the root itself, from what it signed before and
+// from the entries as they lie on disk now, and remembers each signed tree in the anchor before the signature leaves
+// it.
 type guard struct {
 	// ctx ends the disk reads of Sign, whose signature has no context.
 	ctx    context.Context
@@ -23,7 +24,8 @@ type guard struct {
 	path   string // of the anchor
 	window uint64
 
-	// signed is called, with the lock held, after each signature over a larger tree, with that tree and the leaves that it added.
+	// signed is called, with the lock held, after each signature over a larger tree, with that tree and the leaves that
+	// it added.
 	signed func(t tree, added []hash)
 	// refused is called, with the lock held, with each error of Sign.
 	refused func(err error)
@@ -93,8 +95,8 @@ func (g *guard) sign(text []byte) ([]byte, error) {
 	return g.commit(text, next, added)
 }
 
-// commit signs, then remembers, then lets the signature go. A crash between any two steps leaves an anchor that is at most as
-// new as the tree on disk, because Tessera made that tree durable before it asked.
+// commit signs, then remembers, then lets the signature go. A crash between any two steps leaves an anchor that is at
+// most as new as the tree on disk, because Tessera made that tree durable before it asked.
 func (g *guard) commit(text []byte, next tree, added []hash) ([]byte, error) {
 	sig, err := g.id.signer.Sign(text)
 	if err != nil {
@@ -102,8 +104,8 @@ func (g *guard) commit(text []byte, next tree, added []hash) ([]byte, error) {
 	}
 	data := anchor{origin: g.id.origin, logID: g.id.logID, size: next.size, nodes: next.compactRange()}.marshal()
 	if err := writeAnchor(g.path, data); err != nil {
-		// Either anchor may be on disk now. Both belong to this log, and the next attempt must not take the new one for a
-		// stranger's.
+		// Either anchor may be on disk now. Both belong to this log, and the next attempt must not take the new one for
+		// a stranger's.
 		if now, _, readErr := readAnchor(g.path, g.id); readErr == nil && now.size == next.size {
 			g.last = data
 		}
@@ -118,8 +120,8 @@ func (g *guard) commit(text []byte, next tree, added []hash) ([]byte, error) {
 	return sig, nil
 }
 
-// checkAnchor makes sure that the anchor is still the one that this guard wrote: whoever replaces it, or serves a copy of the
-// log with it, is noticed before the next signature.
+// checkAnchor makes sure that the anchor is still the one that this guard wrote: whoever replaces it, or serves a copy
+// of the log with it, is noticed before the next signature.
 func (g *guard) checkAnchor() error {
 	data, err := readAtMost(g.path, MaxAnchorBytes)
 	if err != nil {
@@ -131,9 +133,9 @@ func (g *guard) checkAnchor() error {
 	return nil
 }
 
-// added reads back from disk the entries that the tree of the given size has and the last signed one has not. The bundle in
-// which the signed tree ends is read from its beginning and compared: Tessera copies its older entries forward, and with them
-// any flipped bit.
+// added reads back from disk the entries that the tree of the given size has and the last signed one has not. The
+// bundle in which the signed tree ends is read from its beginning and compared: Tessera copies its older entries
+// forward, and with them any flipped bit.
 func (g *guard) added(size uint64) ([]hash, error) {
 	begin := g.tree.size &^ (layout.EntryBundleWidth - 1)
 	added := make([]hash, 0, size-g.tree.size)

@@ -128,7 +128,8 @@ func TestGuardRefuses(t *testing.T) {
 	}
 }
 
-// TestGuardSignsAfterAnUnwrittenAnchor lets the anchor's write fail once: the same tree, or a larger one, is signed later.
+// TestGuardSignsAfterAnUnwrittenAnchor lets the anchor's write fail once: the same tree, or a larger one, is signed
+// later.
 func TestGuardSignsAfterAnUnwrittenAnchor(t *testing.T) {
 	g, _, whole := newGuard(t, 400, 300)
 	os.Mkdir(g.path+".new", 0o755)

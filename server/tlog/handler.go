@@ -26,9 +26,9 @@ const (
 )
 
 // Handler serves the published log by C2SP tlog-tiles (https://c2sp.org/tlog-tiles): /checkpoint, /tile/L/N[.p/W] and
-// /tile/entries/N[.p/W], for GET and HEAD. Everything else is 404 or 405. It needs no authentication and no session, and its
-// answers but the checkpoint may be cached for ever: only what the published checkpoint covers is served, because files beyond
-// it may still be replaced after a crash.
+// /tile/entries/N[.p/W], for GET and HEAD. Everything else is 404 or 405. It needs no authentication and no session,
+// and its answers but the checkpoint may be cached for ever: only what the published checkpoint covers is served,
+// because files beyond it may still be replaced after a crash.
 //
 // The checkpoint comes from memory, verified; tiles and entries come from disk as they are, for the client to verify.
 func (l *Log) Handler() http.Handler {
@@ -131,8 +131,8 @@ func (t tilePath) within(size uint64) bool {
 	return t.index*layout.TileWidth+width <= size>>(t.level*layout.TileHeight)
 }
 
-// read returns the bytes that the layout demands for the path. A partial tile that was deleted is cut out of the full one: what
-// is served under a path that is cached for ever has exactly its width.
+// read returns the bytes that the layout demands for the path. A partial tile that was deleted is cut out of the full
+// one: what is served under a path that is cached for ever has exactly its width.
 func (t tilePath) read(r *http.Request, from Reader) ([]byte, error) {
 	if !t.entries {
 		data, err := from.ReadTile(r.Context(), t.level, t.index, t.width)

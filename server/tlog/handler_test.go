@@ -79,8 +79,8 @@ func TestHandlerServesTheLayout(t *testing.T) {
 	}
 }
 
-// TestHandlerCutsPartialTiles asks for partial tiles of which there is no file: they are cut from the full ones, byte for byte
-// what they would have been.
+// TestHandlerCutsPartialTiles asks for partial tiles of which there is no file: they are cut from the full ones, byte
+// for byte what they would have been.
 func TestHandlerCutsPartialTiles(t *testing.T) {
 	cfg := create(t)
 	l := open(t, cfg)
@@ -169,8 +169,8 @@ func FuzzHandlerPath(f *testing.F) {
 	})
 }
 
-// TestClientsReadTheHandler lets Tessera's client and its fsck, which share no code with this package's reading side, check the
-// log over HTTP.
+// TestClientsReadTheHandler lets Tessera's client and its fsck, which share no code with this package's reading side,
+// check the log over HTTP.
 func TestClientsReadTheHandler(t *testing.T) {
 	l := open(t, create(t))
 	fill(t, l, 0, 700)

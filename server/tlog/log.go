@@ -65,9 +65,9 @@ func newPublished(t tree, raw []byte) *published {
 	return &published{tree: t, edges: t.edges(), root: t.root(), raw: raw}
 }
 
-// Open opens the log that storage holds, after having verified its right edge against the anchor and the published checkpoint.
-// It returns an [*Error]: [CodeNotFound], [CodeAnchorMissing], [CodeAnchorInvalid], [CodeRollback] and [CodeCorrupt] are
-// refusals that need an operator's decision. The context bounds the opening, not the life of the log.
+// Open opens the log that storage holds, after having verified its right edge against the anchor and the published
+// checkpoint. It returns an [*Error]: [CodeNotFound], [CodeAnchorMissing], [CodeAnchorInvalid], [CodeRollback] and
+// [CodeCorrupt] are refusals that need an operator's decision. The context bounds the opening, not the life of the log.
 func Open(ctx context.Context, cfg Config, storage Storage) (*Log, error) {
 	l, err := newLog(ctx, cfg, storage)
 	if err != nil {
@@ -83,8 +83,8 @@ func Open(ctx context.Context, cfg Config, storage Storage) (*Log, error) {
 	return l, nil
 }
 
-// Create creates an empty log and its anchor, publishes the checkpoint of the empty tree, and closes the log. It refuses with
-// [CodeExists] where a log or another log's anchor is; a creation that was interrupted is completed.
+// Create creates an empty log and its anchor, publishes the checkpoint of the empty tree, and closes the log. It
+// refuses with [CodeExists] where a log or another log's anchor is; a creation that was interrupted is completed.
 func Create(ctx context.Context, cfg Config, storage Storage) error {
 	l, err := newLog(ctx, cfg, storage)
 	if err != nil {
@@ -100,8 +100,8 @@ func Create(ctx context.Context, cfg Config, storage Storage) error {
 	return l.stop(ctx)
 }
 
-// found makes sure that there is no log and writes the anchor of the empty one: before the log itself, because a log without an
-// anchor is a refusal.
+// found makes sure that there is no log and writes the anchor of the empty one: before the log itself, because a log
+// without an anchor is a refusal.
 func (l *Log) found(ctx context.Context) (state, error) {
 	s := state{publishedHead: head{root: emptyRoot}, integrated: head{root: emptyRoot}}
 	s.anchor = anchor{origin: l.id.origin, logID: l.id.logID}.marshal()
@@ -200,8 +200,8 @@ func (l *Log) startTessera(ctx context.Context) error {
 	return nil
 }
 
-// awaitFirst returns when there is a published checkpoint: at once, except for a log that is being created or whose checkpoint
-// file was lost.
+// awaitFirst returns when there is a published checkpoint: at once, except for a log that is being created or whose
+// checkpoint file was lost.
 func (l *Log) awaitFirst(ctx context.Context) error {
 	l.signal(l.toPublish)
 	ctx, cancel := context.WithTimeout(ctx, MaxLag)
@@ -229,9 +229,9 @@ func (l *Log) signal(c chan struct{}) {
 	}
 }
 
-// Close refuses new leaves, waits until every accepted one is published and answered, ends the log's goroutines and gives
-// back its locks. If the context ends first, the leaves that are still open are answered with [CodeClosed], and the error says
-// that the end was not clean; the locks are given back all the same. Only the first call does something.
+// Close refuses new leaves, waits until every accepted one is published and answered, ends the log's goroutines and
+// gives back its locks. If the context ends first, the leaves that are still open are answered with [CodeClosed], and
+// the error says that the end was not clean; the locks are given back all the same. Only the first call does something.
 func (l *Log) Close(ctx context.Context) error {
 	l.mu.Lock()
 	if l.closing {
@@ -291,7 +291,8 @@ func (l *Log) drain(ctx context.Context) error {
 	return nil
 }
 
-// settle waits until Tessera has answered everything that it was given: after the end of its context it answers nothing.
+// settle waits until Tessera has answered everything that it was given: after the end of its context it answers
+// nothing.
 func (l *Log) settle(ctx context.Context) {
 	ticker := time.NewTicker(publishPoll)
 	defer ticker.Stop()
@@ -314,19 +315,19 @@ func (l *Log) stopped() error {
 	return nil
 }
 
-// Checkpoint returns the latest published checkpoint, a signed note, with the size and the root of its tree. The slices are
-// shared: read only.
+// Checkpoint returns the latest published checkpoint, a signed note, with the size and the root of its tree. The slices
+// are shared: read only.
 func (l *Log) Checkpoint() (raw []byte, size uint64, root []byte) {
 	p := l.current.Load()
 	return p.raw, p.tree.size, p.root[:]
 }
 
-// Size returns the number of integrated entries, published or not: the index that the next new leaf gets at the earliest. A
-// caller that is about to append remembers it, so that [Log.Find] later knows where to begin.
+// Size returns the number of integrated entries, published or not: the index that the next new leaf gets at the
+// earliest. A caller that is about to append remembers it, so that [Log.Find] later knows where to begin.
 func (l *Log) Size() uint64 { return l.integrated.Load() }
 
-// LogID returns the 32 bytes that trusted_root.json and bundles call logId.keyId: SHA-256 over origin, newline, 0x01 and the
-// public key (rekor-tiles pkg/note).
+// LogID returns the 32 bytes that trusted_root.json and bundles call logId.keyId: SHA-256 over origin, newline, 0x01
+// and the public key (rekor-tiles pkg/note).
 func (l *Log) LogID() []byte { return append([]byte(nil), l.id.logID[:]...) }
 
 // Origin returns the log's name.

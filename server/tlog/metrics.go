@@ -6,7 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are the log's metrics. Labels are the log's origin and the closed list of codes, so that no request can add a series.
+// metrics are the log's metrics. Labels are the log's origin and the closed list of codes, so that no request can add a
+// series.
 type metrics struct {
 	registerer prometheus.Registerer
 	collectors []prometheus.Collector

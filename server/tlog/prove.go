@@ -9,10 +9,10 @@ import (
 	"github.com/transparency-dev/tessera/api/layout"
 )
 
-// Prove returns the proof of the entry at an index against the latest published checkpoint, checked. Proofs of the newest leaves
-// come from memory, those of older ones from tiles. An entry that is integrated but not yet published is waited for.
-// Errors: [CodeOutOfRange] for an index that is not in the log; [CodeCorrupt] if the tiles on disk do not lead to the root that
-// was signed.
+// Prove returns the proof of the entry at an index against the latest published checkpoint, checked. Proofs of the
+// newest leaves come from memory, those of older ones from tiles. An entry that is integrated but not yet published is
+// waited for. Errors: [CodeOutOfRange] for an index that is not in the log; [CodeCorrupt] if the tiles on disk do not
+// lead to the root that was signed.
 func (l *Log) Prove(ctx context.Context, index uint64) (Entry, error) {
 	p, err := l.covering(ctx, index)
 	if err != nil {
@@ -65,8 +65,8 @@ func (l *Log) covering(ctx context.Context, index uint64) (*published, error) {
 	}
 }
 
-// proveLeaf builds the proof of a leaf in a published tree and verifies it as a client would. What does not verify is not
-// returned: rather no answer than a wrong one.
+// proveLeaf builds the proof of a leaf in a published tree and verifies it as a client would. What does not verify is
+// not returned: rather no answer than a wrong one.
 func (l *Log) proveLeaf(ctx context.Context, p *published, index uint64, leaf hash) (Entry, error) {
 	var path [][]byte
 	var err error
@@ -83,9 +83,9 @@ func (l *Log) proveLeaf(ctx context.Context, p *published, index uint64, leaf ha
 	return Entry{Index: index, TreeSize: p.tree.size, RootHash: p.root[:], Proof: path, Checkpoint: p.raw}, nil
 }
 
-// ProveConsistency returns the RFC 6962 consistency proof between the trees of two sizes, 0 <= from <= to <= the published size,
-// verified against the roots that the tiles give, and against the signed root if to is the published size. It is empty
-// where there is nothing to prove: from is 0 or equal to to.
+// ProveConsistency returns the RFC 6962 consistency proof between the trees of two sizes, 0 <= from <= to <= the
+// published size, verified against the roots that the tiles give, and against the signed root if to is the published
+// size. It is empty where there is nothing to prove: from is 0 or equal to to.
 func (l *Log) ProveConsistency(ctx context.Context, from, to uint64) ([][]byte, error) {
 	p := l.current.Load()
 	if from > to || to > p.tree.size {

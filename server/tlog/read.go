@@ -9,8 +9,9 @@ import (
 	"github.com/transparency-dev/tessera/api/layout"
 )
 
-// Find looks for a leaf among the entries from an index on, in everything that is integrated, published or not, and returns its
-// first index. It reads the tiles of leaf hashes, 32 bytes per entry, and compares the bytes of what it finds.
+// Find looks for a leaf among the entries from an index on, in everything that is integrated, published or not, and
+// returns its first index. It reads the tiles of leaf hashes, 32 bytes per entry, and compares the bytes of what it
+// finds.
 //
 // It answers what became of an Append whose answer was lost: the caller passes the [Log.Size] from before that Append.
 // A leaf that is still in flight in this Log is not found.
@@ -46,8 +47,8 @@ func (l *Log) Find(ctx context.Context, leaf []byte, from uint64) (index uint64,
 	return 0, false, nil
 }
 
-// onDisk returns the size of the integrated tree as the driver has it, which after a write error can be larger than what
-// Tessera has reported.
+// onDisk returns the size of the integrated tree as the driver has it, which after a write error can be larger than
+// what Tessera has reported.
 func (l *Log) onDisk(ctx context.Context) (uint64, error) {
 	size, _, err := l.storage.TreeState(ctx)
 	if err != nil {
@@ -64,8 +65,8 @@ func (l *Log) Entry(ctx context.Context, index uint64) ([]byte, error) {
 	return nil, &Error{Code: CodeOutOfRange, Message: fmt.Sprintf("index %d has no entry", index)}
 }
 
-// Leaves iterates over the leaves [from, to), to at most the integrated size, each compared with its leaf hash. It ends with
-// the first error. The data is shared with the other leaves of its bundle: read only.
+// Leaves iterates over the leaves [from, to), to at most the integrated size, each compared with its leaf hash. It ends
+// with the first error. The data is shared with the other leaves of its bundle: read only.
 func (l *Log) Leaves(ctx context.Context, from, to uint64) iter.Seq2[Leaf, error] {
 	return func(yield func(Leaf, error) bool) {
 		size, err := l.onDisk(ctx)

@@ -1,7 +1,7 @@
 package tlog
 
-// recentLeaves remembers the indexes of the newest leaves by their hashes, between maxRecent and twice that many. The zero value
-// is empty and ready.
+// recentLeaves remembers the indexes of the newest leaves by their hashes, between maxRecent and twice that many. The
+// zero value is empty and ready.
 type recentLeaves struct {
 	young, old map[hash]uint64
 }

@@ -27,7 +27,8 @@ func readTile(ctx context.Context, r Reader, l, index, size uint64) ([]hash, err
 	}
 	n, full := fullWidth(width)*sha256.Size, layout.TileWidth*sha256.Size
 	if len(data) != n && len(data) != full {
-		return nil, &Error{Code: CodeCorrupt, Message: fmt.Sprintf("tile %d/%d: got %d bytes, want %d", l, index, len(data), n)}
+		return nil, &Error{Code: CodeCorrupt, Hint: hintCorrupt,
+			Message: fmt.Sprintf("tile %d/%d: got %d bytes, want %d", l, index, len(data), n)}
 	}
 	hashes := make([]hash, fullWidth(width))
 	for i := range hashes {
@@ -82,8 +83,8 @@ func absence(err error, what string) *Error {
 	return Unavailable("reading "+what, err)
 }
 
-// tileProver builds proofs from tiles, for entries that are older than the nodes in memory. Tiles with their inner nodes are
-// cached across checkpoints: a tile of a given width never changes.
+// tileProver builds proofs from tiles, for entries that are older than the nodes in memory. Tiles with their inner
+// nodes are cached across checkpoints: a tile of a given width never changes.
 type tileProver struct {
 	reader Reader
 
@@ -163,7 +164,8 @@ func (p *tileProver) node(ctx context.Context, id compact.NodeID, size uint64) (
 		return hash{}, err
 	}
 	if column >= uint64(len(t.rows[row])) {
-		return hash{}, &Error{Code: CodeOutOfRange, Message: fmt.Sprintf("node %d/%d is not in a tree of %d", id.Level, id.Index, size)}
+		return hash{}, &Error{Code: CodeOutOfRange,
+			Message: fmt.Sprintf("node %d/%d is not in a tree of %d", id.Level, id.Index, size)}
 	}
 	return t.rows[row][column], nil
 }
@@ -215,7 +217,8 @@ func (p *tileProver) compactRange(ctx context.Context, n, size uint64) ([]hash, 
 // verifyInclusion checks a proof of ours before it is given away.
 func verifyInclusion(index, size uint64, leaf hash, path [][]byte, root hash) error {
 	if err := proof.VerifyInclusion(rfc6962.DefaultHasher, index, size, leaf[:], path, root[:]); err != nil {
-		return &Error{Code: CodeCorrupt, Message: fmt.Sprintf("the proof of entry %d does not lead to the root of the tree of %d", index, size), Err: err}
+		return &Error{Code: CodeCorrupt, Hint: hintCorrupt, Err: err,
+			Message: fmt.Sprintf("the proof of entry %d does not lead to the root of the tree of %d", index, size)}
 	}
 	return nil
 }

@@ -43,9 +43,9 @@ var emptyRoot = sha256.Sum256(nil)
 // tree holds the nodes over the newest leaves of a Merkle tree: for the leaves from start on, every node that their
 // inclusion proofs need, and so the right edge too. Levels count from the leaves, indexes from the left of the tree.
 //
-// A tree is a value. extend returns a longer one that shares memory with the receiver, and only one chain of extensions may
-// be continued at a time: nodes past the end of a tree are overwritten by the next extension of it. Readers of a published
-// tree never look past its end, so they need no lock.
+// A tree is a value. extend returns a longer one that shares memory with the receiver, and only one chain of extensions
+// may be continued at a time: nodes past the end of a tree are overwritten by the next extension of it. Readers of a
+// published tree never look past its end, so they need no lock.
 type tree struct {
 	start  uint64
 	size   uint64
@@ -58,8 +58,8 @@ type level struct {
 	nodes []hash
 }
 
-// newTree returns the tree of the given size whose proofs begin at its end. The range is the compact range of the tree: the
-// roots of its perfect subtrees from left to right.
+// newTree returns the tree of the given size whose proofs begin at its end. The range is the compact range of the tree:
+// the roots of its perfect subtrees from left to right.
 func newTree(size uint64, compactRange []hash) (tree, error) {
 	if got, want := len(compactRange), bits.OnesCount64(size); got != want {
 		return tree{}, fmt.Errorf("compact range of %d leaves: got %d hashes, want %d", size, got, want)
@@ -126,8 +126,9 @@ func (t *tree) trim(start uint64) tree {
 	return e
 }
 
-// edges returns, for each level l up to the root's, the root of the leaves from (size>>l)<<l on: the incomplete subtree at the
-// right edge of the level. Where there is no such leaf, the entry is not used. The last one is the root of the tree.
+// edges returns, for each level l up to the root's, the root of the leaves from (size>>l)<<l on: the incomplete subtree
+// at the right edge of the level. Where there is no such leaf, the entry is not used. The last one is the root of the
+// tree.
 func (t *tree) edges() []hash {
 	edges := make([]hash, bits.Len64(t.size)+1)
 	for l := range len(edges) - 1 {
@@ -164,8 +165,8 @@ func (t *tree) compactRange() []hash {
 	return r
 }
 
-// inclusion returns the inclusion proof of the leaf at index, which must be at least start and less than size. The edges are
-// those of the tree. No hash is computed: every sibling is a stored node or an edge.
+// inclusion returns the inclusion proof of the leaf at index, which must be at least start and less than size. The
+// edges are those of the tree. No hash is computed: every sibling is a stored node or an edge.
 func (t *tree) inclusion(index uint64, edges []hash) [][]byte {
 	height := bits.Len64(t.size - 1)
 	backing := make([]byte, 0, height*sha256.Size)

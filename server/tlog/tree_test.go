@@ -65,8 +65,8 @@ func (m tileMap) ReadEntryBundle(context.Context, uint64, uint8) ([]byte, error)
 	return nil, os.ErrNotExist
 }
 
-// TestTreeAgreesWithTilesAtAllSizes compares the proofs from memory with those from tiles, verifies each, and compares both with
-// Tessera's own builder at some sizes (it needs a thousand times longer).
+// TestTreeAgreesWithTilesAtAllSizes compares the proofs from memory with those from tiles, verifies each, and compares
+// both with Tessera's own builder at some sizes (it needs a thousand times longer).
 func TestTreeAgreesWithTilesAtAllSizes(t *testing.T) {
 	const last = 600
 	tiles := newTileMap(last)
@@ -99,8 +99,8 @@ func TestTreeAgreesWithTilesAtAllSizes(t *testing.T) {
 	}
 }
 
-// TestTreeFromAnyRange starts from a compact range at any size, extends and trims in any steps, and compares the proofs with a
-// tree that holds everything.
+// TestTreeFromAnyRange starts from a compact range at any size, extends and trims in any steps, and compares the proofs
+// with a tree that holds everything.
 func TestTreeFromAnyRange(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		begin := rapid.Uint64Range(0, 3000).Draw(t, "begin")
@@ -146,8 +146,8 @@ const benchTree = 1_000_123
 
 var benchProof [][]byte
 
-// BenchmarkProof compares the ways to a proof for the newest 2,048 of a million leaves. The metric memory/tiles of the last is
-// the answer that matters.
+// BenchmarkProof compares the ways to a proof for the newest 2,048 of a million leaves. The metric memory/tiles of the
+// last is the answer that matters.
 func BenchmarkProof(b *testing.B) {
 	const newest = 2048
 	whole := (&tree{}).extend(syntheticLeaves(0, benchTree))

@@ -71,9 +71,9 @@ func (w *watchdog) tick(ctx context.Context, l *Log) {
 	}
 }
 
-// unblock resets the checkpoint's time if something waits for publication and the driver does not even try: Tessera v1.0.4
-// compares the file's modification time with the clock (storage/posix, publishCheckpoint), so a clock that went back by an hour
-// stops publication for that hour. Here only intervals are counted, so that no clock is trusted.
+// unblock resets the checkpoint's time if something waits for publication and the driver does not even try: Tessera
+// v1.0.4 compares the file's modification time with the clock (storage/posix, publishCheckpoint), so a clock that went
+// back by an hour stops publication for that hour. Here only intervals are counted, so that no clock is trusted.
 func (w *watchdog) unblock(ctx context.Context, l *Log, lagging bool) {
 	attempts := l.guard.attempts.Load()
 	if !lagging || attempts != w.attempts {
@@ -119,8 +119,8 @@ func lateError(lag time.Duration) *Error {
 		Message: fmt.Sprintf("entries are integrated but unpublished for %v, more than %v", lag.Round(time.Second), MaxLag)}
 }
 
-// Health returns nil if the log accepts leaves and publishes them. Otherwise it returns the [*Error] that says why not: the
-// guard's refusal, publication that has been late for more than [MaxLag], or a log that cannot be written.
+// Health returns nil if the log accepts leaves and publishes them. Otherwise it returns the [*Error] that says why not:
+// the guard's refusal, publication that has been late for more than [MaxLag], or a log that cannot be written.
 func (l *Log) Health() error {
 	lag, _ := l.lag()
 	l.mu.Lock()

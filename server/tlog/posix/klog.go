@@ -9,12 +9,13 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// redirected makes sure that klog's logger is set once, before Tessera's goroutines use it. It is global because klog is.
+// redirected makes sure that klog's logger is set once, before Tessera's goroutines use it. It is global because klog
+// is.
 var redirected sync.Once
 
-// RedirectKlog sends the lines that Tessera logs through klog to a logger, with the attribute component=tessera. Only the first
-// call in a process does something, because klog allows a change only while nobody logs; [Open] and [Create] call it with
-// the logger of their configuration.
+// RedirectKlog sends the lines that Tessera logs through klog to a logger, with the attribute component=tessera. Only
+// the first call in a process does something, because klog allows a change only while nobody logs; [Open] and [Create]
+// call it with the logger of their configuration.
 func RedirectKlog(logger *slog.Logger) {
 	redirected.Do(func() {
 		h := logger.With(slog.String("component", "tessera")).Handler()

@@ -36,14 +36,14 @@ func lock(paths ...string) (*locks, error) {
 }
 
 func lockOne(path string) (*os.File, error) {
-	// Open for reading only, although it is locked exclusively: a file that is open for writing would keep an operator from
-	// making the file system read-only.
+	// Open for reading only, although it is locked exclusively: a file that is open for writing would keep an operator
+	// from making the file system read-only.
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY, 0o600)
 	if err != nil {
 		return nil, tlog.Unavailable("opening the log's lock", err)
 	}
-	// flock belongs to the open file, not to the process: a second Open of the same process is refused too, and closing some
-	// other descriptor of the file does not drop it.
+	// flock belongs to the open file, not to the process: a second Open of the same process is refused too, and closing
+	// some other descriptor of the file does not drop it.
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		defer f.Close()

@@ -25,7 +25,8 @@ const (
 )
 
 const (
-	// spareDescriptors is the number of descriptors that must be free before a round of writes. Tessera uses four at once.
+	// spareDescriptors is the number of descriptors that must be free before a round of writes. Tessera uses four at
+	// once.
 	spareDescriptors = 8
 	// dirPerm is that of Tessera's own directories: the log is public, and often served by another program.
 	dirPerm = 0o755
@@ -33,8 +34,8 @@ const (
 	witnessTimeout = 10 * time.Second
 )
 
-// Open opens the log in cfg.Dir, which [Create] made. Errors are those of [tlog.Open], and [tlog.CodeLocked] at once if another
-// process, or another Open of this one, serves the log or uses its anchor.
+// Open opens the log in cfg.Dir, which [Create] made. Errors are those of [tlog.Open], and [tlog.CodeLocked] at once if
+// another process, or another Open of this one, serves the log or uses its anchor.
 func Open(ctx context.Context, cfg tlog.Config) (*tlog.Log, error) {
 	storage, err := prepare(ctx, cfg)
 	if err != nil {
@@ -48,9 +49,9 @@ func Open(ctx context.Context, cfg tlog.Config) (*tlog.Log, error) {
 	return l, nil
 }
 
-// Create creates an empty log in cfg.Dir, with its anchor at cfg.AnchorPath, and publishes the checkpoint of the empty tree. The
-// directories are made if they are absent. It refuses with [tlog.CodeExists] where a log is; a creation that was
-// interrupted is completed by calling it again.
+// Create creates an empty log in cfg.Dir, with its anchor at cfg.AnchorPath, and publishes the checkpoint of the empty
+// tree. The directories are made if they are absent. It refuses with [tlog.CodeExists] where a log is; a creation that
+// was interrupted is completed by calling it again.
 func Create(ctx context.Context, cfg tlog.Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -71,8 +72,8 @@ func Create(ctx context.Context, cfg tlog.Config) error {
 	return nil
 }
 
-// Fsck checks the log in cfg.Dir as [tlog.Check] does, and keeps servers away meanwhile: [tlog.CodeLocked] if one is there
-// already, which then has [tlog.Log.Fsck].
+// Fsck checks the log in cfg.Dir as [tlog.Check] does, and keeps servers away meanwhile: [tlog.CodeLocked] if one is
+// there already, which then has [tlog.Log.Fsck].
 func Fsck(ctx context.Context, cfg tlog.Config, progress func(done, total uint64)) error {
 	storage, err := prepare(ctx, cfg)
 	if err != nil {
@@ -127,9 +128,9 @@ func (d directory) treeState(context.Context) (uint64, []byte, error) {
 	return state.Size, state.Root, nil
 }
 
-// writable makes sure that a file of the log can be opened for writing, as Tessera opens its lock file, and that descriptors are
-// left for what it opens after that. It uses this package's lock file: Tessera's is locked by fcntl, and closing any descriptor
-// of that would drop Tessera's lock. A flock does not mind.
+// writable makes sure that a file of the log can be opened for writing, as Tessera opens its lock file, and that
+// descriptors are left for what it opens after that. It uses this package's lock file: Tessera's is locked by fcntl,
+// and closing any descriptor of that would drop Tessera's lock. A flock does not mind.
 func (d directory) writable() error {
 	files := make([]*os.File, 0, spareDescriptors)
 	defer func() {
@@ -161,7 +162,8 @@ func (d directory) backdate(by time.Duration) error {
 	return err
 }
 
-// makeDir makes a directory and its parents durably: a power cut must not take the directory of a log that was acknowledged.
+// makeDir makes a directory and its parents durably: a power cut must not take the directory of a log that was
+// acknowledged.
 func makeDir(dir string) error {
 	dir = filepath.Clean(dir)
 	if _, err := os.Stat(dir); err == nil {
