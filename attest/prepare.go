@@ -18,8 +18,8 @@ type PrepareOptions struct {
 	// zero; Open always checks it, so a zero Now makes Open refuse.
 	Now time.Time
 	// Related are the other statements of the same declaration and those of the store that the statement refers to, for the
-	// rules that need a second document (R10, R13, R16, R21, R31). Nil leaves these rules to the caller, who then has to call
-	// (*predicate.Statement).CheckRelated; an empty list checks them and finds nothing.
+	// rules that need a second document (R10, R13, R16, R21, R31). Nil leaves these rules to the caller, who then has to load
+	// what (*predicate.Statement).References names and call CheckRelated; an empty list checks them and finds nothing.
 	Related []*predicate.Statement
 	// Strict turns the warnings W01 to W05 into rejections (strict issuance profile).
 	Strict bool

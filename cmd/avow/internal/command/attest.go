@@ -148,15 +148,15 @@ func (a *app) prepareIssues(paths []string, f *attestFlags) ([]*issue, error) {
 // allKnown reports whether every statement that this one refers to is in the declaration.
 func allKnown(payload []byte, known map[string]*predicate.Statement) bool {
 	st, err := predicate.Parse(payload, predicate.Issuance)
-	if err != nil || st.Common() == nil {
+	if err != nil {
 		return false
 	}
-	for _, ref := range st.Common().Related {
+	for _, ref := range st.References() {
 		if known[ref.ID()] == nil {
 			return false
 		}
 	}
-	return len(st.Common().Related) > 0
+	return len(st.References()) > 0
 }
 
 // bundlePath is STATEMENT.sigstore.json for STATEMENT.json, in the directory if one is given.

@@ -104,16 +104,15 @@ func where(f *predicate.Flow) text.Cell {
 		if r.Role == "customer" && len(r.Storage)+len(r.AccessFrom) == 0 && r.Retention == nil {
 			continue // a system that the customer runs; its members are optional
 		}
-		kept := "for an unspecified time"
-		if r.Retention != nil {
-			kept = retention(r.Retention)
-		}
-		cell = append(cell, "stored "+places("in ", r.Storage)+", readable "+places("from ", r.AccessFrom)+", "+kept)
+		cell = append(cell, "stored "+places("in ", r.Storage)+", readable "+places("from ", r.AccessFrom)+", "+retention(r.Retention))
 	}
 	return cell
 }
 
 func retention(r *predicate.Retention) string {
+	if r == nil {
+		return word("retentionKind", "unspecified")
+	}
 	if r.Kind == "days" && r.Days != nil {
 		return "kept for " + strconv.Itoa(*r.Days) + " days"
 	}

@@ -77,6 +77,9 @@ func party(p *predicate.Party) string {
 
 // control says how something is switched off.
 func control(c predicate.Control) string {
+	if c.Possible == "" {
+		return "how to switch it off is " + notStated
+	}
 	if c.Possible == "no" {
 		return join("; ", word("possible", c.Possible), effect(c))
 	}

@@ -7,4 +7,7 @@
 // Writer keeps the colours (only on a terminal, never with NO_COLOR set: https://no-color.org) and the width; Table lays out
 // cells that wrap. Width follows Unicode Standard Annex 11 as golang.org/x/text/width implements it, which is good enough for
 // columns and promises nothing about fonts.
+//
+// Contract: a Writer keeps the first error of its destination and prints nothing after it; a command that could not print its
+// answer must not report success. No line is wider than the width, unless a single word of a heading is.
 package text
