@@ -2,8 +2,11 @@ package verify_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/sha256"
+	"encoding/hex"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -93,4 +96,59 @@ func readFile(tb testing.TB, path string) []byte {
 		tb.Fatal(err)
 	}
 	return b
+}
+
+// TestPublicGood verifies real bundles of the public-good instance, which come
+// with sigstore-go's module and are read from the module cache.
+func TestPublicGood(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/sigstore/sigstore-go").Output()
+	dir := strings.TrimSpace(string(out))
+	if err != nil || dir == "" {
+		t.Skipf("sigstore-go is not in the module cache: %v", err)
+	}
+	file := func(name string) []byte { return readFile(t, filepath.Join(dir, filepath.FromSlash(name))) }
+	trust, err := verify.ParseTrust(file("examples/trusted-root-public-good.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish, err := cryptoutils.UnmarshalPEMToPublicKey(file("examples/publish_key.pub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const (
+		san    = "https://github.com/sigstore/sigstore-js/.github/workflows/release.yml@refs/heads/main"
+		issuer = "https://token.actions.githubusercontent.com"
+		v1     = "76176ffa33808b54602c7c35de5c6e9a4deb96066dba6533f50ac234f4f1f4c6b3527515dc17c06fbe2860030f410eee69ea20079bd3a2c6f3dcf3b329b10751"
+		v2     = "46d4e2f74c4877316640000a6fdf8a8b59f1e0847667973e9859f774dd31b8f1e0937813b777fb66a2ac67d50540fe34640966eee9fc2ccca387082b4c85cd3c"
+	)
+	release := &verify.Identity{SAN: san, Issuer: issuer}
+	for name, c := range map[string]struct {
+		bundle, digest string
+		key            crypto.PublicKey
+		identity       *verify.Identity
+		ok             bool
+	}{
+		"certificate":          {"examples/bundle-provenance.json", v1, nil, release, true},
+		"managed key":          {"examples/bundle-publish.json", v1, publish, nil, true},
+		"another release":      {"pkg/testing/data/bundles/sigstore.js@2.0.0-provenance.sigstore.json", v2, nil, release, true},
+		"another artifact":     {"examples/bundle-provenance.json", v2, nil, release, false},
+		"another identity":     {"examples/bundle-provenance.json", v1, nil, &verify.Identity{SAN: san + "x", Issuer: issuer}, false},
+		"another issuer":       {"examples/bundle-provenance.json", v1, nil, &verify.Identity{SAN: san, Issuer: issuer + "/"}, false},
+		"key for a certified":  {"examples/bundle-provenance.json", v1, publish, nil, false},
+		"identity for a key's": {"examples/bundle-publish.json", v1, nil, release, false},
+		"two signatures":       {"pkg/testing/data/bundles/dsse-2sigs.sigstore.json", v1, nil, release, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			digest, err := hex.DecodeString(c.digest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = verify.VerifySigstore(t.Context(), verify.SigstoreInput{
+				Bundle: file(c.bundle), Trust: trust, Key: c.key, Identity: c.identity, Digest: digest, DigestAlgorithm: "sha512",
+			})
+			if (err == nil) != c.ok {
+				t.Errorf("got %v, want acceptance: %v", err, c.ok)
+			}
+		})
+	}
 }

@@ -423,3 +423,45 @@ func TestTrustedRoot(t *testing.T) {
 		}
 	}
 }
+
+// TestCertificateTimestamps: where the trusted root names CT logs, a certificate
+// needs a timestamp by one of them, from when that log was valid.
+func TestCertificateTimestamps(t *testing.T) {
+	w := bundletest.NewWorld(t)
+	ct, stranger := bundletest.NewECDSALog(t, "ct.example.test", bundletest.Start), bundletest.NewECDSALog(t, "ct.other.test", bundletest.Start)
+	retired := *ct
+	retired.End = bundletest.Epoch.Add(-time.Hour)
+	logs, tsas, cas := []*bundletest.Log{w.Log}, []*bundletest.TSA{w.TSA}, []*bundletest.CA{w.CA}
+	in := verify.Input{
+		ArtifactSHA256: bundletest.ArtifactSHA256, Signers: []verify.Signer{{Identity: &verify.Identity{SAN: vendorSAN, Issuer: vendorIssuer}}},
+	}
+	for name, c := range map[string]struct {
+		stamped []*bundletest.Log
+		trusted *bundletest.Log
+		want    string
+	}{
+		"by the log of the root":      {[]*bundletest.Log{ct}, ct, "accepted"},
+		"by that and a stranger":      {[]*bundletest.Log{stranger, ct}, ct, "accepted"},
+		"none":                        {nil, ct, "signer-validity"},
+		"by a stranger":               {[]*bundletest.Log{stranger}, ct, "signer-validity"},
+		"by a log that was retired":   {[]*bundletest.Log{ct}, &retired, "signer-validity"},
+		"by avow's log, for a P-256":  {[]*bundletest.Log{stranger}, w.Log, "signer-validity"},
+		"none, where none is trusted": {nil, nil, "accepted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var ctLogs []*bundletest.Log
+			if c.trusted != nil {
+				ctLogs = append(ctLogs, c.trusted)
+			}
+			key := bundletest.NewKey(t)
+			cert := w.CA.CertifyLogged(t, &key.PublicKey, vendorSAN, vendorIssuer,
+				bundletest.Epoch.Add(-time.Minute), bundletest.Epoch.Add(time.Minute), bundletest.Epoch.Add(-time.Minute), c.stamped...)
+			in.Bundles = []verify.NamedBundle{{Data: w.IssueJSON(t, bundletest.Spec{
+				Payload: bundletest.Statement(t, "data-flows-none"), Key: key, Certificate: cert,
+			})}}
+			if got := reasonOf(t, w, bundletest.TrustedRoot(t, logs, tsas, cas, ctLogs), in); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}

@@ -26,6 +26,7 @@ type Log struct {
 	// Start and End are the key's validity in the trusted root; a zero End is no end.
 	Start, End time.Time
 
+	key    crypto.Signer
 	signer sumdbnote.Signer
 	public crypto.PublicKey
 	id     []byte
@@ -62,7 +63,7 @@ func newLog(tb testing.TB, origin string, key crypto.Signer, start time.Time) *L
 	if err != nil {
 		tb.Fatal(err)
 	}
-	l := &Log{Origin: origin, Start: start, signer: signer, public: key.Public(), id: id}
+	l := &Log{Origin: origin, Start: start, key: key, signer: signer, public: key.Public(), id: id}
 	for i := range 5 { // entries of others, so that proofs have hashes
 		l.Append(fmt.Appendf(nil, "entry %d of somebody else", i))
 	}

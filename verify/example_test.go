@@ -1,0 +1,64 @@
+package verify_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/verify"
+)
+
+// A buyer verifies what a vendor published for a file, offline.
+func ExampleVerifier_Verify() {
+	const dir = "testdata/verdicts/files/"
+	trustedRoot, err := os.ReadFile(dir + "trusted_root.json")
+	if err != nil {
+		panic(err)
+	}
+	bundle, err := os.ReadFile(dir + "no-backdoor.sigstore.json")
+	if err != nil {
+		panic(err)
+	}
+	vendor, err := os.ReadFile(dir + "vendor.pub")
+	if err != nil {
+		panic(err)
+	}
+	block, _ := pem.Decode(vendor)
+	key, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		panic(err)
+	}
+
+	trust, err := verify.ParseTrust(trustedRoot)
+	if err != nil {
+		panic(err)
+	}
+	v, err := verify.New(verify.Config{Trust: trust})
+	if err != nil {
+		panic(err)
+	}
+	verdict, err := v.Verify(context.Background(), verify.Input{
+		ArtifactSHA256: "4373911a956f86dcbd706dd2fe050cefa923788b079e93b41880ce7a117b1755",
+		Bundles:        []verify.NamedBundle{{Name: "no-backdoor.sigstore.json", Data: bundle}},
+		Signers:        []verify.Signer{{Key: &verify.Key{PublicKey: key.(*ecdsa.PublicKey)}}},
+		RequiredTypes:  []string{predicate.NoBackdoorType, predicate.DataFlowsType},
+		At:             time.Date(2026, 9, 2, 0, 0, 0, 0, time.UTC),
+	})
+	if err != nil {
+		panic(err) // could not be evaluated
+	}
+	fmt.Println(verdict.Outcome)
+	for _, c := range verdict.Failures() {
+		fmt.Printf("%s: %s\n", c.ID, c.Got)
+	}
+	fmt.Println(verdict.Evidence[0].LogOrigin, verdict.Evidence[0].SignedBy.Format(time.RFC3339))
+	// Output:
+	// rejected
+	// required-types: without https://w3id.org/avow/data-flows/v1
+	// log.example.test 2026-09-01T10:00:00Z
+}
