@@ -28,6 +28,7 @@ type benchFlags struct {
 	maximum     int
 	connections int
 	batchAge    time.Duration
+	rekor       string
 }
 
 func newBenchCommand() *cobra.Command {
@@ -40,6 +41,8 @@ many callers, and print statements per second, the 50th and 99th percentile of t
 CPU time per statement (from /proc, where the service runs on this machine).
 
 Without --server it sets up a service in a temporary directory, starts it as a process of its own, and removes it afterwards.
+--rekor names a rekor-server program of Rekor v2 (POSIX storage), which is then started and driven beside it, level by level, with
+signed digests from the same loader: what it does is log, what avow does is check, store, timestamp, log and verify.
 Each level ends after --duration or --maximum statements. The password of --key is taken from AVOW_PASSWORD.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -63,6 +66,7 @@ Each level ends after --duration or --maximum statements. The password of --key 
 	fl.IntVar(&f.maximum, "maximum", 30000, "most statements of one level")
 	fl.IntVar(&f.connections, "connections", 4, "gRPC connections")
 	fl.DurationVar(&f.batchAge, "batch-age", 0, "log.batchMaxAge of a service of its own (default: that of init)")
+	fl.StringVar(&f.rekor, "rekor", "", "rekor-server program to compare with")
 	return cmd
 }
 
@@ -70,7 +74,8 @@ Each level ends after --duration or --maximum statements. The password of --key 
 type bench struct {
 	flags benchFlags
 	key   attest.Signer
-	own   *ownService // nil with --server
+	own   *ownService  // nil with --server
+	rekor *rekorServer // nil without --rekor
 }
 
 func newBench(ctx context.Context, f benchFlags) (*bench, error) {
@@ -84,6 +89,9 @@ func newBench(ctx context.Context, f benchFlags) (*bench, error) {
 	}
 	b := &bench{flags: f}
 	if f.server != "" {
+		if f.rekor != "" {
+			return nil, usageError{errors.New("--rekor compares with a service of bench's own: leave --server out"), ""}
+		}
 		return b, b.loadKey()
 	}
 	key, err := attest.GenerateKey()
@@ -95,6 +103,12 @@ func newBench(ctx context.Context, f benchFlags) (*bench, error) {
 		return nil, err
 	}
 	b.flags.server, b.flags.pid = b.own.addresses.GRPC, b.own.addresses.PID
+	if f.rekor != "" {
+		if b.rekor, err = startRekor(ctx, f.rekor, b.own.dir); err != nil {
+			b.close()
+			return nil, err
+		}
+	}
 	return b, nil
 }
 
@@ -111,38 +125,55 @@ func (b *bench) loadKey() error {
 }
 
 func (b *bench) close() {
+	if b.rekor != nil {
+		b.rekor.stop()
+	}
 	if b.own != nil {
 		b.own.stop()
 	}
 }
 
 func (b *bench) run(ctx context.Context, cmd *cobra.Command) error {
-	load, err := newLoader(b.flags, b.key)
+	loads, err := b.loaders()
 	if err != nil {
 		return err
 	}
-	defer load.close()
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "callers\tstatements\tper second\tp50\tp99\tserver CPU each\terrors\t")
+	fmt.Fprintln(w, "callers\tservice\tanswered\tper second\tp50\tp99\tserver CPU each\terrors\t")
 	var failed []string
 	for _, callers := range b.flags.callers {
-		r, err := load.level(ctx, callers)
-		if err != nil {
-			return err
+		for _, load := range loads {
+			r, err := load.level(ctx, callers)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(w, "%d\t%s\t%d\t%.1f\t%s\t%s\t%s\t%d\t\n", callers, load.name, r.answered, r.rate(),
+				r.percentile(50), r.percentile(99), r.cpuEach(), r.failed)
+			if r.failed > 0 {
+				failed = append(failed, fmt.Sprintf("%s, %d callers: %v", load.name, callers, r.firstError))
+			}
 		}
-		fmt.Fprintf(w, "%d\t%d\t%.0f\t%s\t%s\t%s\t%d\t\n", callers, r.answered, r.rate(), r.percentile(50), r.percentile(99), r.cpuEach(), r.failed)
-		if r.failed > 0 {
-			failed = append(failed, fmt.Sprintf("%d callers: %v", callers, r.firstError))
-		}
+	}
+	for _, load := range loads {
+		load.close()
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	if len(failed) > 0 {
-		return hintedError{fmt.Errorf("some statements were not issued: %s", strings.Join(failed, "; ")),
+		return hintedError{fmt.Errorf("some requests were not answered: %s", strings.Join(failed, "; ")),
 			"RATE_LIMITED: raise limits.ratePerSecond and limits.burst of the service under test"}
 	}
 	return nil
+}
+
+func (b *bench) loaders() ([]*loader, error) {
+	avow, err := newLoader("avow", b.flags.server, b.flags.pid, b.flags, b.signStatements)
+	if err != nil || b.rekor == nil {
+		return []*loader{avow}, err
+	}
+	rekor, err := newLoader("rekor", b.rekor.address, b.rekor.cmd.Process.Pid, b.flags, signDigests)
+	return []*loader{avow, rekor}, err
 }
 
 // ownService is a service in a temporary directory and a process of its own, so that its CPU time can be told from the load's.

@@ -1,13 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -21,9 +22,29 @@ const (
 // child is `avowd serve` as a process of its own.
 type child struct {
 	cmd    *exec.Cmd
-	stderr *bytes.Buffer
+	stderr *lines
 	exited chan struct{} // closed when it is gone
 	err    error         // how it ended, once exited is closed
+}
+
+// lines is what a child wrote, readable while it writes on.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write implements io.Writer.
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// String is everything so far.
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // startChild starts exe as a service and waits until it accepts.
@@ -33,7 +54,7 @@ func startChild(ctx context.Context, exe, config, readyFile string) (*child, add
 	}
 	//nolint:gosec // the program is this one, or a test's own build of it
 	c := &child{cmd: exec.CommandContext(ctx, exe, "serve", "--config", config, "--ready-file", readyFile),
-		stderr: &bytes.Buffer{}, exited: make(chan struct{})}
+		stderr: &lines{}, exited: make(chan struct{})}
 	c.cmd.Stderr = c.stderr
 	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(syscall.SIGTERM) }
 	c.cmd.WaitDelay = stopTimeout
@@ -47,7 +68,7 @@ func startChild(ctx context.Context, exe, config, readyFile string) (*child, add
 	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); {
 		select {
 		case <-c.exited:
-			return nil, addresses{}, fmt.Errorf("the service ended at its start: %w: %s", c.err, bytes.TrimSpace(c.stderr.Bytes()))
+			return nil, addresses{}, fmt.Errorf("the service ended at its start: %w: %s", c.err, strings.TrimSpace(c.stderr.String()))
 		case <-time.After(5 * time.Millisecond):
 		}
 		if data, err := os.ReadFile(readyFile); err == nil {

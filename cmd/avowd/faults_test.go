@@ -69,7 +69,7 @@ func TestDiskFull(t *testing.T) {
 			t.Errorf("round %d: reading while the disk is full: %v", round, err)
 		}
 		must(t, os.Remove(ballast))
-		eventually(t, "issuing resumes", func() error {
+		wantWithin(t, "issuing resumes", func() error {
 			r, err := w.issue(t.Context(), p, w.envelope())
 			if err == nil {
 				acked[r.GetStatementId()] = r.GetBundle()
@@ -97,7 +97,7 @@ func TestReadOnlyDisk(t *testing.T) {
 	if code := status.Code(refusal); code != codes.Unavailable && code != codes.DeadlineExceeded {
 		t.Errorf("refused with %v, want Unavailable", refusal)
 	}
-	eventually(t, "health turns red", func() error { return wantHealth(p, http.StatusServiceUnavailable) })
+	wantWithin(t, "health turns red", func() error { return wantHealth(p, http.StatusServiceUnavailable) })
 	if _, err := p.issuing.GetStatement(t.Context(), getStatement(r.GetStatementId())); err != nil {
 		t.Errorf("reading while the disk is read-only: %v", err)
 	}
@@ -105,7 +105,7 @@ func TestReadOnlyDisk(t *testing.T) {
 	must(t, unix.Unmount(disk, 0))
 	must(t, unix.Mount(device, disk, "ext4", 0, "errors=remount-ro"))
 	p = w.start()
-	eventually(t, "issuing works after the restart", func() error {
+	wantWithin(t, "issuing works after the restart", func() error {
 		r, err := w.issue(t.Context(), p, w.envelope())
 		if err == nil {
 			acked[r.GetStatementId()] = r.GetBundle()
@@ -236,17 +236,6 @@ func hasRetry(s *status.Status) bool {
 		}
 	}
 	return false
-}
-
-func eventually(t *testing.T, what string, try func() error) {
-	t.Helper()
-	var err error
-	for deadline := time.Now().Add(faultWait); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		if err = try(); err == nil {
-			return
-		}
-	}
-	t.Errorf("%s: not within %s: %v", what, faultWait, err)
 }
 
 // checkAcknowledged stops the service, checks what it left, and asks a new one for everything that was acknowledged.

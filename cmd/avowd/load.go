@@ -27,17 +27,22 @@ const (
 	clockTicks = 100
 )
 
+// send is one request that was prepared beforehand, so that only the server's path is timed.
+type send func(context.Context, *grpc.ClientConn) error
+
 // loader drives one service.
 type loader struct {
-	flags benchFlags
-	key   attest.Signer
-	conns []*grpc.ClientConn
+	name    string // of the service, in the table
+	flags   benchFlags
+	pid     int
+	prepare func(ctx context.Context, n int) ([]send, error)
+	conns   []*grpc.ClientConn
 }
 
-func newLoader(f benchFlags, key attest.Signer) (*loader, error) {
-	l := &loader{flags: f, key: key}
+func newLoader(name, address string, pid int, f benchFlags, prepare func(context.Context, int) ([]send, error)) (*loader, error) {
+	l := &loader{name: name, flags: f, pid: pid, prepare: prepare}
 	for range f.connections {
-		conn, err := grpc.NewClient(f.server, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 		if err != nil {
 			l.close()
 			return nil, err
@@ -81,46 +86,47 @@ func (r result) cpuEach() string {
 // level runs closed loops of so many callers until the time or the statements run out.
 func (l *loader) level(ctx context.Context, callers int) (result, error) {
 	// A caller alone cannot use many statements: one per checkpoint interval. Signing more would only take time.
-	need := min(l.flags.maximum, warmUp+callers*int(l.flags.duration/(20*time.Millisecond)+1))
-	envelopes, err := l.sign(ctx, need)
+	need := min(l.flags.maximum, warmUp+callers*int(l.flags.duration/(60*time.Millisecond)+1))
+	requests, err := l.prepare(ctx, need)
 	if err != nil {
 		return result{}, err
 	}
 	var warm result
-	l.drive(ctx, min(callers, warmUp), envelopes[:min(warmUp, len(envelopes)/4)], l.flags.duration, &warm)
+	cut := min(warmUp, len(requests)/4)
+	l.drive(ctx, min(callers, warmUp), requests[:cut], l.flags.duration, &warm)
 	if warm.failed > 0 {
-		return result{}, fmt.Errorf("warm-up: %w", warm.firstError)
+		return result{}, fmt.Errorf("%s: warm-up: %w", l.name, warm.firstError)
 	}
 	r := result{}
-	before := cpuTime(l.flags.pid)
+	before := cpuTime(l.pid)
 	began := time.Now()
-	l.drive(ctx, callers, envelopes[min(warmUp, len(envelopes)/4):], l.flags.duration, &r)
+	l.drive(ctx, callers, requests[cut:], l.flags.duration, &r)
 	r.elapsed = time.Since(began)
-	if r.cpu = cpuTime(l.flags.pid) - before; before < 0 {
+	if r.cpu = cpuTime(l.pid) - before; before < 0 {
 		r.cpu = -1
 	}
 	slices.Sort(r.latencies)
 	return r, ctx.Err()
 }
 
-// drive sends envelopes, each once, until they or the time run out. An accepted call is waited for.
-func (l *loader) drive(ctx context.Context, callers int, envelopes []*avowv1.IssueRequest, limit time.Duration, r *result) {
+// drive sends the requests, each once, until they or the time run out. An accepted call is waited for.
+func (l *loader) drive(ctx context.Context, callers int, requests []send, limit time.Duration, r *result) {
 	var next atomic.Int64
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	deadline := time.Now().Add(limit)
 	for i := range callers {
-		client := avowv1.NewAttestationServiceClient(l.conns[i%len(l.conns)])
+		conn := l.conns[i%len(l.conns)]
 		wg.Go(func() {
 			var mine []time.Duration
 			failed, firstError := 0, error(nil)
 			for time.Now().Before(deadline) && ctx.Err() == nil {
 				n := int(next.Add(1)) - 1
-				if n >= len(envelopes) {
+				if n >= len(requests) {
 					break
 				}
 				began := time.Now()
-				if _, err := client.Issue(ctx, envelopes[n]); err != nil {
+				if err := requests[n](ctx, conn); err != nil {
 					failed, firstError = failed+1, err
 					continue
 				}
@@ -137,39 +143,53 @@ func (l *loader) drive(ctx context.Context, callers int, envelopes []*avowv1.Iss
 	wg.Wait()
 }
 
-// sign makes n distinct statements of the size of a real declaration and signs them, on all cores.
-func (l *loader) sign(ctx context.Context, n int) ([]*avowv1.IssueRequest, error) {
-	const mark = "00000000000000000000000000000000000000000000000000000000000bench"
+// signStatements makes n distinct statements of the size of a real declaration and signs them, on all cores.
+func (b *bench) signStatements(ctx context.Context, n int) ([]send, error) {
+	const mark = "<<subject>>"
 	payload, err := renderStatement("data-flows", statementValues{
-		ArtifactSHA256: mark, Version: "1.0.0", PURL: l.flags.product + "@1.0.0",
-		Declarant: l.flags.declarant, Country: l.flags.country, SignatoryFunction: "load generator",
+		ArtifactSHA256: mark, Version: "1.0.0", PURL: b.flags.product + "@1.0.0",
+		Declarant: b.flags.declarant, Country: b.flags.country, SignatoryFunction: "load generator",
 	}, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	requests := make([]*avowv1.IssueRequest, n)
-	g, ctx := errgroup.WithContext(ctx)
+	encodedMark, err := jsonText(mark)
+	if err != nil {
+		return nil, err
+	}
+	return prepareAll(n, func() (send, error) {
+		digest := make([]byte, 32)
+		if _, err := rand.Read(digest); err != nil {
+			return nil, err
+		}
+		p, err := attest.Prepare(bytes.Replace(payload, []byte(encodedMark), fmt.Appendf(nil, `"%x"`, digest), 1), attest.PrepareOptions{})
+		if err != nil {
+			return nil, err
+		}
+		e, err := p.Sign(ctx, b.key)
+		if err != nil {
+			return nil, err
+		}
+		request := &avowv1.IssueRequest{Content: &avowv1.IssueRequest_SignedEnvelope{
+			SignedEnvelope: &avowv1.SignedEnvelope{Envelope: e.JSON(), KeyId: e.KeyID()}}}
+		return func(ctx context.Context, conn *grpc.ClientConn) error {
+			_, err := avowv1.NewAttestationServiceClient(conn).Issue(ctx, request)
+			return err
+		}, nil
+	})
+}
+
+func prepareAll(n int, one func() (send, error)) ([]send, error) {
+	all := make([]send, n)
+	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range requests {
-		g.Go(func() error {
-			var digest [32]byte
-			if _, err := rand.Read(digest[:]); err != nil {
-				return err
-			}
-			p, err := attest.Prepare(bytes.Replace(payload, []byte(mark), fmt.Appendf(nil, "%x", digest), 1), attest.PrepareOptions{})
-			if err != nil {
-				return err
-			}
-			envelope, err := p.Sign(ctx, l.key)
-			if err != nil {
-				return err
-			}
-			requests[i] = &avowv1.IssueRequest{Content: &avowv1.IssueRequest_SignedEnvelope{
-				SignedEnvelope: &avowv1.SignedEnvelope{Envelope: envelope.JSON(), KeyId: envelope.KeyID()}}}
-			return nil
+	for i := range all {
+		g.Go(func() (err error) {
+			all[i], err = one()
+			return err
 		})
 	}
-	return requests, g.Wait()
+	return all, g.Wait()
 }
 
 // cpuTime is the CPU time that a process of this machine has used, or -1.

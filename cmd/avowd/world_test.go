@@ -134,7 +134,6 @@ type process struct {
 	addresses addresses
 	conn      *grpc.ClientConn
 	issuing   avowv1.AttestationServiceClient
-	log       avowv1.LogServiceClient
 	started   time.Duration
 }
 
@@ -153,15 +152,21 @@ func (w *world) tryStart() (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	p, err := newProcess(w.t, c, a)
+	if err == nil {
+		p.started = time.Since(began)
+	}
+	return p, err
+}
+
+func newProcess(t testing.TB, c *child, a addresses) (*process, error) {
 	conn, err := grpc.NewClient(a.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return nil, err
 	}
-	p := &process{child: c, addresses: a, conn: conn, issuing: avowv1.NewAttestationServiceClient(conn),
-		log: avowv1.NewLogServiceClient(conn), started: time.Since(began)}
-	w.t.Cleanup(func() { _ = conn.Close() })
-	w.t.Cleanup(func() { _ = c.cmd.Process.Kill() })
-	return p, nil
+	t.Cleanup(func() { _ = conn.Close() })
+	t.Cleanup(func() { _ = c.cmd.Process.Kill() })
+	return &process{child: c, addresses: a, conn: conn, issuing: avowv1.NewAttestationServiceClient(conn)}, nil
 }
 
 // kill9 ends the process without a word, and waits until it is gone.
