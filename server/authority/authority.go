@@ -1,25 +1,27 @@
 package authority
 
 import (
+	"bytes"
 	"context"
+	"crypto"
 	"crypto/ecdsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
-	"errors"
-	"net/http"
+	"log/slog"
+	"slices"
+	"sync/atomic"
 	"time"
+
+	"github.com/sigstore/timestamp-authority/v2/pkg/verification"
 )
 
-const (
-	// MaxRequestBytes is the largest RFC 3161 request that is read.
-	MaxRequestBytes = 4 << 10
-	// MaxResponseBytes is the largest RFC 3161 response that is accepted from a remote authority.
-	MaxResponseBytes = 16 << 10
-	// MaxSignatureBytes is the largest signature that is timestamped.
-	MaxSignatureBytes = 4 << 10
-	// DefaultTimeout bounds one exchange with a remote authority.
-	DefaultTimeout = 10 * time.Second
-)
+// DefaultPolicy is the TSA policy of tokens where the configuration names none:
+// the one that other authorities for Sigstore bundles use, which promises
+// nothing beyond RFC 3161.
+func DefaultPolicy() asn1.ObjectIdentifier {
+	return asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 2}
+}
 
 // Config describes an [Authority].
 type Config struct {
@@ -34,83 +36,137 @@ type Config struct {
 	// NotBefore is the earliest time of a token, for instance the time of the
 	// last one before a restart; the zero value sets no bound.
 	NotBefore time.Time
+	// Logger receives failures of Handler that are not the client's; none if nil.
+	Logger *slog.Logger
 }
 
 // Authority issues RFC 3161 tokens. It is safe for concurrent use.
-type Authority struct{}
-
-var errUnfinished = errors.New("authority: not finished")
+type Authority struct {
+	chain []*x509.Certificate
+	key   *ecdsa.PrivateKey
+	clock func() time.Time
+	log   *slog.Logger
+	form  *form
+	last  atomic.Int64 // Unix time of the latest token
+}
 
 // New checks the chain and the key, issues a probe token and verifies it as a
-// client would, and returns the authority. Errors are *Error with TSA_CHAIN or TSA_KEY.
-func New(c Config) (*Authority, error) { return nil, errUnfinished }
+// client would, and returns the authority. A single token is not verified again
+// by Timestamp: signing costs about 35 us, verifying token and chain 200 us, and
+// the service verifies the whole bundle anyway before it answers. Errors are
+// *Error with TSA_CHAIN, TSA_KEY, TSA_EXPIRED, TIME_WENT_BACK or TSA_INTERNAL.
+func New(c Config) (*Authority, error) {
+	a := &Authority{chain: slices.Clone(c.CertChain), key: c.Key, clock: c.Clock, log: c.Logger}
+	if a.clock == nil {
+		a.clock = time.Now
+	}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	if err := checkKey(c.Key); err != nil {
+		return nil, err
+	}
+	if err := checkChain(a.chain); err != nil {
+		return nil, err
+	}
+	leaf := a.chain[0]
+	if pub, ok := leaf.PublicKey.(*ecdsa.PublicKey); !ok || !pub.Equal(c.Key.Public()) {
+		return nil, fail(BadKey, nil, "the key is not that of the certificate %q", leaf.Subject)
+	}
+	policy := c.Policy
+	if len(policy) == 0 {
+		policy = DefaultPolicy()
+	}
+	var err error
+	if a.form, err = newForm(leaf, policy); err != nil {
+		return nil, err
+	}
+	if !c.NotBefore.IsZero() {
+		a.last.Store(c.NotBefore.Unix())
+	}
+	return a, a.probe()
+}
 
-// Timestamp returns a token over signature: RFC 3161 TimeStampResp in DER form.
+// probe makes a token and verifies it along the path of a client.
+func (a *Authority) probe() error {
+	message := []byte("probe")
+	digest := sha256.Sum256(message)
+	token, err := a.issue(imprintOf(crypto.SHA256, digest[:]), nil, true)
+	if err != nil {
+		return err
+	}
+	_, err = verification.VerifyTimestampResponse(token, bytes.NewReader(message), verification.VerifyOpts{
+		OID:            a.form.policy,
+		TSACertificate: a.chain[0],
+		Intermediates:  a.chain[1 : len(a.chain)-1],
+		Roots:          a.chain[len(a.chain)-1:],
+	})
+	if err != nil {
+		return fail(Internal, err, "a probe token does not verify against the authority's own chain")
+	}
+	return nil
+}
+
+// CertChain returns the chain, leaf first, as the trusted root lists it.
+func (a *Authority) CertChain() []*x509.Certificate { return slices.Clone(a.chain) }
+
+// Policy returns the TSA policy named in tokens.
+func (a *Authority) Policy() asn1.ObjectIdentifier { return slices.Clone(a.form.policy) }
+
+// Timestamp returns a token over signature, with the leaf certificate inside:
+// an RFC 3161 TimeStampResp in DER form, as a Sigstore bundle carries it. The
+// message imprint is the SHA-256 of signature. Errors are *Error with
+// TSA_SIGNATURE_SIZE, TIME_WENT_BACK, TSA_EXPIRED or TSA_INTERNAL.
 func (a *Authority) Timestamp(ctx context.Context, signature []byte) ([]byte, error) {
-	return nil, errUnfinished
+	if err := checkSignature(ctx, signature); err != nil {
+		return nil, err
+	}
+	digest := sha256.Sum256(signature)
+	return a.issue(imprintOf(crypto.SHA256, digest[:]), nil, true)
 }
 
-// Respond answers one RFC 3161 request. A request that cannot be granted is
-// answered by a response with the PKIFailureInfo that says why; the error is
-// then an *Error that is for the log. The response is never empty.
-func (a *Authority) Respond(ctx context.Context, request []byte) ([]byte, error) {
-	return nil, errUnfinished
+func checkSignature(ctx context.Context, signature []byte) error {
+	if len(signature) == 0 || len(signature) > MaxSignatureBytes {
+		return fail(BadSignature, nil, "signature has %d bytes, want 1 to %d", len(signature), MaxSignatureBytes)
+	}
+	return ctx.Err()
 }
 
-// Handler serves Respond over HTTP (RFC 3161, section 3.4): POST of
-// application/timestamp-query, answered by application/timestamp-reply.
-func (a *Authority) Handler() http.Handler { return nil }
-
-// CertChain returns the chain, leaf first.
-func (a *Authority) CertChain() []*x509.Certificate { return nil }
-
-// Credentials are a new authority's secrets and certificates, for `avowd init`.
-type Credentials struct {
-	// ChainPEM is the chain in PEM form: leaf, root.
-	ChainPEM []byte
-	// KeyPEM is the leaf's private key, PKCS #8 in PEM form. The caller writes it with mode 0600.
-	KeyPEM []byte
-	// Chain is the parsed chain, leaf first.
-	Chain []*x509.Certificate
-	// Key is the parsed key.
-	Key *ecdsa.PrivateKey
+// issue signs one token. imprint and nonce are in DER form; nonce may be nil.
+func (a *Authority) issue(imprint, nonce []byte, withCertificate bool) ([]byte, error) {
+	now, err := a.now()
+	if err != nil {
+		return nil, err
+	}
+	token, err := a.form.sign(a.key, imprint, nonce, now, withCertificate)
+	if err != nil {
+		return nil, fail(Internal, err, "the token could not be signed")
+	}
+	return token, nil
 }
 
-// Generate makes a root CA and a TSA leaf below it (P-256). The key of the root
-// is thrown away: it signs one certificate in its life. name is the common name
-// of the service, for instance the log's origin.
-func Generate(name string, now time.Time) (*Credentials, error) { return nil, errUnfinished }
-
-// ParseChain reads a certificate chain in PEM form, leaf first.
-func ParseChain(pem []byte) ([]*x509.Certificate, error) { return nil, errUnfinished }
-
-// ParseKey reads an ECDSA P-256 private key in PEM form (PKCS #8 or SEC 1).
-func ParseKey(pem []byte) (*ecdsa.PrivateKey, error) { return nil, errUnfinished }
-
-// RemoteConfig describes a foreign authority.
-type RemoteConfig struct {
-	// URL is the authority's address, https or http; from the operator's configuration only.
-	URL string
-	// CertChain is the chain that its tokens must verify against: leaf first
-	// (the leaf may be left out where the tokens carry it), root last.
-	CertChain []*x509.Certificate
-	// Client does the requests; a client without redirects if nil.
-	Client *http.Client
-	// Timeout bounds one exchange; DefaultTimeout if 0.
-	Timeout time.Duration
-	// Clock judges the token's time; time.Now if nil.
-	Clock func() time.Time
-	// MaxSkew is the largest difference between the token's time and the clock; DefaultMaxSkew if 0.
-	MaxSkew time.Duration
-}
-
-// Remote is a client of a foreign authority. It is safe for concurrent use.
-type Remote struct{}
-
-// NewRemote checks the configuration. It does not contact the authority.
-func NewRemote(c RemoteConfig) (*Remote, error) { return nil, errUnfinished }
-
-// Timestamp asks for a token over signature, and verifies it before returning it.
-func (r *Remote) Timestamp(ctx context.Context, signature []byte) ([]byte, error) {
-	return nil, errUnfinished
+// now gives the time of the next token: whole seconds, never before the last
+// one. A clock that went back is an error until it has caught up: waiting would
+// only hide it, and an earlier time would contradict what was signed before.
+func (a *Authority) now() (time.Time, error) {
+	now := a.clock().UTC().Truncate(time.Second)
+	leaf := a.chain[0]
+	if now.Before(leaf.NotBefore) || now.After(leaf.NotAfter) {
+		e := fail(Expired, nil, "it is %s, the certificate is valid from %s to %s", now.Format(time.RFC3339),
+			leaf.NotBefore.UTC().Format(time.RFC3339), leaf.NotAfter.UTC().Format(time.RFC3339))
+		e.Hint = "check the clock, or give the authority a new certificate chain and add it to the trusted root"
+		return now, e
+	}
+	for {
+		last := a.last.Load()
+		if now.Unix() < last {
+			e := fail(TimeWentBack, nil, "it is %s, a token of %s was issued already", now.Format(time.RFC3339),
+				time.Unix(last, 0).UTC().Format(time.RFC3339)).later()
+			e.Hint = "correct the machine's clock"
+			return now, e
+		}
+		if now.Unix() == last || a.last.CompareAndSwap(last, now.Unix()) {
+			return now, nil
+		}
+	}
 }

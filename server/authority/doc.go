@@ -18,7 +18,7 @@
 //   - Time is in UTC with whole seconds and never runs backwards within one
 //     authority: a clock that went back is the error TIME_WENT_BACK until it has
 //     caught up, never an earlier token.
-//   - Serial numbers are 160 random bits (RFC 3161, section 2.4.2: unique).
+//   - Serial numbers hold 128 random bits (RFC 3161, section 2.4.2: unique).
 //   - The leaf certificate travels in each token, the rest of the chain in the
 //     trusted root.
 //   - Requests are at most [MaxRequestBytes], with SHA-256, SHA-384 or SHA-512.
