@@ -211,6 +211,7 @@ func (l *Log) submit(ctx context.Context) {
 
 // collect waits for Tessera's answers, which come in the order of submission.
 func (l *Log) collect(ctx context.Context) {
+	failing := false // one line per failure of the disk, not one per leaf
 	for {
 		select {
 		case <-ctx.Done():
@@ -220,12 +221,16 @@ func (l *Log) collect(ctx context.Context) {
 			l.submitted.Add(-1)
 			if err != nil {
 				e := Unavailable("writing to the log", err)
-				l.cfg.Logger.LogAttrs(ctx, levelOf(e), "leaf not written", attrError(e))
+				if !failing {
+					l.cfg.Logger.LogAttrs(ctx, levelOf(e), "leaves not written", attrError(e))
+				}
+				failing = true
 				l.mu.Lock()
 				l.resolve(s.w, e)
 				l.mu.Unlock()
 				continue
 			}
+			failing = false
 			l.onIntegrated(s.w, index.Index)
 		}
 	}
@@ -300,20 +305,33 @@ func (l *Log) failAll(e *Error) {
 // write (and, with witnesses, their round trips).
 const publishPoll = time.Millisecond
 
+// After patientPolls the reason is one that takes longer, and the file is read less often.
+const (
+	patientPolls = 50
+	patientPoll  = 20 * time.Millisecond
+)
+
 // publish watches for the publication of signed trees and wakes those who wait for it, and only those. It reads the
 // checkpoint file only between a signature and the appearance of its checkpoint.
 func (l *Log) publish(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	polls := 0
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-l.toPublish:
+			polls = 0
 			timer.Reset(publishPoll / 2)
 		case <-timer.C:
-			if !l.readPublished(ctx) {
+			if l.readPublished(ctx) {
+				continue
+			}
+			if polls++; polls < patientPolls {
 				timer.Reset(publishPoll)
+			} else {
+				timer.Reset(patientPoll)
 			}
 		}
 	}

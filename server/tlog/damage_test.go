@@ -193,6 +193,12 @@ func TestRestoredLogIsRefused(t *testing.T) {
 		refused(t, cfg, tlog.CodeAnchorMissing)
 		wantCode(t, posix.Create(t.Context(), cfg), tlog.CodeAnchorMissing)
 	})
+	t.Run("anchor's disk not mounted", func(t *testing.T) {
+		restore(t)
+		moved := cfg
+		moved.AnchorPath = filepath.Join(t.TempDir(), "absent", "anchor")
+		refused(t, moved, tlog.CodeAnchorMissing)
+	})
 	t.Run("anchor restored", func(t *testing.T) {
 		restore(t)
 		if err := os.WriteFile(cfg.AnchorPath, oldAnchor, 0o600); err != nil {

@@ -87,26 +87,38 @@ func TestGuardSignsGrowth(t *testing.T) {
 
 func TestGuardRefuses(t *testing.T) {
 	const size = 300
+	text := func(origin string, n uint64, root hash) func(tree) string {
+		return func(tree) string { return headText(origin, n, root) }
+	}
 	for name, c := range map[string]struct {
-		change func(*guard, *bundles)
-		text   func(whole tree) string
+		change func(*guard, *bundles)  // of the world, before a good text is signed
+		text   func(whole tree) string // or the text, in a good world
 		want   Code
 	}{
-		"smaller tree":              {text: func(tree) string { return headText("log.example", size-1, hash{}) }, want: CodeRollback},
-		"empty tree":                {text: func(tree) string { return headText("log.example", 0, emptyRoot) }, want: CodeRollback},
-		"same size, other root":     {text: func(tree) string { return headText("log.example", size, hash{}) }, want: CodeCorrupt},
-		"larger tree, other root":   {text: func(tree) string { return headText("log.example", 400, hash{}) }, want: CodeCorrupt},
-		"other origin":              {text: func(w tree) string { return headText("other.example", 400, w.root()) }, want: CodeCorrupt},
-		"extension line":            {text: func(w tree) string { return headText("log.example", 400, w.root()) + "x\n" }, want: CodeCorrupt},
-		"not a checkpoint":          {text: func(tree) string { return "hello\n" }, want: CodeCorrupt},
-		"new entry damaged":         {change: func(_ *guard, b *bundles) { b.leaves[350] = []byte("x") }, want: CodeCorrupt},
-		"signed entry damaged":      {change: func(_ *guard, b *bundles) { b.leaves[260] = []byte("x") }, want: CodeCorrupt},
-		"entries missing":           {change: func(_ *guard, b *bundles) { b.leaves = b.leaves[:399] }, want: CodeCorrupt},
-		"entries unreadable":        {change: func(_ *guard, b *bundles) { b.err = errors.New("input/output error") }, want: CodeUnavailable},
-		"anchor lost":               {change: func(g *guard, _ *bundles) { os.Remove(g.path) }, want: CodeAnchorMissing},
-		"anchor replaced":           {change: func(g *guard, _ *bundles) { _ = writeAnchor(g.path, testAnchor(g.id, 2).marshal()) }, want: CodeAnchorInvalid},
-		"anchor cannot be replaced": {change: func(g *guard, _ *bundles) { os.Mkdir(g.path+".new", 0o755) }, want: CodeUnavailable},
-		"closed":                    {change: func(g *guard, _ *bundles) { g.close() }, want: CodeClosed},
+		"smaller tree":            {text: text("log.example", size-1, hash{}), want: CodeRollback},
+		"empty tree":              {text: text("log.example", 0, emptyRoot), want: CodeRollback},
+		"same size, other root":   {text: text("log.example", size, hash{}), want: CodeCorrupt},
+		"larger tree, other root": {text: text("log.example", 400, hash{}), want: CodeCorrupt},
+		"not a checkpoint":        {text: func(tree) string { return "hello\n" }, want: CodeCorrupt},
+		"other origin": {want: CodeCorrupt,
+			text: func(w tree) string { return headText("other.example", 400, w.root()) }},
+		"extension line": {want: CodeCorrupt,
+			text: func(w tree) string { return headText("log.example", 400, w.root()) + "x\n" }},
+		"new entry damaged": {want: CodeCorrupt,
+			change: func(_ *guard, b *bundles) { b.leaves[350] = []byte("x") }},
+		"signed entry damaged": {want: CodeCorrupt,
+			change: func(_ *guard, b *bundles) { b.leaves[260] = []byte("x") }},
+		"entries missing": {want: CodeCorrupt,
+			change: func(_ *guard, b *bundles) { b.leaves = b.leaves[:399] }},
+		"entries unreadable": {want: CodeUnavailable,
+			change: func(_ *guard, b *bundles) { b.err = errors.New("input/output error") }},
+		"anchor lost": {want: CodeAnchorMissing,
+			change: func(g *guard, _ *bundles) { os.Remove(g.path) }},
+		"anchor replaced": {want: CodeAnchorInvalid,
+			change: func(g *guard, _ *bundles) { _ = writeAnchor(g.path, testAnchor(g.id, 2).marshal()) }},
+		"anchor cannot be replaced": {want: CodeUnavailable,
+			change: func(g *guard, _ *bundles) { os.Mkdir(g.path+".new", 0o755) }},
+		"closed": {want: CodeClosed, change: func(g *guard, _ *bundles) { g.close() }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, b, whole := newGuard(t, 400, size)

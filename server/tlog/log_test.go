@@ -3,6 +3,7 @@ package tlog_test
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -15,8 +16,6 @@ import (
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"golang.org/x/mod/sumdb/note"
-
-	"crypto/ed25519"
 
 	"github.com/avow-dev/avow/server/tlog"
 	"github.com/avow-dev/avow/server/tlog/posix"

@@ -95,6 +95,10 @@ func prepare(ctx context.Context, cfg tlog.Config) (tlog.Storage, error) {
 		return tlog.Storage{}, &tlog.Error{Code: tlog.CodeNotFound, Message: "the log's directory does not exist",
 			Hint: "create the log first", Err: err}
 	}
+	if _, err := os.Stat(filepath.Dir(cfg.AnchorPath)); errors.Is(err, fs.ErrNotExist) {
+		return tlog.Storage{}, &tlog.Error{Code: tlog.CodeAnchorMissing, Message: "the anchor's directory does not exist",
+			Hint: "perhaps its disk is not mounted", Err: err}
+	}
 	RedirectKlog(cfg.Logger)
 	d, err := driver.New(ctx, driver.Config{Path: cfg.Dir, HTTPClient: &http.Client{Timeout: witnessTimeout}})
 	if err != nil {
