@@ -98,9 +98,10 @@ func (o DraftOptions) common() (Common, error) {
 	return Common{
 		StatementID: "urn:uuid:" + id,
 		Product: Product{
-			Name:        fillUnless(o.ProductName, "name of the product"),
-			Version:     fillUnless(o.ProductVersion, "version of the product"),
-			Identifiers: []Identifier{{Scheme: "purl", Value: fillUnless(o.ProductPURL, "package URL with the version, pkg:generic/NAME@VERSION")}},
+			Name:    fillUnless(o.ProductName, "name of the product"),
+			Version: fillUnless(o.ProductVersion, "version of the product"),
+			Identifiers: []Identifier{{Scheme: "purl",
+				Value: fillUnless(o.ProductPURL, "package URL with the version, pkg:generic/NAME@VERSION")}},
 		},
 		Declarant: Declarant{
 			Party: Party{

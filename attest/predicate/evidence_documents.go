@@ -53,7 +53,8 @@ func (s *Statement) CheckEvidence(documents [][]byte) Findings {
 // notOver says why a document is not an in-toto statement over a subject, or "".
 func (s *Statement) notOver(document []byte) string {
 	// Provenance is somebody else's document: any number and null may be in it.
-	limits := JSONLimits{MaxBytes: MaxEvidenceBytes, MaxDepth: MaxBundleDepth, MaxValues: 50 * MaxValues, AnyNumber: true, AllowNull: true}
+	limits := JSONLimits{MaxBytes: MaxEvidenceBytes, MaxDepth: MaxBundleDepth, MaxValues: 50 * MaxValues,
+		AnyNumber: true, AllowNull: true}
 	root, _, err := parseJSON(document, limits)
 	if err != nil {
 		return "evidence is not strict JSON: " + err.Message

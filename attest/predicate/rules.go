@@ -35,7 +35,8 @@ func Rules() []Rule { return slices.Clone(allRules()) }
 
 // allRules is built once, at the first use.
 var allRules = sync.OnceValue(func() []Rule {
-	rules := slices.Concat(formRules(), commonRules(), claimRules(), flowRules(), dataRules(), evidenceRules(), lifecycleRules(), warningRules())
+	rules := slices.Concat(formRules(), commonRules(), claimRules(), flowRules(), dataRules(), evidenceRules(),
+		lifecycleRules(), warningRules())
 	slices.SortFunc(rules, func(a, b Rule) int {
 		if a.Code < b.Code {
 			return -1

@@ -133,7 +133,8 @@ func checkEvidence(c *checker) {
 			digest = e.Resource.Digest
 		}
 		if digest["sha256"] == "" && digest["gitCommit"] == "" {
-			c.report(at+"/digest", "", "evidence without sha256 or gitCommit", "add the SHA-256 of the document: what a URL shows can change")
+			c.report(at+"/digest", "", "evidence without sha256 or gitCommit",
+				"add the SHA-256 of the document: what a URL shows can change")
 			continue
 		}
 		if slices.ContainsFunc(c.s.Subjects, func(s Subject) bool { return sharesDigest(s.Digest, digest) }) {

@@ -67,7 +67,8 @@ func warnKnowledge(c *checker) {
 		return
 	}
 	if !slices.ContainsFunc(nb.Claims, func(claim Claim) bool { return claim.Qualification != "bestOfKnowledge" }) {
-		c.report("/predicate/claims", "bestOfKnowledge", "every claim is to the best of knowledge", "sign without qualification what you can")
+		c.report("/predicate/claims", "bestOfKnowledge", "every claim is to the best of knowledge",
+			"sign without qualification what you can")
 	}
 }
 
