@@ -56,7 +56,8 @@ type Config struct {
 	Limits Limits
 	// TrustedProxies are the networks of reverse proxies whose X-Forwarded-For is believed. Empty: none.
 	TrustedProxies []netip.Prefix
-	// Logger receives one line per call that writes or goes wrong, and the alarms. Required.
+	// Logger receives one line per statement that is issued, one per call that is refused, and the alarms; at debug level one
+	// per call. Required.
 	Logger *slog.Logger
 	// Clock tells the time; nil means time.Now.
 	Clock func() time.Time

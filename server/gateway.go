@@ -16,6 +16,7 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -112,13 +113,8 @@ func (s *Server) clientAddress(r *http.Request) netip.Addr {
 // gatewayError answers an error of a REST call: the google.rpc.Status as JSON, and what HTTP has a header for.
 func gatewayError(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
 	st := status.Convert(err)
-	if !hasReason(st) {
-		// The gateway's own: a body or parameter that does not parse. Its text names the fault in the caller's input.
-		own := refuse(avowv1.ErrorReason_ERROR_REASON_REQUEST_INVALID, "%s", st.Message())
-		if errors.Is(r.Context().Err(), context.Canceled) {
-			own = toRefusal(r.Context().Err())
-		}
-		st = toStatus(own)
+	if reasonOf(st) == "" {
+		st = toStatus(gatewayRefusal(st, r.Context().Err() != nil))
 	}
 	for _, d := range st.Details() {
 		if retry, ok := d.(*errdetails.RetryInfo); ok {
@@ -134,14 +130,36 @@ func gatewayError(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshale
 	runtime.DefaultHTTPErrorHandler(ctx, mux, m, w, r, err)
 }
 
+// gatewayRefusal gives the gateway's own errors, and those of its connection, a reason.
+func gatewayRefusal(st *status.Status, callerGone bool) *refusal {
+	reason := avowv1.ErrorReason_ERROR_REASON_INTERNAL
+	switch st.Code() {
+	case codes.InvalidArgument:
+		// A body or a parameter that does not parse: the text names the fault in the caller's input.
+		return refuse(avowv1.ErrorReason_ERROR_REASON_REQUEST_INVALID, "%s", st.Message())
+	case codes.Unavailable, codes.Canceled:
+		// Either the caller went away, or the connection inside this process did, which ends with the server.
+		reason = avowv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN
+		if callerGone {
+			reason = avowv1.ErrorReason_ERROR_REASON_CANCELLED
+		}
+	case codes.DeadlineExceeded:
+		reason = avowv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED
+	case codes.ResourceExhausted:
+		reason = avowv1.ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE
+	case codes.Unimplemented:
+		reason = avowv1.ErrorReason_ERROR_REASON_ROUTE_UNKNOWN
+	default:
+	}
+	return &refusal{reason: reason, message: "the call could not be passed on", cause: st.Err()}
+}
+
 // httpStatuses are the reasons whose HTTP status is not the usual one of their code.
 var httpStatuses = map[string]int{
 	reasonName(avowv1.ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE): http.StatusRequestEntityTooLarge,
 	reasonName(avowv1.ErrorReason_ERROR_REASON_STORAGE_FULL):      http.StatusInsufficientStorage,
 	reasonName(avowv1.ErrorReason_ERROR_REASON_OVERLOADED):        http.StatusServiceUnavailable,
 }
-
-func hasReason(st *status.Status) bool { return reasonOf(st) != "" }
 
 // reasonOf returns the reason of a status, "" if it has none of this service.
 func reasonOf(st *status.Status) string {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -49,9 +50,6 @@ func (s *Server) answer(ctx context.Context, req any, info *grpc.UnaryServerInfo
 	start := s.cfg.Clock()
 	call := new(callInfo)
 	resp, err := next(context.WithValue(ctx, callInfoKey{}, call), req)
-	if err == nil && !rules[info.FullMethod].writes {
-		return resp, nil
-	}
 	var r *refusal
 	if err != nil {
 		r = toRefusal(err)
@@ -63,11 +61,14 @@ func (s *Server) answer(ctx context.Context, req any, info *grpc.UnaryServerInfo
 	return resp, nil
 }
 
-// logCall writes one line about a call: no message, no metadata, so no secret.
+// logCall writes one line about a call: no message, no metadata, so no secret. What is issued has a line of its own.
 func (s *Server) logCall(ctx context.Context, method string, call *callInfo, took time.Duration, r *refusal) {
+	if r == nil && !s.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
 	attrs := []any{"method", method, "duration", took, "caller", call.caller.limitKey()}
 	if r == nil {
-		s.cfg.Logger.InfoContext(ctx, "call", attrs...)
+		s.cfg.Logger.DebugContext(ctx, "call", attrs...)
 		return
 	}
 	s.metrics.refusals.WithLabelValues(reasonName(r.reason)).Inc()

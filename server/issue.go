@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -95,7 +96,7 @@ func (i *issuer) fly(ctx context.Context, fl *flight, subs []*submission, declar
 	defer func() {
 		if v := recover(); v != nil {
 			i.metrics.panics.Inc()
-			i.cfg.Logger.ErrorContext(ctx, "panic", "where", "issue", "panic", fmt.Sprint(v))
+			i.cfg.Logger.ErrorContext(ctx, "panic", "where", "issue", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 		}
 		i.flights.finish(fl, results, err)
 	}()
@@ -200,6 +201,8 @@ func (i *issuer) complete(ctx context.Context, todo []*work) error {
 	}
 	for _, w := range todo {
 		i.metrics.issued.WithLabelValues(w.record.PredicateType).Inc()
+		i.cfg.Logger.InfoContext(ctx, "statement issued", "statement", w.row.statementID, "key", w.row.keyID,
+			"vendor", w.record.Vendor, "log_index", w.entry.Index)
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ const (
 	MaxTimestampers = 4
 
 	maxAnswerBytes      = 3 << 20 // bundles in one answer; gRPC clients take 4 MiB by default
-	maxDetailBytes      = 6 << 10 // violations in one error: it travels in HTTP/2 trailers, which clients cap at 8 KiB and more
+	maxDetailBytes      = 4 << 10 // violations in one error: it travels in base64 in HTTP/2 trailers, which some clients cap at 8 KiB
 	maxViolationText    = 300     // bytes of one violation's description
 	maxCachedStatements = 128     // parsed statements that others refer to
 	maxCachedBytes      = 32 << 10

@@ -284,8 +284,8 @@ func TestRuleViolations(t *testing.T) {
 		many = append(many, predicate.Finding{Code: "R03", Severity: predicate.SeverityError, Pointer: "/predicate/" + strings.Repeat("x", 200), Message: strings.Repeat("m", 4000)})
 	}
 	status := toStatus(rulesRefusal("requests[3]", many))
-	if size := proto.Size(status.Proto()); size > 8<<10 {
-		t.Errorf("the status has %d bytes, want at most 8 KiB", size)
+	if size := proto.Size(status.Proto()); size > 6<<10 {
+		t.Errorf("the status has %d bytes, want at most 6 KiB", size)
 	}
 	reasons, _ = violations(status)
 	if reasons[len(reasons)-1] != "MORE" {

@@ -130,16 +130,16 @@ func (s *Server) Drain(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for _, c := range closers {
-			if err := c(); err != nil {
-				s.cfg.Logger.Warn("closing the gateway's connection", "error", err)
-			}
-		}
 		var wg sync.WaitGroup
 		for _, gs := range servers {
 			wg.Go(gs.GracefulStop)
 		}
 		wg.Wait()
+		for _, c := range closers {
+			if err := c(); err != nil {
+				s.cfg.Logger.Warn("closing the gateway's connection", "error", err)
+			}
+		}
 	}()
 	var err error
 	select {

@@ -163,7 +163,9 @@ func (w *world) makeVendors() {
 	if w.heldToken, heldHash, err = vendors.NewToken(); err != nil {
 		t.Fatal(err)
 	}
-	w.acmeCert = clientCert(t)
+	if w.acmeCert == nil {
+		w.acmeCert = clientCert(t)
+	}
 	text := fmt.Sprintf(`vendors:
   - name: acme
     declarant: %q

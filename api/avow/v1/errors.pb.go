@@ -84,7 +84,7 @@ const (
 	ErrorReason_ERROR_REASON_VENDOR_NOT_FOUND ErrorReason = 41
 	// OUT_OF_RANGE. The index or tree size lies beyond the log's latest checkpoint.
 	ErrorReason_ERROR_REASON_LOG_RANGE ErrorReason = 42
-	// NOT_FOUND or UNIMPLEMENTED. There is no such method at this path (REST; gRPC refuses without details).
+	// NOT_FOUND. There is no such method at this path (REST; gRPC refuses without details).
 	ErrorReason_ERROR_REASON_ROUTE_UNKNOWN ErrorReason = 43
 	// RESOURCE_EXHAUSTED, with RetryInfo. The caller has used up its rate.
 	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 60
