@@ -14,8 +14,8 @@ func TestDependencies(t *testing.T) {
 		"github.com/transparency-dev/tessera":         "the log is the service's",
 		"github.com/google/cel-go":                    "policies make every start slower; they come in by a command of their own",
 		"cel.dev":                                     "policies make every start slower; they come in by a command of their own",
-		"database/sql":                                "statements are stored by the service",
 		"modernc.org/sqlite":                          "statements are stored by the service",
+		"github.com/pressly/goose":                    "statements are stored by the service",
 		"github.com/prometheus":                       "a client has no metrics",
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -109,8 +110,7 @@ func (a *app) runAttest(c *cobra.Command, paths []string, f *attestFlags) error 
 // service knows the others.
 func (a *app) prepareIssues(paths []string, f *attestFlags) ([]*issue, error) {
 	payloads := make([][]byte, len(paths))
-	known := map[string]*predicate.Statement{}
-	var related []*predicate.Statement
+	var declaration []*predicate.Statement
 	outputs := map[string]string{}
 	issues := make([]*issue, len(paths))
 	for i, path := range paths {
@@ -124,14 +124,13 @@ func (a *app) prepareIssues(paths []string, f *attestFlags) ([]*issue, error) {
 		}
 		outputs[issues[i].output] = path
 		if st, err := predicate.Parse(data, predicate.Issuance); err == nil {
-			known[st.ID()] = st
-			related = append(related, st)
+			declaration = append(declaration, st)
 		}
 	}
 	for i, data := range payloads {
 		o := attest.PrepareOptions{Now: a.env.Now(), Strict: f.strict}
-		if allKnown(data, known) {
-			o.Related = related
+		if st, err := predicate.Parse(data, predicate.Issuance); err == nil && len(paths) > 1 && allKnown(st, declaration) {
+			o.Related = declaration
 		}
 		prepared, err := attest.Prepare(data, o)
 		if err != nil {
@@ -146,17 +145,13 @@ func (a *app) prepareIssues(paths []string, f *attestFlags) ([]*issue, error) {
 }
 
 // allKnown reports whether every statement that this one refers to is in the declaration.
-func allKnown(payload []byte, known map[string]*predicate.Statement) bool {
-	st, err := predicate.Parse(payload, predicate.Issuance)
-	if err != nil {
-		return false
-	}
+func allKnown(st *predicate.Statement, declaration []*predicate.Statement) bool {
 	for _, ref := range st.References() {
-		if known[ref.ID()] == nil {
+		if !slices.ContainsFunc(declaration, func(other *predicate.Statement) bool { return other.ID() == ref.ID() }) {
 			return false
 		}
 	}
-	return len(st.References()) > 0
+	return true
 }
 
 // bundlePath is STATEMENT.sigstore.json for STATEMENT.json, in the directory if one is given.

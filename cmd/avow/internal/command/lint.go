@@ -35,7 +35,8 @@ func (a *app) lint() *cobra.Command {
 		Long: `Check statements against every rule that one statement shows (R01 to R34) and print each finding with its code, the place as a
 JSON pointer, what was found and what to do. Warnings (W01 to W08) do not block issuing.
 
-With --declaration the files are taken as one declaration: references between them are checked too.
+Of several files, references between them are checked too. With --declaration the files are taken as a whole declaration: a
+reference to a statement that is not among them is a finding.
 
 The file "-" is standard input. Exit code 0: clean; 1: findings (with --strict warnings too); 2: a file could not be read.`,
 		Example: `  avow lint no-backdoor.json data-flows.json --declaration
@@ -44,7 +45,7 @@ The file "-" is standard input. Exit code 0: clean; 1: findings (with --strict w
 		RunE: func(_ *cobra.Command, args []string) error { return a.runLint(args, f) },
 	}
 	c.Flags().BoolVar(&f.strict, "strict", false, "warnings count as findings")
-	c.Flags().BoolVar(&f.declaration, "declaration", false, "check references between the files")
+	c.Flags().BoolVar(&f.declaration, "declaration", false, "references must lead to one of the files")
 	f.format.register(c)
 	return c
 }
@@ -63,8 +64,8 @@ func (a *app) runLint(paths []string, f *lintFlags) error {
 		}
 		results = append(results, r)
 	}
-	if f.declaration {
-		lintRelated(results)
+	if f.declaration || len(results) > 1 {
+		lintRelated(results, f.declaration)
 	}
 	if err := a.printLint(results, f.format); err != nil {
 		return err
@@ -77,8 +78,9 @@ func (a *app) runLint(paths []string, f *lintFlags) error {
 	return nil
 }
 
-// lintRelated adds what the statements show about each other.
-func lintRelated(results []*lintResult) {
+// lintRelated adds what the statements show about each other. Unless the files are said to be a whole declaration, a statement
+// that refers to others that are not here is left to the service, which has them.
+func lintRelated(results []*lintResult, whole bool) {
 	var all []*predicate.Statement
 	for _, r := range results {
 		if r.statement != nil {
@@ -86,7 +88,7 @@ func lintRelated(results []*lintResult) {
 		}
 	}
 	for _, r := range results {
-		if r.statement != nil {
+		if r.statement != nil && (whole || allKnown(r.statement, all)) {
 			r.Findings = append(r.Findings, r.statement.CheckRelated(all)...)
 		}
 	}

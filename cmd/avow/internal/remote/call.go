@@ -55,7 +55,8 @@ func (r Retrier) Call(ctx context.Context, f func(context.Context) error) error 
 		if !failure.Retry || try == maxTries || failure.Reason == "" && try == maxDials || ctx.Err() != nil {
 			return failure
 		}
-		wait := max(pause/2+rand.N(pause/2+1), failure.RetryAfter)
+		jitter := rand.N(pause/2 + 1) //nolint:gosec // G404: it spreads callers in time and protects nothing
+		wait := max(pause/2+jitter, failure.RetryAfter)
 		if r.Notify != nil {
 			r.Notify(failure, wait)
 		}
