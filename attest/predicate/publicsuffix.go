@@ -6,19 +6,16 @@ import (
 	"strings"
 )
 
-// The table is made from the list itself, both its sections:
-// golang.org/x/net/publicsuffix cannot list what lies below a name.
-//
-//go:generate go run ./internal/gensuffix -version "2023-02-09 (Debian package publicsuffix 20230209.2326-1)" -out data/publicsuffix.txt
-
-// publicSuffixes is searched as it is: no parse at start-up. The form is
-// described in internal/gensuffix.
+// publicSuffixes is the list itself, both its sections, because
+// golang.org/x/net/publicsuffix cannot list what lies below a name. It is
+// searched as it is: no parse at start-up. internal/gensuffix describes the form
+// and makes the file.
 //
 //go:embed data/publicsuffix.txt
 var publicSuffixes string
 
 // publicSuffixesDate is the day of the embedded list.
-const publicSuffixesDate = "2023-02-09"
+const publicSuffixesDate = "2026-03-02"
 
 // SuffixSection says in which section of the public suffix list a name is.
 type SuffixSection int

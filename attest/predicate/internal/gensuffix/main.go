@@ -13,17 +13,24 @@
 //
 // The table is a modified form of the list and stays under the list's licence,
 // MPL-2.0; the header of the table says so. The input is not fetched: take it
-// from https://publicsuffix.org/list/public_suffix_list.dat or from a
-// distribution's package (Debian: publicsuffix).
+// from https://publicsuffix.org/list/public_suffix_list.dat, from a
+// distribution's package (Debian: publicsuffix, often years old), or as the file
+// publicsuffix/rules.go of the Go module github.com/weppos/publicsuffix-go, whose
+// ListVersion is the list's commit and date:
+//
+//	dir=$(go mod download -json github.com/weppos/publicsuffix-go@v0.50.3 | jq -r .Dir)
+//	go run ./internal/gensuffix -in "$dir/publicsuffix/rules.go" -version "..."
 package main
 
 import (
 	"bufio"
+	"bytes"
 	"flag"
 	"fmt"
 	"io"
 	"log"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -53,16 +60,42 @@ func main() {
 }
 
 func run(in, out, version string) error {
-	f, err := os.Open(in)
+	list, err := os.ReadFile(in)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	table, err := convert(f, version)
+	if strings.HasSuffix(in, ".go") {
+		if list, err = fromRules(list); err != nil {
+			return fmt.Errorf("%s: %w", in, err)
+		}
+	}
+	table, err := convert(bytes.NewReader(list), version)
 	if err != nil {
 		return fmt.Errorf("%s: %w", in, err)
 	}
 	return os.WriteFile(out, []byte(table), 0o644)
+}
+
+// goRule is a rule in the module's table: its kind (1 plain, 2 wildcard, 3
+// exception), its name without * and !, and whether it is private.
+var goRule = regexp.MustCompile(`^\s*\{([123]), "([^"]+)", \d+, (true|false)\},$`)
+
+// fromRules writes the list that the module's rules.go was made from.
+func fromRules(source []byte) ([]byte, error) {
+	sections := map[string][]string{}
+	for line := range strings.Lines(string(source)) {
+		m := goRule.FindStringSubmatch(strings.TrimRight(line, "\n"))
+		if m == nil {
+			continue
+		}
+		rule := map[string]string{"1": "", "2": "*.", "3": "!"}[m[1]] + m[2]
+		sections[m[3]] = append(sections[m[3]], rule)
+	}
+	if len(sections["false"]) == 0 || len(sections["true"]) == 0 {
+		return nil, fmt.Errorf("got %d ICANN and %d private rules, want some of both", len(sections["false"]), len(sections["true"]))
+	}
+	return []byte("// ===BEGIN ICANN DOMAINS===\n" + strings.Join(sections["false"], "\n") +
+		"\n// ===BEGIN PRIVATE DOMAINS===\n" + strings.Join(sections["true"], "\n") + "\n"), nil
 }
 
 // convert reads the list and returns the table.

@@ -57,3 +57,29 @@ func TestConvertRefuses(t *testing.T) {
 		}
 	}
 }
+
+// The module's table gives the same list as the list's own text.
+func TestFromRules(t *testing.T) {
+	const source = `var r = [4]Rule{
+	{1, "com", 1, false},
+	{2, "ck", 2, false},
+	{3, "www.ck", 2, false},
+	{2, "compute.amazonaws.com", 4, true},
+}
+`
+	list, err := fromRules([]byte(source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := convert(strings.NewReader(string(list)), "of a test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "ck.* i\nck.www !\ncom i\ncom.amazonaws.compute.* p\n"
+	if _, rules, _ := strings.Cut(got, "MPL/2.0/.\n"); rules != want {
+		t.Errorf("got\n%s\nwant\n%s", rules, want)
+	}
+	if _, err := fromRules([]byte("package x\n")); err == nil {
+		t.Error("a file without rules is taken")
+	}
+}
