@@ -34,7 +34,8 @@ func TestEvidence(t *testing.T) {
 	}
 	e, entry := verdict.Evidence[0], b.GetVerificationMaterial().GetTlogEntries()[0]
 	for name, ok := range map[string]bool{
-		"bundle":       e.Bundle == "release" && verdict.Bundles[0] == verify.BundleResult{Name: "release", Outcome: verify.Accepted},
+		"bundle": e.Bundle == "release" && verdict.Bundles[0] == verify.BundleResult{Name: "release",
+			Outcome: verify.Accepted},
 		"statement id": e.StatementID == fmt.Sprintf("sha256:%x", sha256.Sum256(payload)),
 		"statement":    e.Statement.Type == predicate.NoBackdoorType && e.Statement.NoBackdoor != nil,
 		"signer":       e.Signer.Name == "vendor" && e.Signer.Key.PublicKey.Equal(&w.Vendor.PublicKey),
@@ -59,14 +60,32 @@ func TestVerifyBundle(t *testing.T) {
 	v := newVerifier(t, w.TrustedRoot())
 	signer := pinned(w)[0]
 	for _, statement := range []string{"no-backdoor", "data-flows", "undertakings", "withdrawal", "assessment"} {
-		e, checks, err := v.VerifyBundle(t.Context(), w.IssueJSON(t, bundletest.Spec{Payload: bundletest.Statement(t, statement)}), signer)
+		e, checks, err := v.VerifyBundle(t.Context(),
+			w.IssueJSON(t, bundletest.Spec{Payload: bundletest.Statement(t, statement)}), signer)
 		if err != nil || e == nil || e.SubjectName != "" {
 			t.Errorf("%s: %+v, %v, %v", statement, e, checks, err)
 		}
 	}
 	b := w.Issue(t, bundletest.Spec{Payload: bundletest.Statement(t, "no-backdoor")})
+	raw := bundletest.JSON(t, b)
+	parse := func(name string) *predicate.Statement {
+		t.Helper()
+		s, err := predicate.Parse(bundletest.Statement(t, name), predicate.Issuance)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	same, other := parse("no-backdoor"), parse("data-flows")
+	if e, checks, err := v.VerifyBundle(t.Context(), raw, signer, nil, other, same); err != nil || e == nil || e.Statement != same {
+		t.Errorf("with the caller's parse: %+v, %v, %v", e, checks, err)
+	}
+	e, _, err := v.VerifyBundle(t.Context(), raw, signer, other, &predicate.Statement{})
+	if err != nil || e == nil || e.Statement == other || e.StatementID != same.ID() {
+		t.Errorf("with the parse of another statement: %+v, %v", e, err)
+	}
 	b.GetDsseEnvelope().Payload[0]++
-	e, checks, err := v.VerifyBundle(t.Context(), bundletest.JSON(t, b), signer)
+	e, checks, err := v.VerifyBundle(t.Context(), bundletest.JSON(t, b), signer, same)
 	if err != nil || e != nil {
 		t.Errorf("a changed statement: %+v, %v", e, err)
 	}
@@ -168,7 +187,8 @@ func TestNames(t *testing.T) {
 func TestSignerWindows(t *testing.T) {
 	w := bundletest.NewWorld(t)
 	in := input(w, w.IssueJSON(t, bundletest.Spec{Payload: bundletest.Statement(t, "no-backdoor")}))
-	retired := verify.Signer{Name: "retired", Key: &verify.Key{PublicKey: &w.Vendor.PublicKey, NotAfter: bundletest.Epoch.Add(-time.Hour)}}
+	retired := verify.Signer{Name: "retired",
+		Key: &verify.Key{PublicKey: &w.Vendor.PublicKey, NotAfter: bundletest.Epoch.Add(-time.Hour)}}
 	in.Signers = []verify.Signer{retired, in.Signers[0]}
 	verdict := verdictOf(t, newVerifier(t, w.TrustedRoot()), in)
 	if verdict.Outcome != verify.Accepted || verdict.Evidence[0].Signer.Name != "vendor" {

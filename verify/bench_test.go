@@ -13,6 +13,7 @@ import (
 	sgverify "github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/sigstore/sigstore/pkg/signature"
 
+	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/internal/bundletest"
 	"github.com/avow-dev/avow/verify"
 )
@@ -63,13 +64,18 @@ func BenchmarkVerifyBundle(b *testing.B) {
 	}
 	b.Run("new-checkpoint", func(b *testing.B) { benchmarkVerifyBundle(b, w, bundles) })
 	b.Run("known-checkpoint", func(b *testing.B) { benchmarkVerifyBundle(b, w, bundles[:1]) })
+	statement, err := predicate.Parse(bundletest.Statement(b, "no-backdoor"), predicate.Issuance)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("known-statement-and-checkpoint", func(b *testing.B) { benchmarkVerifyBundle(b, w, bundles[:1], statement) })
 }
 
-func benchmarkVerifyBundle(b *testing.B, w *bundletest.World, bundles [][]byte) {
+func benchmarkVerifyBundle(b *testing.B, w *bundletest.World, bundles [][]byte, known ...*predicate.Statement) {
 	v, signer := newVerifier(b, w.TrustedRoot()), pinned(w)[0]
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		e, checks, err := v.VerifyBundle(b.Context(), bundles[i%len(bundles)], signer)
+		e, checks, err := v.VerifyBundle(b.Context(), bundles[i%len(bundles)], signer, known...)
 		if err != nil || e == nil {
 			b.Fatal(err, checks)
 		}

@@ -101,7 +101,8 @@ func readFile(tb testing.TB, path string) []byte {
 // TestPublicGood verifies real bundles of the public-good instance, which come
 // with sigstore-go's module and are read from the module cache.
 func TestPublicGood(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/sigstore/sigstore-go").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}",
+		"github.com/sigstore/sigstore-go").Output()
 	dir := strings.TrimSpace(string(out))
 	if err != nil || dir == "" {
 		t.Skipf("sigstore-go is not in the module cache: %v", err)
@@ -128,12 +129,15 @@ func TestPublicGood(t *testing.T) {
 		identity       *verify.Identity
 		ok             bool
 	}{
-		"certificate":          {"examples/bundle-provenance.json", v1, nil, release, true},
-		"managed key":          {"examples/bundle-publish.json", v1, publish, nil, true},
-		"another release":      {"pkg/testing/data/bundles/sigstore.js@2.0.0-provenance.sigstore.json", v2, nil, release, true},
-		"another artifact":     {"examples/bundle-provenance.json", v2, nil, release, false},
-		"another identity":     {"examples/bundle-provenance.json", v1, nil, &verify.Identity{SAN: san + "x", Issuer: issuer}, false},
-		"another issuer":       {"examples/bundle-provenance.json", v1, nil, &verify.Identity{SAN: san, Issuer: issuer + "/"}, false},
+		"certificate": {"examples/bundle-provenance.json", v1, nil, release, true},
+		"managed key": {"examples/bundle-publish.json", v1, publish, nil, true},
+		"another release": {"pkg/testing/data/bundles/sigstore.js@2.0.0-provenance.sigstore.json", v2, nil, release,
+			true},
+		"another artifact": {"examples/bundle-provenance.json", v2, nil, release, false},
+		"another identity": {"examples/bundle-provenance.json", v1, nil,
+			&verify.Identity{SAN: san + "x", Issuer: issuer}, false},
+		"another issuer": {"examples/bundle-provenance.json", v1, nil,
+			&verify.Identity{SAN: san, Issuer: issuer + "/"}, false},
 		"key for a certified":  {"examples/bundle-provenance.json", v1, publish, nil, false},
 		"identity for a key's": {"examples/bundle-publish.json", v1, nil, release, false},
 		"two signatures":       {"pkg/testing/data/bundles/dsse-2sigs.sigstore.json", v1, nil, release, false},

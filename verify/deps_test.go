@@ -28,7 +28,8 @@ func TestForbiddenImports(t *testing.T) {
 // Of avow's own packages verify imports attest/predicate and nothing else: not
 // attest, in which a fault must not hide, not server, api or cmd.
 func TestImportsOfThisModule(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if .DepOnly}}{{.ImportPath}}{{end}}", ".").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if .DepOnly}}{{.ImportPath}}{{end}}",
+		".").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,7 +100,8 @@ func (g *generator) bundle(name string, spec bundletest.Spec, change func(*proto
 }
 
 // vector writes a vector over bundles, with the fields that change sets.
-func (g *generator) vector(name, description, outcome string, failures []verify.CheckID, bundles []string, change func(*vector)) {
+func (g *generator) vector(name, description, outcome string, failures []verify.CheckID, bundles []string,
+	change func(*vector)) {
 	if g.names[name] {
 		g.Fatalf("vector %s is written twice", name)
 	}
@@ -137,29 +138,36 @@ func (g *generator) accepted() {
 	nb := g.bundle("no-backdoor", bundletest.Spec{Payload: bundletest.Statement(g, "no-backdoor"), After: 2}, nil)
 	df := g.bundle("data-flows", bundletest.Spec{Payload: bundletest.Statement(g, "data-flows")}, nil)
 	both := []string{predicate.NoBackdoorType, predicate.DataFlowsType}
-	g.vector("accepted-key", "two statements by a pinned key", "accepted", nil, []string{nb, df}, func(v *vector) { v.RequiredTypes = both })
+	g.vector("accepted-key", "two statements by a pinned key", "accepted", nil, []string{nb, df},
+		func(v *vector) { v.RequiredTypes = both })
 	two := g.bundle("two-authorities", bundletest.Spec{
 		Payload: bundletest.Statement(g, "no-backdoor"), TSAs: []*bundletest.TSA{g.w.TSA, g.w.Foreign},
 	}, nil)
-	g.vector("accepted-two-authorities", "timestamps of two authorities where two are required", "accepted", nil, []string{two},
+	g.vector("accepted-two-authorities", "timestamps of two authorities where two are required", "accepted", nil,
+		[]string{two},
 		func(v *vector) { v.MinTimestamps = 2 })
 	id := g.bundle("identity", g.identity(nil), nil)
-	g.vector("accepted-identity", "a certificate of a private authority, identity pinned exactly", "accepted", nil, []string{id}, pinIdentity)
-	g.vector("rejected-required-type", "a required statement is missing", "rejected", []verify.CheckID{verify.CheckRequiredTypes}, []string{nb},
+	g.vector("accepted-identity", "a certificate of a private authority, identity pinned exactly", "accepted", nil,
+		[]string{id}, pinIdentity)
+	g.vector("rejected-required-type", "a required statement is missing", "rejected",
+		[]verify.CheckID{verify.CheckRequiredTypes}, []string{nb},
 		func(v *vector) { v.RequiredTypes = both })
 	g.vector("rejected-no-bundles", "no bundles: silence is not consent", "rejected",
-		[]verify.CheckID{verify.CheckBundlesGiven, verify.CheckRequiredTypes}, nil, func(v *vector) { v.Bundles = []string{} })
+		[]verify.CheckID{verify.CheckBundlesGiven, verify.CheckRequiredTypes}, nil,
+		func(v *vector) { v.Bundles = []string{} })
 	g.vector("rejected-one-of-two", "a good bundle does not make up for a bad one", "rejected", nil,
 		[]string{nb, g.bundle("two-signatures", g.plain(), secondSignature)}, func(v *vector) {
 			v.Expect.Failures = []vectorFailure{{Bundle: "two-signatures.sigstore.json", Check: verify.CheckSignatureCount}}
 		})
-	g.rejected("rejected-artifact", "the artifact was changed", nb, func(v *vector) { v.ArtifactSHA256 = bundletest.OtherSHA256 }, verify.CheckSubject)
+	g.rejected("rejected-artifact", "the artifact was changed", nb,
+		func(v *vector) { v.ArtifactSHA256 = bundletest.OtherSHA256 }, verify.CheckSubject)
 }
 
 // identity is a statement by a certified identity; change alters the certificate.
 func (g *generator) identity(change func(*x509.Certificate)) bundletest.Spec {
 	key := bundletest.NewKey(g)
-	cert := g.w.CA.Certify(g, &key.PublicKey, vendorSAN, vendorIssuer, bundletest.Epoch.Add(-time.Minute), bundletest.Epoch.Add(9*time.Minute), change)
+	cert := g.w.CA.Certify(g, &key.PublicKey, vendorSAN, vendorIssuer, bundletest.Epoch.Add(-time.Minute),
+		bundletest.Epoch.Add(9*time.Minute), change)
 	return bundletest.Spec{Payload: bundletest.Statement(g, "no-backdoor"), Key: key, Certificate: cert}
 }
 
@@ -184,11 +192,16 @@ func (g *generator) damaged() {
 		return g.file(name+".sigstore.json", bytes.Replace(good, []byte(old), []byte(replacement), 1))
 	}
 	g.rejected("rejected-empty", "an empty file", g.file("empty.sigstore.json", nil), nil, verify.CheckBundleSize)
-	g.rejected("rejected-repeated-member", "a member twice", raw("repeated-member", `"mediaType"`, `"mediaType":"x","mediaType"`), nil, verify.CheckBundleJSON)
-	g.rejected("rejected-media-type", "a bundle v0.2", raw("media-type", "bundle.v0.3+json", "bundle+json;version=0.2"), nil, verify.CheckBundleMediaType)
-	g.rejected("rejected-snake-case", "a member in protobuf's other spelling", raw("snake-case", `"tlogEntries"`, `"tlog_entries"`), nil, verify.CheckBundleForm)
-	g.rejected("rejected-two-signatures", "two signatures", "two-signatures.sigstore.json", nil, verify.CheckSignatureCount)
-	g.rejected("rejected-keyid", "a keyid that nobody signed", raw("keyid", `"sig":`, `"keyid":"another","sig":`), nil, verify.CheckSignatureCount)
+	g.rejected("rejected-repeated-member", "a member twice",
+		raw("repeated-member", `"mediaType"`, `"mediaType":"x","mediaType"`), nil, verify.CheckBundleJSON)
+	g.rejected("rejected-media-type", "a bundle v0.2", raw("media-type", "bundle.v0.3+json", "bundle+json;version=0.2"),
+		nil, verify.CheckBundleMediaType)
+	g.rejected("rejected-snake-case", "a member in protobuf's other spelling",
+		raw("snake-case", `"tlogEntries"`, `"tlog_entries"`), nil, verify.CheckBundleForm)
+	g.rejected("rejected-two-signatures", "two signatures", "two-signatures.sigstore.json", nil,
+		verify.CheckSignatureCount)
+	g.rejected("rejected-keyid", "a keyid that nobody signed", raw("keyid", `"sig":`, `"keyid":"another","sig":`), nil,
+		verify.CheckSignatureCount)
 	edit := func(name, description string, id verify.CheckID, change func(*protobundle.Bundle)) {
 		g.rejected("rejected-"+name, description, g.bundle(name, g.plain(), change), nil, id)
 	}
@@ -196,7 +209,8 @@ func (g *generator) damaged() {
 		e := b.GetDsseEnvelope()
 		e.Payload = bytes.Replace(e.Payload, []byte("asserted"), []byte("Asserted"), 1)
 	})
-	edit("payload-empty", "no statement", verify.CheckStatementSize, func(b *protobundle.Bundle) { b.GetDsseEnvelope().Payload = nil })
+	edit("payload-empty", "no statement", verify.CheckStatementSize,
+		func(b *protobundle.Bundle) { b.GetDsseEnvelope().Payload = nil })
 	edit("two-entries", "two log entries", verify.CheckLogEntryCount, func(b *protobundle.Bundle) {
 		m := b.GetVerificationMaterial()
 		m.TlogEntries = append(m.TlogEntries, m.TlogEntries[0])
@@ -214,19 +228,23 @@ func (g *generator) wrongLog() {
 			change(b.GetVerificationMaterial().GetTlogEntries()[0])
 		}), nil, id)
 	}
-	edit("kind", "the entry is labelled dsse", verify.CheckLogEntryKind, func(e *protorekor.TransparencyLogEntry) { e.KindVersion.Kind = "dsse" })
+	edit("kind", "the entry is labelled dsse", verify.CheckLogEntryKind,
+		func(e *protorekor.TransparencyLogEntry) { e.KindVersion.Kind = "dsse" })
 	edit("integrated-time", "an integrated time that no log signed", verify.CheckLogEntryTime,
 		func(e *protorekor.TransparencyLogEntry) { e.IntegratedTime = bundletest.Epoch.Unix() })
-	edit("promise", "an inclusion promise that no log gave", verify.CheckLogEntryTime, func(e *protorekor.TransparencyLogEntry) {
-		e.InclusionPromise = &protorekor.InclusionPromise{SignedEntryTimestamp: []byte("promise")}
-	})
-	edit("body", "the log entry's body is another bundle's", verify.CheckLogBody, func(e *protorekor.TransparencyLogEntry) {
-		e.CanonicalizedBody = other.GetVerificationMaterial().GetTlogEntries()[0].GetCanonicalizedBody()
-	})
-	edit("checkpoint", "the checkpoint's size was changed", verify.CheckCheckpoint, func(e *protorekor.TransparencyLogEntry) {
-		c := e.InclusionProof.Checkpoint
-		c.Envelope = strings.Replace(c.Envelope, "\n", "\n1", 1)
-	})
+	edit("promise", "an inclusion promise that no log gave", verify.CheckLogEntryTime,
+		func(e *protorekor.TransparencyLogEntry) {
+			e.InclusionPromise = &protorekor.InclusionPromise{SignedEntryTimestamp: []byte("promise")}
+		})
+	edit("body", "the log entry's body is another bundle's", verify.CheckLogBody,
+		func(e *protorekor.TransparencyLogEntry) {
+			e.CanonicalizedBody = other.GetVerificationMaterial().GetTlogEntries()[0].GetCanonicalizedBody()
+		})
+	edit("checkpoint", "the checkpoint's size was changed", verify.CheckCheckpoint,
+		func(e *protorekor.TransparencyLogEntry) {
+			c := e.InclusionProof.Checkpoint
+			c.Envelope = strings.Replace(c.Envelope, "\n", "\n1", 1)
+		})
 	edit("proof-index", "the proof's index is not the entry's", verify.CheckLogProofFields,
 		func(e *protorekor.TransparencyLogEntry) { e.InclusionProof.LogIndex++ })
 	edit("proof-size", "the proof's tree size is not the checkpoint's", verify.CheckLogProofFields,
@@ -237,14 +255,16 @@ func (g *generator) wrongLog() {
 		func(e *protorekor.TransparencyLogEntry) { e.InclusionProof.Hashes[0][0] ^= 1 })
 	unknown := bundletest.NewLog(g, "log.elsewhere.test", bundletest.Start)
 	g.rejected("rejected-log", "a log that the trusted root does not name",
-		g.bundle("log", bundletest.Spec{Payload: bundletest.Statement(g, "no-backdoor"), Log: unknown}, nil), nil, verify.CheckLogKey)
+		g.bundle("log", bundletest.Spec{Payload: bundletest.Statement(g, "no-backdoor"), Log: unknown},
+			nil), nil, verify.CheckLogKey)
 }
 
 func (g *generator) wrongTime() {
 	payload := bundletest.Statement(g, "no-backdoor")
 	both := []*bundletest.TSA{g.w.TSA, g.w.Foreign}
 	g.rejected("rejected-timestamp", "a timestamp over another signature",
-		g.bundle("timestamp", bundletest.Spec{Payload: payload, StampMessage: []byte("another")}, nil), nil, verify.CheckTimestamp)
+		g.bundle("timestamp", bundletest.Spec{Payload: payload, StampMessage: []byte("another")},
+			nil), nil, verify.CheckTimestamp)
 	g.rejected("rejected-one-authority", "two timestamps of one authority where two authorities are required",
 		g.bundle("one-authority", bundletest.Spec{Payload: payload, TSAs: []*bundletest.TSA{g.w.TSA, g.w.TSA}}, nil),
 		func(v *vector) { v.MinTimestamps = 2 }, verify.CheckTimestampAuthorities)
@@ -277,7 +297,8 @@ func (g *generator) wrongSigner() {
 	twoNames := g.identity(func(c *x509.Certificate) {
 		c.URIs = append(c.URIs, &url.URL{Scheme: "https", Host: "other.example.test"})
 	})
-	g.rejected("rejected-two-names", "a certificate with two names", g.bundle("two-names", twoNames, nil), pinIdentity, verify.CheckSigner)
+	g.rejected("rejected-two-names", "a certificate with two names", g.bundle("two-names", twoNames, nil), pinIdentity,
+		verify.CheckSigner)
 }
 
 func (g *generator) wrongStatement() {
@@ -286,9 +307,11 @@ func (g *generator) wrongStatement() {
 			g.bundle(name, bundletest.Spec{Payload: bundletest.Statement(g, statement, oldNew...)}, nil), nil, checks...)
 	}
 	one := func(id verify.CheckID) []verify.CheckID { return []verify.CheckID{id} }
-	issue("repeated-subject", "a statement that two parsers read differently", "no-backdoor", one(verify.CheckStatementFormat),
+	issue("repeated-subject", "a statement that two parsers read differently", "no-backdoor",
+		one(verify.CheckStatementFormat),
 		`"predicateType":`, `"SUBJECT":[],"predicateType":`)
-	issue("withdrawal", "a withdrawal says nothing good about an artifact", "withdrawal", []verify.CheckID{verify.CheckPredicateType})
+	issue("withdrawal", "a withdrawal says nothing good about an artifact", "withdrawal",
+		[]verify.CheckID{verify.CheckPredicateType})
 	issue("rule", "a statement that breaks a rule, although it was logged", "no-backdoor", one(verify.CheckStatementRules),
 		`"country": "DE",
      "controlledFrom"`, `"country": "XX",
@@ -296,6 +319,7 @@ func (g *generator) wrongStatement() {
 	g.rejected("rejected-expired", "a statement whose validity has ended", "no-backdoor.sigstore.json",
 		func(v *vector) { v.At = bundletest.Epoch.AddDate(1, 0, 1) }, verify.CheckValidity)
 	g.rejected("rejected-payload-type", "a payload that is not an in-toto statement",
-		g.bundle("payload-type", bundletest.Spec{Payload: bundletest.Statement(g, "no-backdoor"), PayloadType: "application/json"}, nil),
+		g.bundle("payload-type",
+			bundletest.Spec{Payload: bundletest.Statement(g, "no-backdoor"), PayloadType: "application/json"}, nil),
 		nil, verify.CheckPayloadType)
 }

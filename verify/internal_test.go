@@ -156,13 +156,15 @@ func TestForgedCertificateInToken(t *testing.T) {
 				t.Fatal(err)
 			}
 			if warm {
-				if _, err := trust.verifyTimestamp(w.TSA.Stamp(t, message, bundletest.Epoch, bundletest.StampOptions{}), message); err != nil {
+				if _, err := trust.verifyTimestamp(w.TSA.Stamp(t, message, bundletest.Epoch, bundletest.StampOptions{}),
+					message); err != nil {
 					t.Fatal(err)
 				}
 			}
 			response := tsa.Stamp(t, message, bundletest.Epoch, bundletest.StampOptions{})
 			for order, certificates := range map[string][]byte{
-				"forged first": slices.Concat(forged.Leaf.Raw, w.TSA.Leaf.Raw), "genuine first": slices.Concat(w.TSA.Leaf.Raw, forged.Leaf.Raw),
+				"forged first": slices.Concat(forged.Leaf.Raw, w.TSA.Leaf.Raw), "genuine first": slices.Concat(w.TSA.Leaf.Raw,
+					forged.Leaf.Raw),
 			} {
 				s, err := trust.verifyTimestamp(withCertificates(t, response, certificates), message)
 				wantOK := name == "genuine signature" && order == "genuine first"
@@ -208,12 +210,15 @@ func TestTokenForm(t *testing.T) {
 	oid := asn1.ObjectIdentifier{1, 2, 3}
 	extra := asn1.RawValue{FullBytes: []byte{5, 0}}
 	for name, change := range map[string]func(*timestampResponse, *contentInfo){
-		"status":                 func(r *timestampResponse, _ *contentInfo) { r.Status.Status = 1 },
-		"after the token":        func(r *timestampResponse, _ *contentInfo) { r.Extra = extra },
-		"content type":           func(_ *timestampResponse, c *contentInfo) { c.Type = oid },
-		"after the content":      func(_ *timestampResponse, c *contentInfo) { c.Extra = extra },
-		"version":                func(_ *timestampResponse, c *contentInfo) { c.Content.Version = 1 },
-		"digest algorithm":       func(_ *timestampResponse, c *contentInfo) { c.Content.DigestAlgorithms[0].Algorithm = oid },
+		"status":            func(r *timestampResponse, _ *contentInfo) { r.Status.Status = 1 },
+		"after the token":   func(r *timestampResponse, _ *contentInfo) { r.Extra = extra },
+		"content type":      func(_ *timestampResponse, c *contentInfo) { c.Type = oid },
+		"after the content": func(_ *timestampResponse, c *contentInfo) { c.Extra = extra },
+		"version":           func(_ *timestampResponse, c *contentInfo) { c.Content.Version = 1 },
+		"digest algorithm": func(_ *timestampResponse,
+			c *contentInfo) {
+			c.Content.DigestAlgorithms[0].Algorithm = oid
+		},
 		"digest algorithms":      func(_ *timestampResponse, c *contentInfo) { c.Content.DigestAlgorithms = nil },
 		"encapsulated type":      func(_ *timestampResponse, c *contentInfo) { c.Content.Encapsulated.Type = oid },
 		"after the signer infos": func(_ *timestampResponse, c *contentInfo) { c.Content.Extra = extra },
@@ -299,7 +304,8 @@ func TestBoundJSON(t *testing.T) {
 // FuzzParseTree reads what predicate.StrictJSON accepts, and compares the tree
 // with encoding/json's.
 func FuzzParseTree(f *testing.F) {
-	for _, s := range []string{`{}`, `[]`, `"\u0041\"\\"`, `{"a":[1,-2.5e3,true,"x"],"b":{"c":""}}`, ` [ { "a" : 1 } , [ ] ] `, `0`} {
+	for _, s := range []string{`{}`, `[]`, `"\u0041\"\\"`, `{"a":[1,-2.5e3,true,"x"],"b":{"c":""}}`,
+		` [ { "a" : 1 } , [ ] ] `, `0`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -350,7 +356,8 @@ func plainValue(n node) any {
 // FuzzToken parses timestamp responses: what passes the form has one signer and
 // parses the same way by digitorus/timestamp alone.
 func FuzzToken(f *testing.F) {
-	f.Add(bundletest.NewTSA(f, "https://tsa.example.test", bundletest.Start).Stamp(f, []byte("x"), bundletest.Epoch, bundletest.StampOptions{}))
+	f.Add(bundletest.NewTSA(f, "https://tsa.example.test", bundletest.Start).Stamp(f, []byte("x"), bundletest.Epoch,
+		bundletest.StampOptions{}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tok, err := parseToken(data)
 		if err != nil {
@@ -389,7 +396,8 @@ func FuzzCheckpoint(f *testing.F) {
 			if again, err := v.checkpoint(log, text); err != nil || again != cp {
 				t.Errorf("the second time %v, %v", again, err)
 			}
-			if cp.origin != log.origin || !bytes.HasPrefix([]byte(text), fmt.Appendf(nil, "%s\n%d\n", cp.origin, cp.size)) || len(cp.root) != 32 {
+			if cp.origin != log.origin || !bytes.HasPrefix([]byte(text),
+				fmt.Appendf(nil, "%s\n%d\n", cp.origin, cp.size)) || len(cp.root) != 32 {
 				t.Errorf("accepted %q as %+v", text, cp)
 			}
 		}

@@ -62,13 +62,13 @@ func (e *formError) Error() string {
 
 // treeParser reads JSON that StrictJSON has accepted. It checks bounds, not syntax.
 type treeParser struct {
-	data []byte
+	data string // strings of the tree are parts of it
 	pos  int
 }
 
 // parseTree builds the tree of a document that passed predicate.StrictJSON.
 func parseTree(data []byte) (node, error) {
-	p := &treeParser{data: data}
+	p := &treeParser{data: string(data)}
 	return p.value()
 }
 
@@ -97,10 +97,10 @@ func (p *treeParser) value() (node, error) {
 		return node{}, fmt.Errorf("offset %d: JSON ends early", p.pos)
 	default:
 		start := p.pos
-		for p.pos < len(p.data) && !strings.ContainsRune(" \t\r\n,]}", rune(p.data[p.pos])) {
+		for p.pos < len(p.data) && strings.IndexByte(" \t\r\n,]}", p.data[p.pos]) < 0 {
 			p.pos++
 		}
-		return node{kind: kindOther, text: string(p.data[start:p.pos])}, nil
+		return node{kind: kindOther, text: p.data[start:p.pos]}, nil
 	}
 }
 
@@ -139,19 +139,21 @@ func (p *treeParser) array() (node, error) {
 
 // text reads a string from its opening quote to past its closing one.
 func (p *treeParser) text() (string, error) {
-	start, escaped := p.pos, false
+	start := p.pos
+	rest := p.data[start+1:]
+	end := strings.IndexByte(rest, '"')
+	if end >= 0 && strings.IndexByte(rest[:end], '\\') < 0 {
+		p.pos = start + 1 + end + 1
+		return rest[:end], nil
+	}
 	for p.pos++; p.pos < len(p.data); p.pos++ {
 		switch p.data[p.pos] {
 		case '\\':
-			escaped = true
 			p.pos++
 		case '"':
 			p.pos++
-			if !escaped {
-				return string(p.data[start+1 : p.pos-1]), nil
-			}
 			var s string
-			err := json.Unmarshal(p.data[start:p.pos], &s)
+			err := json.Unmarshal([]byte(p.data[start:p.pos]), &s)
 			return s, err
 		}
 	}
@@ -203,6 +205,9 @@ func readText(to *string) func(string, node) error {
 	}
 }
 
+// strictBase64 refuses unused bits that are not zero.
+var strictBase64 = base64.StdEncoding.Strict()
+
 // readBytes returns a reader that stores what a string of canonical base64 holds:
 // the standard alphabet, padded, no line breaks, unused bits zero.
 func readBytes(to *[]byte) func(string, node) error {
@@ -210,9 +215,9 @@ func readBytes(to *[]byte) func(string, node) error {
 		if v.kind != kindString {
 			return &formError{at, "a string of base64", v.kind.String()}
 		}
-		// encoding/base64 ignores line breaks even in strict mode.
-		b, err := base64.StdEncoding.Strict().DecodeString(v.text)
-		if err != nil || strings.ContainsAny(v.text, "\r\n") {
+		// encoding/base64 ignores line breaks even in strict mode; the length shows them.
+		b, err := strictBase64.DecodeString(v.text)
+		if err != nil || strictBase64.EncodedLen(len(b)) != len(v.text) {
 			return &formError{at, "canonical base64 (standard alphabet, padded, no line breaks)", strconv.Quote(clip(v.text))}
 		}
 		*to = b

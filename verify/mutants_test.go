@@ -122,7 +122,8 @@ func (m *mutator) splice(path string, v any) {
 func (m *mutator) texts(path, s string) {
 	changed := map[string]string{
 		"upper": strings.ToUpper(s), "lower": strings.ToLower(s), "space-after": s + " ", "space-before": " " + s,
-		"nul": s + "\x00", "lf": s + "\n", "lf-inside": half(s, "\n"), "homoglyph": strings.Replace(s, "e", "\u0435", 1), "bidi": s + "\u202e",
+		"nul": s + "\x00", "lf": s + "\n", "lf-inside": half(s, "\n"), "homoglyph": strings.Replace(s, "e", "\u0435",
+			1), "bidi": s + "\u202e",
 		"doubled": s + s, "half": s[:len(s)/2], "last-cut": cutLast(s), "first-cut": strings.TrimPrefix(s, first(s)),
 		"x1000": strings.Repeat(s, 1000), "crlf": strings.ReplaceAll(s, "\n", "\r\n"), "parameter": s + "; charset=utf-8",
 	}
@@ -241,9 +242,12 @@ func (m *mutator) objects(path string, v map[string]any) {
 		at := path + "/" + name
 		m.add(at, "twice", encodeAny(m.base, map[string]spelling{at: {names: []string{name, name}}}))
 		m.add(at, "and-upper", encodeAny(m.base, map[string]spelling{at: {names: []string{name, strings.ToUpper(name)}}}))
-		m.add(at, "name-escaped", encodeAny(m.base, map[string]spelling{at: {names: []string{fmt.Sprintf("\\u%04x", name[0]) + name[1:]}}}))
-		m.add(at, "twice-escaped", encodeAny(m.base, map[string]spelling{at: {names: []string{name, fmt.Sprintf("\\u%04x", name[0]) + name[1:]}}}))
-		for change, other := range map[string]string{"name-snake": snake(name), "name-title": title(name), "name-upper": strings.ToUpper(name)} {
+		m.add(at, "name-escaped",
+			encodeAny(m.base, map[string]spelling{at: {names: []string{fmt.Sprintf("\\u%04x", name[0]) + name[1:]}}}))
+		m.add(at, "twice-escaped",
+			encodeAny(m.base, map[string]spelling{at: {names: []string{name, fmt.Sprintf("\\u%04x", name[0]) + name[1:]}}}))
+		for change, other := range map[string]string{"name-snake": snake(name), "name-title": title(name),
+			"name-upper": strings.ToUpper(name)} {
 			if other != name {
 				m.add(at, change, encodeAny(m.base, map[string]spelling{at: {names: []string{other}}}))
 			}

@@ -17,9 +17,10 @@ import (
 // run is the verification of one bundle: what earlier checks established for
 // the later ones. Fields below a check's name are set only if it passed.
 type run struct {
-	v    *Verifier
-	req  *request
-	data []byte
+	v     *Verifier
+	req   *request
+	data  []byte
+	known []*predicate.Statement // parsed by the caller
 
 	// CheckBundleMediaType, CheckBundleForm
 	tree   node
@@ -112,13 +113,14 @@ func fail(expected, got, detail, hint string) Check {
 // Hints that several checks share.
 const (
 	hintDamaged = "the bundle was damaged or made by something else than avow; fetch it again from the log's operator"
-	hintForged  = "the bundle was changed after it was issued, or stitched together from several; do not trust it, and fetch it again"
+	hintForged  = "the bundle was changed after it was issued, or stitched together from several; fetch it again"
 	hintTrust   = "compare the trusted root with the operator's published one"
 )
 
 func (r *run) checkBundleSize() Check {
 	if n := len(r.data); n == 0 || n > MaxBundleBytes {
-		return fail(fmt.Sprintf("1 to %d bytes", MaxBundleBytes), fmt.Sprintf("%d bytes", n), "the bundle's size is out of bounds", hintDamaged)
+		return fail(fmt.Sprintf("1 to %d bytes", MaxBundleBytes), fmt.Sprintf("%d bytes", n),
+			"the bundle's size is out of bounds", hintDamaged)
 	}
 	return pass("%d bytes", len(r.data))
 }
@@ -169,7 +171,8 @@ func (r *run) checkSignatureCount() Check {
 			"a statement that two parties sign has two bundles")
 	}
 	if s[0].keyID != "" {
-		return fail("an empty keyid", clip(s[0].keyID), "the keyid is signed by nobody and names a key beside the bundle's own", hintDamaged)
+		return fail("an empty keyid", clip(s[0].keyID),
+			"the keyid is signed by nobody and names a key beside the bundle's own", hintDamaged)
 	}
 	return pass("one signature, no keyid")
 }
@@ -183,7 +186,8 @@ func (r *run) checkPayloadType() Check {
 
 func (r *run) checkLogEntryCount() Check {
 	if n := len(r.bundle.entries); n != 1 {
-		return fail("exactly 1 log entry", fmt.Sprintf("%d", n), "the bundle does not carry exactly one log entry", hintDamaged)
+		return fail("exactly 1 log entry", fmt.Sprintf("%d", n), "the bundle does not carry exactly one log entry",
+			hintDamaged)
 	}
 	return pass("one log entry")
 }
@@ -192,7 +196,7 @@ func (r *run) checkTimestampCount() Check {
 	n := len(r.bundle.timestamps)
 	if n < r.req.minTimestamps || n > MaxTimestamps {
 		return fail(fmt.Sprintf("%d to %d timestamps", r.req.minTimestamps, MaxTimestamps), fmt.Sprintf("%d", n),
-			"without a timestamp nothing says when the statement was signed; a log's own time is not signed by anybody", hintDamaged)
+			"nothing else says when the statement was signed: the log signs no time", hintDamaged)
 	}
 	return pass("%d timestamps", n)
 }

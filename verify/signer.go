@@ -27,7 +27,8 @@ func (r *run) checkSigner() Check {
 		}
 	}
 	if len(r.candidates) == 0 {
-		return fail(r.requirements(), "key hint "+clip(r.bundle.hint), "the bundle is by a key that is not among the required signers",
+		return fail(r.requirements(), "key hint "+clip(r.bundle.hint),
+			"the bundle is by a key that is not among the required signers",
 			"if the vendor changed keys, get the new one from the vendor, not from the bundle's source")
 	}
 	return pass("claims the pinned key %s", r.keyID())
@@ -41,11 +42,13 @@ func (r *run) claimIdentity() Check {
 	}
 	key, ok := cert.PublicKey.(*ecdsa.PublicKey)
 	if !ok || key.Curve != elliptic.P256() {
-		return fail("a certificate for an ECDSA P-256 key", cert.PublicKeyAlgorithm.String(), "other algorithms do not verify in every Sigstore client",
+		return fail("a certificate for an ECDSA P-256 key", cert.PublicKeyAlgorithm.String(),
+			"other algorithms do not verify in every Sigstore client",
 			"the vendor has to sign with an ECDSA P-256 key")
 	}
 	if names := cryptoutils.GetSubjectAlternateNames(cert); len(names) != 1 {
-		return fail("exactly one subject alternative name", fmt.Sprintf("%d", len(names)), "the certificate names several identities, or none", "")
+		return fail("exactly one subject alternative name", fmt.Sprintf("%d", len(names)),
+			"the certificate names several identities, or none", "")
 	}
 	summary, err := certificate.SummarizeCertificate(cert)
 	if err != nil {
@@ -57,8 +60,10 @@ func (r *run) claimIdentity() Check {
 		}
 	}
 	if len(r.candidates) == 0 {
-		return fail(r.requirements(), fmt.Sprintf("%s, issuer %s", clip(summary.SubjectAlternativeName), clip(summary.Issuer)),
-			"the bundle is by an identity that is not among the required signers", "identity and issuer are compared exactly, letter by letter")
+		return fail(r.requirements(),
+			fmt.Sprintf("%s, issuer %s", clip(summary.SubjectAlternativeName), clip(summary.Issuer)),
+			"the bundle is by an identity that is not among the required signers",
+			"identity and issuer are compared exactly, letter by letter")
 	}
 	r.cert, r.key, r.spki = handledSAN(cert), key, cert.RawSubjectPublicKeyInfo
 	return pass("claims %s, issuer %s", summary.SubjectAlternativeName, summary.Issuer)
@@ -113,7 +118,8 @@ func (r *run) checkSignerValidity() Check {
 		}
 	}
 	k := r.candidates[0].Key
-	return fail("timestamps "+window(k.NotBefore, k.NotAfter), r.stampTimes(), "the statement was signed outside the key's validity",
+	return fail("timestamps "+window(k.NotBefore, k.NotAfter), r.stampTimes(),
+		"the statement was signed outside the key's validity",
 		"a statement signed after a key was withdrawn may be forged; ask the vendor for one by a valid key")
 }
 

@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,12 +19,31 @@ var declarations = []string{predicate.NoBackdoorType, predicate.DataFlowsType, p
 // checkStatementFormat parses the exact signed bytes, once and strictly. It runs
 // before sigstore-go, which would parse them with two laxer parsers.
 func (r *run) checkStatementFormat() Check {
+	if r.statement = r.knownStatement(); r.statement != nil {
+		return pass("%s", r.statement.Type)
+	}
 	s, err := predicate.Parse(r.bundle.payload, predicate.Consumption)
 	if err != nil {
-		return fail("a statement of avow's types", "", err.Error(), "the vendor's tool wrote a statement that two readers could take differently")
+		return fail("a statement of avow's types", "", err.Error(),
+			"the vendor's tool wrote a statement that two readers could take differently")
 	}
 	r.statement = s
 	return pass("%s", s.Type)
+}
+
+// knownStatement returns the caller's parse of exactly the signed bytes, if it has one.
+func (r *run) knownStatement() *predicate.Statement {
+	if len(r.known) == 0 {
+		return nil
+	}
+	sum := sha256.Sum256(r.bundle.payload)
+	id := "sha256:" + hex.EncodeToString(sum[:])
+	for _, s := range r.known {
+		if s != nil && s.ID() == id {
+			return s
+		}
+	}
+	return nil
 }
 
 // checkSubject compares the artifact with the subjects by sha256 alone; names
@@ -34,7 +55,8 @@ func (r *run) checkSubject() Check {
 			return pass("%s is subject %q", "sha256:"+r.req.artifact, s.Name)
 		}
 	}
-	return fail("a subject with sha256:"+r.req.artifact, r.subjectList(), "the statement is about other files than this artifact",
+	return fail("a subject with sha256:"+r.req.artifact, r.subjectList(),
+		"the statement is about other files than this artifact",
 		"the artifact was changed, or the bundle belongs to another release")
 }
 
@@ -54,7 +76,8 @@ func (r *run) subjectList() string {
 func (r *run) checkPredicateType() Check {
 	allowed := slices.Concat(declarations, r.req.required)
 	if !slices.Contains(allowed, r.statement.Type) {
-		return fail("a declaration or a required type", r.statement.Type, "a statement of this type says nothing about the artifact by itself",
+		return fail("a declaration or a required type", r.statement.Type,
+			"a statement of this type says nothing about the artifact by itself",
 			"leave the bundle out, or require its type")
 	}
 	return pass("%s", r.statement.Type)
@@ -65,7 +88,8 @@ func (r *run) checkPredicateType() Check {
 func (r *run) checkStatementRules() Check {
 	findings := r.statement.Check(r.v.tables)
 	if err := findings.Err(); err != nil {
-		return fail("no broken rule", strings.Join(findings.Errors().Codes(), ", "), err.Error(), "the vendor has to correct the statement and issue it again")
+		return fail("no broken rule", strings.Join(findings.Errors().Codes(), ", "), err.Error(),
+			"the vendor has to correct the statement and issue it again")
 	}
 	r.warnings = findings.Warnings()
 	if len(r.warnings) > 0 {
@@ -78,7 +102,8 @@ func (r *run) checkStatementRules() Check {
 
 func (r *run) checkValidity() Check {
 	if ok, why := r.statement.InForce(r.req.at); !ok {
-		return fail("a statement in force at "+r.req.at.UTC().Format(time.RFC3339), "", why, "ask the vendor for a current statement")
+		return fail("a statement in force at "+r.req.at.UTC().Format(time.RFC3339), "", why,
+			"ask the vendor for a current statement")
 	}
 	return pass("in force at %s", r.req.at.UTC().Format(time.RFC3339))
 }
@@ -110,7 +135,8 @@ func checkRequiredTypes(req *request, evidence []Evidence) Check {
 	}
 	c := pass("%s", "every required type is stated")
 	if len(missing) > 0 {
-		c = fail(strings.Join(req.required, ", "), "without "+strings.Join(missing, ", "), "no accepted bundle states what is required",
+		c = fail(strings.Join(req.required, ", "), "without "+strings.Join(missing, ", "),
+			"no accepted bundle states what is required",
 			"get the missing statements from the vendor")
 	}
 	c.ID = CheckRequiredTypes

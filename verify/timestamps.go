@@ -32,7 +32,8 @@ func (r *run) checkTimestampAuthorities() Check {
 		}
 	}
 	if n := len(r.stamps); n < r.req.minTimestamps {
-		return fail(fmt.Sprintf("%d authorities", r.req.minTimestamps), fmt.Sprintf("%d", n), "too few timestamp authorities", "")
+		return fail(fmt.Sprintf("%d authorities", r.req.minTimestamps), fmt.Sprintf("%d", n),
+			"too few timestamp authorities", "")
 	}
 	return pass("%d authorities", len(r.stamps))
 }

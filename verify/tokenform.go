@@ -98,7 +98,8 @@ func checkTokenForm(response []byte) error {
 	case len(s.SignerInfos) != 1:
 		// > The time-stamp token MUST NOT contain any signatures other than the signature of the TSA.
 		return fmt.Errorf("%d signers, want exactly 1", len(s.SignerInfos))
-	case len(s.DigestAlgorithms) != 1 || !s.DigestAlgorithms[0].Algorithm.Equal(s.SignerInfos[0].DigestAlgorithm.Algorithm):
+	case len(s.DigestAlgorithms) != 1 ||
+		!s.DigestAlgorithms[0].Algorithm.Equal(s.SignerInfos[0].DigestAlgorithm.Algorithm):
 		return errors.New("the digest algorithms listed are not the signer's")
 	default:
 		return checkSignerInfo(s.SignerInfos[0])
@@ -131,7 +132,8 @@ func checkSignerInfo(s signerInfo) error {
 		}
 	}
 	var contentType asn1.ObjectIdentifier
-	if _, err := asn1.Unmarshal(seen[oidContentType.String()].FullBytes, &contentType); err != nil || !contentType.Equal(oidTSTInfo) {
+	if _, err := asn1.Unmarshal(seen[oidContentType.String()].FullBytes,
+		&contentType); err != nil || !contentType.Equal(oidTSTInfo) {
 		return fmt.Errorf("signed content type %s, want TSTInfo", contentType)
 	}
 	return nil

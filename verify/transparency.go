@@ -40,10 +40,12 @@ func (r *run) checkLogKey() Check {
 	id := hex.EncodeToString(r.bundle.entries[0].logID)
 	log, ok := r.v.trust.logs[id]
 	if !ok {
-		return fail("a log of the trusted root", "log id "+clip(id), "the entry is in a log that the trusted root does not name", hintTrust)
+		return fail("a log of the trusted root", "log id "+clip(id),
+			"the entry is in a log that the trusted root does not name", hintTrust)
 	}
 	if log.problem != nil {
-		return fail("a log with a usable key and base URL", log.problem.Error(), "the trusted root's entry for this log cannot be used", hintTrust)
+		return fail("a log with a usable key and base URL", log.problem.Error(),
+			"the trusted root's entry for this log cannot be used", hintTrust)
 	}
 	r.log = log
 	return pass("log %s of the trusted root", log.origin)
@@ -52,7 +54,8 @@ func (r *run) checkLogKey() Check {
 func (r *run) checkLogEntryKind() Check {
 	e := r.bundle.entries[0]
 	if e.kind != entryKind || e.version != entryVersion {
-		return fail(entryKind+" "+entryVersion, clip(e.kind)+" "+clip(e.version), "the entry is labelled as something else than it is", hintForged)
+		return fail(entryKind+" "+entryVersion, clip(e.kind)+" "+clip(e.version),
+			"the entry is labelled as something else than it is", hintForged)
 	}
 	return pass(entryKind + " " + entryVersion)
 }
@@ -75,11 +78,13 @@ func (r *run) checkLogEntryTime() Check {
 func (r *run) checkLogBody() Check {
 	verifier := &tilespb.Verifier{KeyDetails: protocommon.PublicKeyDetails_PKIX_ECDSA_P256_SHA_256}
 	if r.cert != nil {
-		verifier.Verifier = &tilespb.Verifier_X509Certificate{X509Certificate: &protocommon.X509Certificate{RawBytes: r.cert.Raw}}
+		cert := &protocommon.X509Certificate{RawBytes: r.cert.Raw}
+		verifier.Verifier = &tilespb.Verifier_X509Certificate{X509Certificate: cert}
 	} else {
 		verifier.Verifier = &tilespb.Verifier_PublicKey{PublicKey: &tilespb.PublicKey{RawBytes: r.spki}}
 	}
-	want, err := hashedrekord.ToEntryHash(r.pae[:], &tilespb.Signature{Content: r.bundle.signatures[0].sig, Verifier: verifier})
+	want, err := hashedrekord.ToEntryHash(r.pae[:],
+		&tilespb.Signature{Content: r.bundle.signatures[0].sig, Verifier: verifier})
 	if err != nil {
 		return fail("a leaf that can be rebuilt", "", err.Error(), hintDamaged)
 	}
@@ -95,7 +100,8 @@ func (r *run) checkLogBody() Check {
 func (r *run) checkCheckpoint() Check {
 	text := r.bundle.entries[0].proof.checkpoint
 	if len(text) > MaxCheckpointBytes {
-		return fail(fmt.Sprintf("at most %d bytes", MaxCheckpointBytes), fmt.Sprintf("%d bytes", len(text)), "the checkpoint is too large", hintDamaged)
+		return fail(fmt.Sprintf("at most %d bytes", MaxCheckpointBytes), fmt.Sprintf("%d bytes", len(text)),
+			"the checkpoint is too large", hintDamaged)
 	}
 	if n := signatureLines(text); n > MaxCheckpointSignatures {
 		return fail(fmt.Sprintf("at most %d signatures", MaxCheckpointSignatures), fmt.Sprintf("%d", n),
@@ -152,7 +158,8 @@ func (r *run) checkLogProofFields() Check {
 		return fail(fmt.Sprintf("treeSize %d, the checkpoint's", r.checkpoint.size), fmt.Sprintf("%d", p.treeSize),
 			"the proof names another tree than the signed checkpoint", hintForged)
 	case !bytes.Equal(p.rootHash, r.checkpoint.root):
-		return fail("rootHash "+hex.EncodeToString(r.checkpoint.root)+", the checkpoint's", clip(hex.EncodeToString(p.rootHash)),
+		return fail("rootHash "+hex.EncodeToString(r.checkpoint.root)+", the checkpoint's",
+			clip(hex.EncodeToString(p.rootHash)),
 			"the proof names another tree than the signed checkpoint", hintForged)
 	}
 	return pass("index %d, size %d", e.logIndex, r.checkpoint.size)
@@ -161,7 +168,8 @@ func (r *run) checkLogProofFields() Check {
 func (r *run) checkLogInclusion() Check {
 	e := r.bundle.entries[0]
 	index := uint64(e.logIndex) // #nosec G115 -- parsed as not negative
-	err := proof.VerifyInclusion(rfc6962.DefaultHasher, index, r.checkpoint.size, r.leafHash, e.proof.hashes, r.checkpoint.root)
+	err := proof.VerifyInclusion(rfc6962.DefaultHasher, index, r.checkpoint.size, r.leafHash, e.proof.hashes,
+		r.checkpoint.root)
 	if err != nil {
 		return fail("a path from the leaf to the checkpoint's root", "", err.Error(), hintForged)
 	}

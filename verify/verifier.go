@@ -163,7 +163,12 @@ func (v *Verifier) Verify(ctx context.Context, in Input) (*Verdict, error) {
 // issuance rules, which the service applied when it opened the envelope) or on
 // today's date, and without sigstore-go's second opinion. The evidence is nil
 // unless every check passed; the error is as for [Verifier.Verify].
-func (v *Verifier) VerifyBundle(ctx context.Context, bundle []byte, signer Signer) (*Evidence, []Check, error) {
+//
+// known are statements that the caller has parsed already. One whose id is that
+// of the bundle's payload is taken as its parse instead of parsing the same bytes
+// again: only predicate.Parse makes a statement with an id.
+func (v *Verifier) VerifyBundle(ctx context.Context, bundle []byte, signer Signer, known ...*predicate.Statement,
+) (*Evidence, []Check, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
@@ -171,7 +176,7 @@ func (v *Verifier) VerifyBundle(ctx context.Context, bundle []byte, signer Signe
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &run{v: v, req: &request{signers: pinned, minTimestamps: 1, at: v.clock()}, data: bundle}
+	r := &run{v: v, req: &request{signers: pinned, minTimestamps: 1, at: v.clock()}, data: bundle, known: known}
 	checks := r.walk("", issuerChecks)
 	if !passedAll(checks, issuerChecks) {
 		return nil, checks, nil
@@ -200,14 +205,16 @@ type pinnedSigner struct {
 
 // request validates an input and gives every bundle a name of its own.
 func (v *Verifier) request(in Input) (*request, error) {
-	req := &request{artifact: in.ArtifactSHA256, required: in.RequiredTypes, minTimestamps: max(in.MinTimestamps, 1), at: in.At}
+	req := &request{artifact: in.ArtifactSHA256, required: in.RequiredTypes, minTimestamps: max(in.MinTimestamps, 1),
+		at: in.At}
 	if req.at.IsZero() {
 		req.at = v.clock()
 	}
 	var err error
 	if req.digest, err = hex.DecodeString(in.ArtifactSHA256); err != nil || len(req.digest) != sha256.Size ||
 		hex.EncodeToString(req.digest) != in.ArtifactSHA256 {
-		return nil, fmt.Errorf("%w: artifact digest %q is not a SHA-256 in 64 lower-case hex digits", ErrInput, clip(in.ArtifactSHA256))
+		return nil, fmt.Errorf("%w: artifact digest %q is not a SHA-256 in 64 lower-case hex digits", ErrInput,
+			clip(in.ArtifactSHA256))
 	}
 	if in.MinTimestamps < 0 || in.MinTimestamps > MaxTimestamps {
 		return nil, fmt.Errorf("%w: %d timestamps required, want 0 to %d", ErrInput, in.MinTimestamps, MaxTimestamps)
@@ -253,7 +260,7 @@ func pin(signers []Signer) ([]pinnedSigner, error) {
 				return nil, fmt.Errorf("%w: signer %d needs both SAN and issuer, matched exactly", ErrInput, i+1)
 			}
 		case s.Key.PublicKey == nil || s.Key.PublicKey.Curve != elliptic.P256():
-			return nil, fmt.Errorf("%w: signer %d: the key is not ECDSA P-256, the only algorithm that every Sigstore client verifies",
+			return nil, fmt.Errorf("%w: signer %d: the key is not ECDSA P-256, which alone every Sigstore client verifies",
 				ErrInput, i+1)
 		default:
 			var err error

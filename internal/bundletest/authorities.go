@@ -157,7 +157,8 @@ func tsaTemplate(tb testing.TB, name string, start, end time.Time) *x509.Certifi
 }
 
 // certify signs a template; a nil parent makes it self-signed.
-func certify(tb testing.TB, template, parent *x509.Certificate, key crypto.PublicKey, signer crypto.Signer) *x509.Certificate {
+func certify(tb testing.TB, template, parent *x509.Certificate, key crypto.PublicKey,
+	signer crypto.Signer) *x509.Certificate {
 	tb.Helper()
 	if template.SerialNumber == nil {
 		template.SerialNumber = serial(tb)
@@ -196,7 +197,8 @@ func serial(tb testing.TB) *big.Int {
 func Forge(tb testing.TB, genuine *TSA) *TSA {
 	tb.Helper()
 	f := &TSA{URI: genuine.URI, Start: genuine.Start, End: genuine.End, rootKey: newKey(tb), key: newKey(tb)}
-	f.Root = certify(tb, caTemplate(genuine.Root.Subject.CommonName, genuine.Root.NotBefore), nil, f.rootKey.Public(), f.rootKey)
+	f.Root = certify(tb, caTemplate(genuine.Root.Subject.CommonName, genuine.Root.NotBefore), nil, f.rootKey.Public(),
+		f.rootKey)
 	template := tsaTemplate(tb, genuine.Leaf.Subject.CommonName, genuine.Leaf.NotBefore, genuine.Leaf.NotAfter)
 	template.SerialNumber = genuine.Leaf.SerialNumber
 	f.Leaf = certify(tb, template, f.Root, f.key.Public(), f.rootKey)

@@ -22,7 +22,8 @@ var oidSCTList = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 11129, 2, 4, 2}
 // CertifyLogged is Certify with certificate timestamps by CT logs (which need
 // ECDSA keys) at a time. As in reality, what the log signs is the certificate
 // without the timestamps.
-func (c *CA) CertifyLogged(tb testing.TB, key crypto.PublicKey, san, issuer string, start, end, at time.Time, logs ...*Log,
+func (c *CA) CertifyLogged(tb testing.TB, key crypto.PublicKey, san, issuer string, start, end, at time.Time,
+	logs ...*Log,
 ) *x509.Certificate {
 	tb.Helper()
 	number := serial(tb)
@@ -58,7 +59,8 @@ func (l *Log) certificateTimestamp(tb testing.TB, cert, issuer *x509.Certificate
 		Version: ct.V1, LeafType: ct.TimestampedEntryLeafType,
 		TimestampedEntry: &ct.TimestampedEntry{
 			Timestamp: stamp, EntryType: ct.PrecertLogEntryType,
-			PrecertEntry: &ct.PreCert{IssuerKeyHash: sha256.Sum256(issuer.RawSubjectPublicKeyInfo), TBSCertificate: cert.RawTBSCertificate},
+			PrecertEntry: &ct.PreCert{IssuerKeyHash: sha256.Sum256(issuer.RawSubjectPublicKeyInfo),
+				TBSCertificate: cert.RawTBSCertificate},
 		},
 	}})
 	if err != nil {
@@ -73,7 +75,8 @@ func (l *Log) certificateTimestamp(tb testing.TB, cert, issuer *x509.Certificate
 	if err != nil {
 		tb.Fatal(err)
 	}
-	sct.Signature = ct.DigitallySigned{Algorithm: tls.SignatureAndHashAlgorithm{Hash: tls.SHA256, Signature: tls.ECDSA}, Signature: sig}
+	sct.Signature = ct.DigitallySigned{Algorithm: tls.SignatureAndHashAlgorithm{Hash: tls.SHA256, Signature: tls.ECDSA},
+		Signature: sig}
 	raw, err := tls.Marshal(sct)
 	if err != nil {
 		tb.Fatal(err)

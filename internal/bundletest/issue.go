@@ -133,7 +133,8 @@ func Leaf(tb testing.TB, pae, sig []byte, key *ecdsa.PublicKey, cert *x509.Certi
 	tb.Helper()
 	verifier := &tilespb.Verifier{KeyDetails: protocommon.PublicKeyDetails_PKIX_ECDSA_P256_SHA_256}
 	if cert != nil {
-		verifier.Verifier = &tilespb.Verifier_X509Certificate{X509Certificate: &protocommon.X509Certificate{RawBytes: cert.Raw}}
+		x := &protocommon.X509Certificate{RawBytes: cert.Raw}
+		verifier.Verifier = &tilespb.Verifier_X509Certificate{X509Certificate: x}
 	} else {
 		der, err := x509.MarshalPKIXPublicKey(key)
 		if err != nil {
