@@ -65,7 +65,7 @@ func (s *story) issue(ctx context.Context) error {
 		}})
 	}
 	s.heading("The vendor signs on its own side; the service checks, timestamps, logs and answers",
-		fmt.Sprintf("AVOW_PASSWORD=%s %s attest %s %s --key %s --server %s -o %s", quickstartPassword, program("avow"),
+		fmt.Sprintf("AVOW_PASSWORD=%s %s attest %s %s --key %s --server %s --insecure -o %s", quickstartPassword, program("avow"),
 			s.path("data-flows.json"), s.path("no-backdoor.json"), s.path("vendor.key"), s.server.GRPC, s.dir))
 	response, err := s.send(ctx, request)
 	if err != nil {

@@ -139,7 +139,11 @@ func (s *story) judge(ctx context.Context, artifact, noBackdoor string) (*verify
 func (s *story) expect(v *verify.Verdict, want verify.Outcome) error {
 	s.say("  %s\n", v.Outcome)
 	for _, c := range v.Failures() {
-		s.say("    %s (%s): %s\n", c.ID, c.Bundle, c.Detail)
+		where := c.Bundle
+		if where == "" {
+			where = "all bundles"
+		}
+		s.say("    %s (%s): %s\n", c.ID, where, c.Detail)
 	}
 	if v.Outcome == verify.Accepted {
 		s.say("    %d checks passed; %d statements, in the log since %s\n", len(v.Checks), len(v.Evidence),
