@@ -16,8 +16,8 @@ const (
 	accessDenied access = iota
 	// accessAnyone: with or without credentials. Credentials that come are checked and must be good.
 	accessAnyone
-	// accessProbe: as accessAnyone, and outside of all limits, so that an overloaded service is not taken for a dead one.
-	// Credentials are not looked at.
+	// accessProbe: as accessAnyone, and outside of all limits, so that an overloaded service is not taken for a dead
+	// one. Credentials are not looked at.
 	accessProbe
 )
 
@@ -31,10 +31,10 @@ type rule struct {
 // maxCost is the cost of the dearest call.
 const maxCost = 8
 
-// rules has one entry for each method that the service answers, by the full name of the resolved handler, never by a path
-// of the request. A test compares it with the service descriptors, so that a new method without a rule is found; at run
-// time it is refused. Issue needs no credentials because a signed envelope is one; the part of it that signs on the
-// caller's behalf asks for them itself.
+// rules has one entry for each method that the service answers, by the full name of the resolved handler, never by a
+// path of the request. A test compares it with the service descriptors, so that a new method without a rule is found;
+// at run time it is refused. Issue needs no credentials because a signed envelope is one; the part of it that signs
+// on the caller's behalf asks for them itself.
 var rules = map[string]rule{
 	avowv1.AttestationService_Issue_FullMethodName:          {access: accessAnyone, cost: 2},
 	avowv1.AttestationService_IssueBatch_FullMethodName:     {access: accessAnyone, cost: maxCost},

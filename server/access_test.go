@@ -8,8 +8,8 @@ import (
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 )
 
-// TestEveryMethodHasARule compares the table with what the server really answers, in both directions: a new method without a
-// rule and a rule without a method are both found.
+// TestEveryMethodHasARule compares the table with what the server really answers, in both directions: a new method
+// without a rule and a rule without a method are both found.
 func TestEveryMethodHasARule(t *testing.T) {
 	w := newWorld(t)
 	served := map[string]bool{}
@@ -44,7 +44,7 @@ func TestMethodWithoutARuleIsRefused(t *testing.T) {
 		"/avow.v1.AttestationService/issue", "/avow.v1.AttestationService/Issue/",
 	} {
 		_, err := w.server.admit(t.Context(), anyone, name)
-		if err == nil || toRefusal(err).reason != avowv1.ErrorReason_ERROR_REASON_METHOD_NOT_PERMITTED {
+		if err == nil || toRefusal(err).reason != reasonMethodNotPermitted {
 			t.Errorf("%q: got %v, want METHOD_NOT_PERMITTED", name, err)
 		}
 	}

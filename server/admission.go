@@ -7,12 +7,10 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
-
-	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 )
 
-// rateLimiter counts what each caller uses. Its memory is bounded: the caller that was seen longest ago is forgotten first,
-// which gives that caller its burst back and nothing more.
+// rateLimiter counts what each caller uses. Its memory is bounded: the caller that was seen longest ago is forgotten
+// first, which gives that caller its burst back and nothing more.
 type rateLimiter struct {
 	limit rate.Limit
 	burst int
@@ -42,14 +40,14 @@ func (l *rateLimiter) take(key string, cost int, now time.Time) error {
 	}
 	r := l.of(key).ReserveN(now, cost)
 	if !r.OK() {
-		return refuse(avowv1.ErrorReason_ERROR_REASON_RATE_LIMITED, "the call costs %d units, the burst is %d", cost, l.burst)
+		return refuse(reasonRateLimited, "the call costs %d units, the burst is %d", cost, l.burst)
 	}
 	delay := r.DelayFrom(now)
 	if delay == 0 {
 		return nil
 	}
 	r.CancelAt(now)
-	refused := refuse(avowv1.ErrorReason_ERROR_REASON_RATE_LIMITED, "the caller's rate of %v units per second is used up", float64(l.limit))
+	refused := refuse(reasonRateLimited, "the caller's rate of %v units per second is used up", float64(l.limit))
 	// Rounded up to whole milliseconds: a caller that comes back a nanosecond early would be refused again.
 	refused.retry = (delay + time.Millisecond).Truncate(time.Millisecond)
 	return refused
@@ -80,8 +78,8 @@ func (l *rateLimiter) size() int {
 	return l.order.Len()
 }
 
-// admission bounds what is in hand at one time, in requests and in bytes. It refuses at once instead of queueing: a caller
-// that waits in a queue holds its message in memory.
+// admission bounds what is in hand at one time, in requests and in bytes. It refuses at once instead of queueing: a
+// caller that waits in a queue holds its message in memory.
 type admission struct {
 	maxBytes, maxCalls int64
 	bytes, calls       atomic.Int64
@@ -96,7 +94,7 @@ func (a *admission) enter(n int64) (leave func(), err error) {
 	}
 	if calls > a.maxCalls || bytes > a.maxBytes {
 		leave()
-		return nil, refuse(avowv1.ErrorReason_ERROR_REASON_OVERLOADED, "the service has as much in hand as it admits")
+		return nil, refuse(reasonOverloaded, "the service has as much in hand as it admits")
 	}
 	return leave, nil
 }

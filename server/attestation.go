@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -42,7 +41,9 @@ func (a *attestationService) Issue(ctx context.Context, req *avowv1.IssueRequest
 }
 
 // IssueBatch implements avow.v1.AttestationService: everything is checked before anything is stored.
-func (a *attestationService) IssueBatch(ctx context.Context, req *avowv1.IssueBatchRequest) (*avowv1.IssueBatchResponse, error) {
+func (a *attestationService) IssueBatch(
+	ctx context.Context, req *avowv1.IssueBatchRequest,
+) (*avowv1.IssueBatchResponse, error) {
 	requests := req.GetRequests()
 	if len(requests) == 0 || len(requests) > MaxBatch {
 		return nil, invalidField("requests", "got %d, want 1 to %d", len(requests), MaxBatch)
@@ -110,18 +111,20 @@ func joinRules(a, b *refusal) *refusal {
 	return a
 }
 
-// declarationID names a batch by its members, so that a repeated batch is the same declaration. It refuses what is not one.
+// declarationID names a batch by its members, so that a repeated batch is the same declaration. It refuses what is
+// not one.
 func declarationID(subs []*submission) (string, error) {
 	h := sha256.New()
 	seen := make(map[string]int, len(subs))
 	for n, sub := range subs {
 		id := sub.envelope.StatementID()
 		if first, ok := seen[id]; ok {
-			return "", refuse(avowv1.ErrorReason_ERROR_REASON_BATCH_INVALID, "requests[%d] and requests[%d] are the same statement %s", first, n, id)
+			return "", refuse(reasonBatchInvalid, "requests[%d] and requests[%d] are the same statement %s", first, n, id)
 		}
 		seen[id] = n
 		if sub.vendor.Name != subs[0].vendor.Name {
-			return "", refuse(avowv1.ErrorReason_ERROR_REASON_BATCH_INVALID, "requests[0] is of %s and requests[%d] of %s; a declaration is one vendor's",
+			return "", refuse(reasonBatchInvalid,
+				"requests[0] is of %s and requests[%d] of %s; a declaration is one vendor's",
 				subs[0].vendor.Name, n, sub.vendor.Name)
 		}
 		h.Write([]byte(id + sub.key.ID))
@@ -156,24 +159,27 @@ func (a *attestationService) response(sub *submission, results map[rowKey]*issue
 	out := results[row]
 	return &avowv1.IssueResponse{
 		StatementId: row.statementID, KeyId: row.keyID, Bundle: out.bundle, LogIndex: out.logIndex,
-		LogOrigin: a.issuer.cfg.Log.Origin(), Warnings: verdictpb.Findings(sub.envelope.Warnings()), AlreadyIssued: out.before,
+		LogOrigin: a.issuer.cfg.Log.Origin(), AlreadyIssued: out.before,
+		Warnings: verdictpb.Findings(sub.envelope.Warnings()),
 	}
 }
 
 // GetStatement implements avow.v1.AttestationService.
-func (a *attestationService) GetStatement(ctx context.Context, req *avowv1.GetStatementRequest) (*avowv1.GetStatementResponse, error) {
+func (a *attestationService) GetStatement(
+	ctx context.Context, req *avowv1.GetStatementRequest,
+) (*avowv1.GetStatementResponse, error) {
 	id, keyID := req.GetStatementId(), req.GetKeyId()
 	if !isDigestID(id) {
-		return nil, invalidField("statement_id", "got %q, want \"sha256:\" and 64 lower-case hexadecimal digits", clip(id, 80))
+		return nil, invalidField("statement_id", wantDigestID, clip(id, 80))
 	}
 	if keyID != "" && !isDigestID(keyID) {
-		return nil, invalidField("key_id", "got %q, want \"sha256:\" and 64 lower-case hexadecimal digits", clip(keyID, 80))
+		return nil, invalidField("key_id", wantDigestID, clip(keyID, 80))
 	}
 	records, err := committedRecords(ctx, a.issuer.cfg.Store, id)
 	if err != nil {
 		return nil, err
 	}
-	resp := &avowv1.GetStatementResponse{StatementId: id, SignerCount: uint32(len(records))} //nolint:gosec // at most statements.MaxSigners
+	resp := &avowv1.GetStatementResponse{StatementId: id, SignerCount: uint32(len(records))}
 	size := 0
 	for n := range records {
 		rec := &records[n]
@@ -195,11 +201,12 @@ func (a *attestationService) GetStatement(ctx context.Context, req *avowv1.GetSt
 			break
 		}
 		resp.Bundles = append(resp.Bundles, &avowv1.IssuedBundle{
-			KeyId: rec.KeyID, Vendor: rec.Vendor, Bundle: bundle, LogIndex: rec.LogIndex, CommitTime: timestamppb.New(rec.CommittedAt),
+			KeyId: rec.KeyID, Vendor: rec.Vendor, Bundle: bundle, LogIndex: rec.LogIndex,
+			CommitTime: timestamppb.New(rec.CommittedAt),
 		})
 	}
 	if len(resp.GetBundles()) == 0 {
-		return nil, refuse(avowv1.ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND, "no statement %s by key %s", id, keyID)
+		return nil, refuse(reasonStatementNotFound, "no statement %s by key %s", id, keyID)
 	}
 	return resp, nil
 }
@@ -217,13 +224,15 @@ func committedRecords(ctx context.Context, store *statements.Store, id string) (
 		}
 	}
 	if len(committed) == 0 {
-		return nil, refuse(avowv1.ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND, "no statement %s", id)
+		return nil, refuse(reasonStatementNotFound, "no statement %s", id)
 	}
 	return committed, nil
 }
 
 // ListStatements implements avow.v1.AttestationService.
-func (a *attestationService) ListStatements(ctx context.Context, req *avowv1.ListStatementsRequest) (*avowv1.ListStatementsResponse, error) {
+func (a *attestationService) ListStatements(
+	ctx context.Context, req *avowv1.ListStatementsRequest,
+) (*avowv1.ListStatementsResponse, error) {
 	filter := []string{req.GetSubjectSha256(), req.GetVendor(), req.GetProduct(), req.GetPredicateType()}
 	for n, name := range []string{"subject_sha256", "vendor", "product", "predicate_type"} {
 		if len(filter[n]) > MaxFilterBytes {
@@ -247,8 +256,9 @@ func (a *attestationService) ListStatements(ctx context.Context, req *avowv1.Lis
 	resp := &avowv1.ListStatementsResponse{Statements: make([]*avowv1.StatementSummary, len(page))}
 	for n, s := range page {
 		resp.Statements[n] = &avowv1.StatementSummary{
-			StatementId: s.StatementID, KeyId: s.KeyID, Vendor: s.Vendor, PredicateType: s.PredicateType, LogIndex: s.LogIndex,
-			CommitTime: timestamppb.New(s.CommittedAt.Truncate(time.Microsecond)), Products: s.Products, SubjectSha256S: s.Subjects,
+			StatementId: s.StatementID, KeyId: s.KeyID, Vendor: s.Vendor, PredicateType: s.PredicateType,
+			LogIndex: s.LogIndex, CommitTime: timestamppb.New(s.CommittedAt),
+			Products: s.Products, SubjectSha256S: s.Subjects,
 		}
 	}
 	if next != 0 {
@@ -266,8 +276,8 @@ func pageSize(asked uint32) int {
 
 const filterSumBytes = 16
 
-// pageToken encodes where the next page begins, bound to the filter: a token that is used with another filter would skip
-// statements without anybody noticing. It holds no secret and needs no key.
+// pageToken encodes where the next page begins, bound to the filter: a token that is used with another filter would
+// skip statements without anybody noticing. It holds no secret and needs no key.
 func pageToken(from uint64, filter []string) string {
 	raw := binary.BigEndian.AppendUint64(make([]byte, 0, 8+filterSumBytes), from)
 	return base64.RawURLEncoding.EncodeToString(append(raw, filterSum(filter)...))
@@ -278,7 +288,7 @@ func readPageToken(token string, filter []string) (uint64, error) {
 	if token == "" {
 		return 0, nil
 	}
-	bad := refuse(avowv1.ErrorReason_ERROR_REASON_PAGE_TOKEN_INVALID,
+	bad := refuse(reasonPageTokenInvalid,
 		"the page token is not one that was given out for this filter; start again without a token")
 	if len(token) > 64 {
 		return 0, bad

@@ -12,12 +12,11 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
-	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/server/vendors"
 )
 
-// The metadata keys by which the REST gateway tells the service who is calling. They are read on the in-process connection
-// only, which nobody else can reach; on a network connection they are ignored like any unknown key.
+// The metadata keys by which the REST gateway tells the service who is calling. They are read on the in-process
+// connection only, which nobody else can reach; on a network connection they are ignored like any unknown key.
 const (
 	gatewayAddressKey = "avow-gateway-address"
 	gatewayCertKey    = "avow-gateway-client-cert"
@@ -92,7 +91,7 @@ func (a *authenticator) fromGateway(ctx context.Context) (caller, error) {
 func (a *authenticator) identify(md metadata.MD, address netip.Addr, fingerprint string) (caller, error) {
 	c := caller{address: address}
 	invalid := func(what string) (caller, error) {
-		return caller{address: address}, refuse(avowv1.ErrorReason_ERROR_REASON_CREDENTIALS_INVALID, "%s", what)
+		return caller{address: address}, refuse(reasonCredentialsInvalid, "%s", what)
 	}
 	if values := md.Get("authorization"); len(values) > 0 {
 		token, ok := bearerToken(values)

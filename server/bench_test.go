@@ -11,8 +11,8 @@ import (
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 )
 
-// BenchmarkIssue issues distinct, pre-signed statements over gRPC on loopback. cpu-us/op is the CPU time of the whole process,
-// the clients included; `avowd bench` measures the server's alone.
+// BenchmarkIssue issues distinct, pre-signed statements over gRPC on loopback. cpu-us/op is the CPU time of the whole
+// process, the clients included; `avowd bench` measures the server's alone.
 func BenchmarkIssue(b *testing.B) {
 	for _, callers := range []int{1, 64, 1024} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {

@@ -18,8 +18,8 @@ import (
 	"github.com/avow-dev/avow/server/vendors"
 )
 
-// Timestamper gives an RFC 3161 token over a signature: the service's own authority or a client of a foreign one, both in
-// package authority.
+// Timestamper gives an RFC 3161 token over a signature: the service's own authority or a client of a foreign one,
+// both in package authority.
 type Timestamper interface {
 	// Timestamp returns the TimeStampResp, DER, over SHA-256 of the signature's bytes.
 	Timestamp(ctx context.Context, signature []byte) (token []byte, err error)
@@ -38,12 +38,12 @@ type Config struct {
 	Timestampers []Timestamper
 	// MinTimestamps is how many of them must answer; the others may be down. 0 means 1.
 	MinTimestamps int
-	// TrustedRoot is the trusted_root.json that the service hands out and checks its own bundles against: it must name the
-	// log and at least MinTimestamps of the authorities. See [TrustedRoot]. Required.
+	// TrustedRoot is the trusted_root.json that the service hands out and checks its own bundles against: it must
+	// name the log and at least MinTimestamps of the authorities. See [TrustedRoot]. Required.
 	TrustedRoot []byte
 
-	// SigningKey opens the key that the service holds for a vendor. It is called for each statement to sign, so it should
-	// remember what it opened. Nil: the service signs for nobody.
+	// SigningKey opens the key that the service holds for a vendor. It is called for each statement to sign, so it
+	// should remember what it opened. Nil: the service signs for nobody.
 	SigningKey func(context.Context, *vendors.SigningKey) (attest.Signer, error)
 	// TimestampHandler, if not nil, answers RFC 3161 requests at POST /api/v1/timestamp.
 	TimestampHandler http.Handler
@@ -56,8 +56,8 @@ type Config struct {
 	Limits Limits
 	// TrustedProxies are the networks of reverse proxies whose X-Forwarded-For is believed. Empty: none.
 	TrustedProxies []netip.Prefix
-	// Logger receives one line per statement that is issued, one per call that is refused, and the alarms; at debug level one
-	// per call. Required.
+	// Logger receives one line per statement that is issued, one per call that is refused, and the alarms; at debug
+	// level one per call. Required.
 	Logger *slog.Logger
 	// Clock tells the time; nil means time.Now.
 	Clock func() time.Time
@@ -75,7 +75,8 @@ func (c Config) Validate() error {
 	case c.Vendors == nil:
 		return errors.New("server config: the vendor registry is not set")
 	case len(c.Timestampers) == 0 || len(c.Timestampers) > MaxTimestampers:
-		return fmt.Errorf("server config: got %d timestamp authorities, want 1 to %d", len(c.Timestampers), MaxTimestampers)
+		return fmt.Errorf("server config: got %d timestamp authorities, want 1 to %d",
+			len(c.Timestampers), MaxTimestampers)
 	case c.MinTimestamps < 0 || c.MinTimestamps > len(c.Timestampers):
 		return fmt.Errorf("server config: got a minimum of %d timestamps, want 0 to %d, the number of authorities",
 			c.MinTimestamps, len(c.Timestampers))

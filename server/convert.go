@@ -7,15 +7,14 @@ import (
 	rekorv1 "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
 	"google.golang.org/protobuf/proto"
 
-	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/server/statements"
 	"github.com/avow-dev/avow/server/tlog"
 )
 
-// logEntry translates the log's entry into the one that bundles carry. Rekor v2 entries have neither an integrated time nor
-// an inclusion promise.
+// logEntry translates the log's entry into the one that bundles carry. Rekor v2 entries have neither an integrated
+// time nor an inclusion promise.
 func logEntry(log *tlog.Log, e tlog.Entry, leaf []byte) (*rekorv1.TransparencyLogEntry, error) {
 	index, size, err := indexAndSize(e.Index, e.TreeSize)
 	if err != nil {
@@ -36,7 +35,7 @@ func logEntry(log *tlog.Log, e tlog.Entry, leaf []byte) (*rekorv1.TransparencyLo
 // indexAndSize brings the log's numbers into the bundle's signed ones.
 func indexAndSize(index, size uint64) (int64, int64, error) {
 	if size > math.MaxInt64 || index >= size {
-		return 0, 0, refuse(avowv1.ErrorReason_ERROR_REASON_INTERNAL, "log index %d in a tree of %d", index, size)
+		return 0, 0, refuse(reasonInternal, "log index %d in a tree of %d", index, size)
 	}
 	return int64(index), int64(size), nil
 }

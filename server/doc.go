@@ -6,22 +6,24 @@
 //
 // # Contract
 //
-//   - A statement is answered only after its envelope is stored durably, its leaf is covered by a signed checkpoint, and
-//     the assembled bundle passed the buyer's own verification against the published trusted root (issue.go names the steps).
-//   - One statement signed by one key has one leaf and one bundle, however often, however concurrently and across however
-//     many crashes it is sent. The unique key is the statement store's; a row that was left pending is completed from the
-//     stored envelope by the code that serves requests ([Server.Reconcile]).
+//   - A statement is answered only after its envelope is stored durably, its leaf is covered by a signed checkpoint,
+//     and the assembled bundle passed the buyer's own verification against the published trusted root (issue.go names
+//     the steps).
+//   - One statement signed by one key has one leaf and one bundle, however often, however concurrently and across
+//     however many crashes it is sent. The unique key is the statement store's; a row that was left pending is
+//     completed from the stored envelope by the code that serves requests ([Server.Reconcile]).
 //   - The statements of a batch are issued together or not at all.
 //   - Every error has one reason out of the closed list avow.v1.ErrorReason. Causes are logged and never sent.
 //   - Every method has a rule in one table (access.go). What is not in the table is refused.
 //
 // # Trust
 //
-// Nothing in a request is trusted, its size and its transport metadata included. Who may issue is decided by the vendor
-// registry: a key that is in no vendor's list speaks for nobody. Credentials (bearer token, client certificate) are needed
-// only where the service signs on a vendor's behalf; for signed envelopes the signature is the credential. The address of
-// a caller is that of its connection, unless the connection comes from a proxy that the operator named. No URL from a
-// request is ever fetched. The service itself is not trusted by buyers: what it hands out verifies offline.
+// Nothing in a request is trusted, its size and its transport metadata included. Who may issue is decided by the
+// vendor registry: a key that is in no vendor's list speaks for nobody. Credentials (bearer token, client
+// certificate) are needed only where the service signs on a vendor's behalf; for signed envelopes the signature is
+// the credential. The address of a caller is that of its connection, unless the connection comes from a proxy that
+// the operator named. No URL from a request is ever fetched. The service itself is not trusted by buyers: what it
+// hands out verifies offline.
 //
 // # Specifications
 //

@@ -29,7 +29,8 @@ func TestErrorsAreDocumented(t *testing.T) {
 		delete(rows, reasonName(reason))
 		retry := map[bool]string{true: "yes", false: "no"}[o.retry > 0]
 		if strings.TrimSpace(cells[2]) != codeName(o.code) || strings.TrimSpace(cells[4]) != retry {
-			t.Errorf("%s is documented as%s with retry%s, it is %s with retry %s", reasonName(reason), cells[2], cells[4], codeName(o.code), retry)
+			t.Errorf("%s is documented as%s with retry%s, it is %s with retry %s",
+				reasonName(reason), cells[2], cells[4], codeName(o.code), retry)
 		}
 	}
 	for name := range rows {

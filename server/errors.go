@@ -36,49 +36,49 @@ type outcome struct {
 
 // outcomes maps the closed list of reasons to status codes. A test walks the list.
 var outcomes = map[avowv1.ErrorReason]outcome{
-	avowv1.ErrorReason_ERROR_REASON_REQUEST_INVALID:            {code: codes.InvalidArgument},
-	avowv1.ErrorReason_ERROR_REASON_PAGE_TOKEN_INVALID:         {code: codes.InvalidArgument},
-	avowv1.ErrorReason_ERROR_REASON_STATEMENT_INVALID:          {code: codes.InvalidArgument},
-	avowv1.ErrorReason_ERROR_REASON_ENVELOPE_TOO_LARGE:         {code: codes.InvalidArgument},
-	avowv1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED:         {code: codes.InvalidArgument},
-	avowv1.ErrorReason_ERROR_REASON_PAYLOAD_TYPE:               {code: codes.InvalidArgument},
-	avowv1.ErrorReason_ERROR_REASON_SIGNATURE_COUNT:            {code: codes.InvalidArgument},
-	avowv1.ErrorReason_ERROR_REASON_SIGNATURE_INVALID:          {code: codes.InvalidArgument},
-	avowv1.ErrorReason_ERROR_REASON_KEY_UNSUPPORTED:            {code: codes.InvalidArgument},
-	avowv1.ErrorReason_ERROR_REASON_PREDICATE_TYPE_UNSUPPORTED: {code: codes.InvalidArgument},
-	avowv1.ErrorReason_ERROR_REASON_BATCH_INVALID:              {code: codes.InvalidArgument},
-	avowv1.ErrorReason_ERROR_REASON_VERIFICATION_INPUT:         {code: codes.InvalidArgument},
+	reasonRequestInvalid:           {code: codes.InvalidArgument},
+	reasonPageTokenInvalid:         {code: codes.InvalidArgument},
+	reasonStatementInvalid:         {code: codes.InvalidArgument},
+	reasonEnvelopeTooLarge:         {code: codes.InvalidArgument},
+	reasonEnvelopeMalformed:        {code: codes.InvalidArgument},
+	reasonPayloadType:              {code: codes.InvalidArgument},
+	reasonSignatureCount:           {code: codes.InvalidArgument},
+	reasonSignatureInvalid:         {code: codes.InvalidArgument},
+	reasonKeyUnsupported:           {code: codes.InvalidArgument},
+	reasonPredicateTypeUnsupported: {code: codes.InvalidArgument},
+	reasonBatchInvalid:             {code: codes.InvalidArgument},
+	reasonVerificationInput:        {code: codes.InvalidArgument},
 
-	avowv1.ErrorReason_ERROR_REASON_KEY_UNKNOWN:            {code: codes.PermissionDenied},
-	avowv1.ErrorReason_ERROR_REASON_KEY_NOT_VALID:          {code: codes.PermissionDenied},
-	avowv1.ErrorReason_ERROR_REASON_PRODUCT_NOT_PERMITTED:  {code: codes.PermissionDenied},
-	avowv1.ErrorReason_ERROR_REASON_DECLARANT_MISMATCH:     {code: codes.PermissionDenied},
-	avowv1.ErrorReason_ERROR_REASON_CREDENTIALS_REQUIRED:   {code: codes.Unauthenticated},
-	avowv1.ErrorReason_ERROR_REASON_CREDENTIALS_INVALID:    {code: codes.Unauthenticated},
-	avowv1.ErrorReason_ERROR_REASON_METHOD_NOT_PERMITTED:   {code: codes.PermissionDenied},
-	avowv1.ErrorReason_ERROR_REASON_SIGNING_NOT_CONFIGURED: {code: codes.FailedPrecondition},
+	reasonKeyUnknown:           {code: codes.PermissionDenied},
+	reasonKeyNotValid:          {code: codes.PermissionDenied},
+	reasonProductNotPermitted:  {code: codes.PermissionDenied},
+	reasonDeclarantMismatch:    {code: codes.PermissionDenied},
+	reasonCredentialsRequired:  {code: codes.Unauthenticated},
+	reasonCredentialsInvalid:   {code: codes.Unauthenticated},
+	reasonMethodNotPermitted:   {code: codes.PermissionDenied},
+	reasonSigningNotConfigured: {code: codes.FailedPrecondition},
 
-	avowv1.ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND: {code: codes.NotFound},
-	avowv1.ErrorReason_ERROR_REASON_VENDOR_NOT_FOUND:    {code: codes.NotFound},
-	avowv1.ErrorReason_ERROR_REASON_LOG_RANGE:           {code: codes.OutOfRange},
-	avowv1.ErrorReason_ERROR_REASON_ROUTE_UNKNOWN:       {code: codes.NotFound},
+	reasonStatementNotFound: {code: codes.NotFound},
+	reasonVendorNotFound:    {code: codes.NotFound},
+	reasonLogRange:          {code: codes.OutOfRange},
+	reasonRouteUnknown:      {code: codes.NotFound},
 
-	avowv1.ErrorReason_ERROR_REASON_RATE_LIMITED:      {code: codes.ResourceExhausted, retry: time.Second},
-	avowv1.ErrorReason_ERROR_REASON_OVERLOADED:        {code: codes.ResourceExhausted, retry: time.Second},
-	avowv1.ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE: {code: codes.ResourceExhausted},
-	avowv1.ErrorReason_ERROR_REASON_STORAGE_FULL:      {code: codes.ResourceExhausted, retry: time.Minute},
+	reasonRateLimited:     {code: codes.ResourceExhausted, retry: time.Second},
+	reasonOverloaded:      {code: codes.ResourceExhausted, retry: time.Second},
+	reasonMessageTooLarge: {code: codes.ResourceExhausted},
+	reasonStorageFull:     {code: codes.ResourceExhausted, retry: time.Minute},
 
-	avowv1.ErrorReason_ERROR_REASON_LOG_UNAVAILABLE:       {code: codes.Unavailable, retry: 2 * time.Second},
-	avowv1.ErrorReason_ERROR_REASON_LOG_HALTED:            {code: codes.Unavailable},
-	avowv1.ErrorReason_ERROR_REASON_STORE_UNAVAILABLE:     {code: codes.Unavailable, retry: 2 * time.Second},
-	avowv1.ErrorReason_ERROR_REASON_TIMESTAMP_UNAVAILABLE: {code: codes.Unavailable, retry: 5 * time.Second},
-	avowv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN:         {code: codes.Unavailable, retry: 2 * time.Second},
-	avowv1.ErrorReason_ERROR_REASON_SIGNER_UNAVAILABLE:    {code: codes.Unavailable, retry: 5 * time.Second},
+	reasonLogUnavailable:       {code: codes.Unavailable, retry: 2 * time.Second},
+	reasonLogHalted:            {code: codes.Unavailable},
+	reasonStoreUnavailable:     {code: codes.Unavailable, retry: 2 * time.Second},
+	reasonTimestampUnavailable: {code: codes.Unavailable, retry: 5 * time.Second},
+	reasonShuttingDown:         {code: codes.Unavailable, retry: 2 * time.Second},
+	reasonSignerUnavailable:    {code: codes.Unavailable, retry: 5 * time.Second},
 
-	avowv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED: {code: codes.DeadlineExceeded, retry: time.Second},
-	avowv1.ErrorReason_ERROR_REASON_CANCELLED:         {code: codes.Canceled},
-	avowv1.ErrorReason_ERROR_REASON_SELF_CHECK_FAILED: {code: codes.Internal},
-	avowv1.ErrorReason_ERROR_REASON_INTERNAL:          {code: codes.Internal},
+	reasonDeadlineExceeded: {code: codes.DeadlineExceeded, retry: time.Second},
+	reasonCancelled:        {code: codes.Canceled},
+	reasonSelfCheckFailed:  {code: codes.Internal},
+	reasonInternal:         {code: codes.Internal},
 }
 
 // refusal is the service's own error: what is sent (reason, message, violations) and what is only logged (cause).
@@ -112,10 +112,10 @@ func refuse(reason avowv1.ErrorReason, format string, args ...any) *refusal {
 func invalidField(field, format string, args ...any) *refusal {
 	text := fmt.Sprintf(format, args...)
 	return &refusal{
-		reason:  avowv1.ErrorReason_ERROR_REASON_REQUEST_INVALID,
+		reason:  reasonRequestInvalid,
 		message: field + ": " + text,
 		violations: []*errdetails.BadRequest_FieldViolation{{
-			Field: field, Description: text, Reason: reasonName(avowv1.ErrorReason_ERROR_REASON_REQUEST_INVALID),
+			Field: field, Description: text, Reason: reasonName(reasonRequestInvalid),
 		}},
 	}
 }
@@ -123,7 +123,8 @@ func invalidField(field, format string, args ...any) *refusal {
 // reasonName is the reason as ErrorInfo carries it.
 func reasonName(r avowv1.ErrorReason) string { return strings.TrimPrefix(r.String(), reasonPrefix) }
 
-// toRefusal classifies any error of the packages below. It is the only place that does; what it does not know is INTERNAL.
+// toRefusal classifies any error of the packages below. It is the only place that does; what it does not know is
+// INTERNAL.
 func toRefusal(err error) *refusal {
 	var own *refusal
 	var envelope *attest.Error
@@ -142,30 +143,31 @@ func toRefusal(err error) *refusal {
 	case errors.As(err, &store):
 		return storeRefusal(store)
 	case errors.Is(err, verify.ErrInput), errors.Is(err, verify.ErrTrust):
-		return &refusal{reason: avowv1.ErrorReason_ERROR_REASON_VERIFICATION_INPUT, message: err.Error()}
+		return &refusal{reason: reasonVerificationInput, message: err.Error()}
 	case errors.Is(err, context.DeadlineExceeded):
-		return &refusal{reason: avowv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED, cause: err,
+		return &refusal{reason: reasonDeadlineExceeded, cause: err,
 			message: "the deadline of the call passed; an issue call can be repeated and continues where it stopped"}
 	case errors.Is(err, context.Canceled):
-		return &refusal{reason: avowv1.ErrorReason_ERROR_REASON_CANCELLED, message: "the call was cancelled", cause: err}
+		return &refusal{reason: reasonCancelled, message: "the call was cancelled", cause: err}
 	}
-	return &refusal{reason: avowv1.ErrorReason_ERROR_REASON_INTERNAL, message: "internal error", cause: err}
+	return &refusal{reason: reasonInternal, message: "internal error", cause: err}
 }
 
-// envelopeReasons are the codes of package attest that are the caller's business; the others are defects of the service.
+// envelopeReasons are the codes of package attest that are the caller's business; the others are defects of the
+// service.
 var envelopeReasons = map[attest.Code]avowv1.ErrorReason{
-	attest.CodeEnvelopeTooLarge:  avowv1.ErrorReason_ERROR_REASON_ENVELOPE_TOO_LARGE,
-	attest.CodeEnvelopeMalformed: avowv1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED,
-	attest.CodePayloadType:       avowv1.ErrorReason_ERROR_REASON_PAYLOAD_TYPE,
-	attest.CodeSignatureCount:    avowv1.ErrorReason_ERROR_REASON_SIGNATURE_COUNT,
-	attest.CodeSignatureInvalid:  avowv1.ErrorReason_ERROR_REASON_SIGNATURE_INVALID,
-	attest.CodeKeyUnsupported:    avowv1.ErrorReason_ERROR_REASON_KEY_UNSUPPORTED,
+	attest.CodeEnvelopeTooLarge:  reasonEnvelopeTooLarge,
+	attest.CodeEnvelopeMalformed: reasonEnvelopeMalformed,
+	attest.CodePayloadType:       reasonPayloadType,
+	attest.CodeSignatureCount:    reasonSignatureCount,
+	attest.CodeSignatureInvalid:  reasonSignatureInvalid,
+	attest.CodeKeyUnsupported:    reasonKeyUnsupported,
 }
 
 func envelopeRefusal(err *attest.Error) *refusal {
 	reason, ok := envelopeReasons[err.Code]
 	if !ok {
-		return &refusal{reason: avowv1.ErrorReason_ERROR_REASON_INTERNAL, message: "internal error", cause: err}
+		return &refusal{reason: reasonInternal, message: "internal error", cause: err}
 	}
 	message := err.Detail
 	if err.Hint != "" {
@@ -176,61 +178,62 @@ func envelopeRefusal(err *attest.Error) *refusal {
 
 // logReasons are the codes of the log that a caller can meet in normal operation or by an operator's fault.
 var logReasons = map[tlog.Code]avowv1.ErrorReason{
-	tlog.CodeUnavailable:   avowv1.ErrorReason_ERROR_REASON_LOG_UNAVAILABLE,
-	tlog.CodeClosed:        avowv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN,
-	tlog.CodeDiskFull:      avowv1.ErrorReason_ERROR_REASON_STORAGE_FULL,
-	tlog.CodeOutOfRange:    avowv1.ErrorReason_ERROR_REASON_LOG_RANGE,
-	tlog.CodeRollback:      avowv1.ErrorReason_ERROR_REASON_LOG_HALTED,
-	tlog.CodeCorrupt:       avowv1.ErrorReason_ERROR_REASON_LOG_HALTED,
-	tlog.CodeLocked:        avowv1.ErrorReason_ERROR_REASON_LOG_HALTED,
-	tlog.CodeNotFound:      avowv1.ErrorReason_ERROR_REASON_LOG_HALTED,
-	tlog.CodeAnchorMissing: avowv1.ErrorReason_ERROR_REASON_LOG_HALTED,
-	tlog.CodeAnchorInvalid: avowv1.ErrorReason_ERROR_REASON_LOG_HALTED,
+	tlog.CodeUnavailable:   reasonLogUnavailable,
+	tlog.CodeClosed:        reasonShuttingDown,
+	tlog.CodeDiskFull:      reasonStorageFull,
+	tlog.CodeOutOfRange:    reasonLogRange,
+	tlog.CodeRollback:      reasonLogHalted,
+	tlog.CodeCorrupt:       reasonLogHalted,
+	tlog.CodeLocked:        reasonLogHalted,
+	tlog.CodeNotFound:      reasonLogHalted,
+	tlog.CodeAnchorMissing: reasonLogHalted,
+	tlog.CodeAnchorInvalid: reasonLogHalted,
 }
 
 func logRefusal(err *tlog.Error) *refusal {
 	reason, ok := logReasons[err.Code]
 	if !ok {
-		return &refusal{reason: avowv1.ErrorReason_ERROR_REASON_INTERNAL, message: "internal error", cause: err}
+		return &refusal{reason: reasonInternal, message: "internal error", cause: err}
 	}
 	message := map[avowv1.ErrorReason]string{
-		avowv1.ErrorReason_ERROR_REASON_LOG_UNAVAILABLE: "the log cannot answer now; repeat the call, it continues where it stopped",
-		avowv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN:   "the service is stopping; repeat the call",
-		avowv1.ErrorReason_ERROR_REASON_STORAGE_FULL:    "the log's disk is full; reads go on",
-		avowv1.ErrorReason_ERROR_REASON_LOG_HALTED:      "the log has stopped; an operator must act",
-		avowv1.ErrorReason_ERROR_REASON_LOG_RANGE:       err.Message,
+		reasonLogUnavailable: "the log cannot answer now; repeat the call, it continues where it stopped",
+		reasonShuttingDown:   "the service is stopping; repeat the call",
+		reasonStorageFull:    "the log's disk is full; reads go on",
+		reasonLogHalted:      "the log has stopped; an operator must act",
+		reasonLogRange:       err.Message,
 	}[reason]
 	return &refusal{reason: reason, message: message, cause: err}
 }
 
 // storeReasons are the codes of the statement store.
 var storeReasons = map[string]avowv1.ErrorReason{
-	statements.NotFound:    avowv1.ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND,
-	statements.Invalid:     avowv1.ErrorReason_ERROR_REASON_REQUEST_INVALID,
-	statements.Full:        avowv1.ErrorReason_ERROR_REASON_STORAGE_FULL,
-	statements.ReadOnly:    avowv1.ErrorReason_ERROR_REASON_STORE_UNAVAILABLE,
-	statements.Locked:      avowv1.ErrorReason_ERROR_REASON_STORE_UNAVAILABLE,
-	statements.Unavailable: avowv1.ErrorReason_ERROR_REASON_STORE_UNAVAILABLE,
-	statements.Closed:      avowv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN,
+	statements.NotFound:    reasonStatementNotFound,
+	statements.Invalid:     reasonRequestInvalid,
+	statements.Full:        reasonStorageFull,
+	statements.ReadOnly:    reasonStoreUnavailable,
+	statements.Locked:      reasonStoreUnavailable,
+	statements.Unavailable: reasonStoreUnavailable,
+	statements.Closed:      reasonShuttingDown,
 }
 
 func storeRefusal(err *statements.Error) *refusal {
 	reason, ok := storeReasons[err.Code]
 	if !ok {
-		return &refusal{reason: avowv1.ErrorReason_ERROR_REASON_INTERNAL, message: "internal error", cause: err}
+		return &refusal{reason: reasonInternal, message: "internal error", cause: err}
 	}
 	return &refusal{reason: reason, message: err.Message, cause: err.Err}
 }
 
 // rulesRefusal lists the findings that forbid issuance. The prefix names the member of a batch.
 func rulesRefusal(prefix string, findings predicate.Findings) *refusal {
-	r := &refusal{reason: avowv1.ErrorReason_ERROR_REASON_STATEMENT_INVALID}
+	r := &refusal{reason: reasonStatementInvalid}
 	for _, f := range findings {
 		r.violations = append(r.violations, &errdetails.BadRequest_FieldViolation{
 			Field: prefix + f.Pointer, Reason: f.Code, Description: clip(describe(f), maxViolationText),
 		})
 	}
-	r.message = fmt.Sprintf("the statement breaks %d issuance rules (%s)", len(findings), strings.Join(findings.Codes(), ", "))
+	r.message = fmt.Sprintf("the statement breaks %d issuance rules (%s)",
+		len(findings), strings.Join(findings.Codes(), ", "))
 	return r
 }
 

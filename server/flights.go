@@ -16,16 +16,16 @@ type flight struct {
 	err    error
 }
 
-// flights keeps two calls from issuing one statement at the same time. The unique key of the store would catch them, but only
-// after each had taken a timestamp and one of them had appended a second leaf.
+// flights keeps two calls from issuing one statement at the same time. The unique key of the store would catch them,
+// but only after each had taken a timestamp and one of them had appended a second leaf.
 type flights struct {
 	mu sync.Mutex
 	by map[rowKey]*flight
 	wg sync.WaitGroup
 }
 
-// start claims all keys for one flight, at once or not at all. If one of them is taken it returns the flight that holds it:
-// nobody waits while holding, so no two calls can wait for each other.
+// start claims all keys for one flight, at once or not at all. If one of them is taken it returns the flight that
+// holds it: nobody waits while holding, so no two calls can wait for each other.
 func (f *flights) start(keys []rowKey) (mine, other *flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -51,10 +51,10 @@ func HTTPServer(h http.Handler) *http.Server {
 //	/checkpoint, /tile/...       the log, C2SP tlog-tiles
 //	/statements/sha256/<hex>     the exact bytes of a committed statement
 //
-// A REST call passes the same interceptors as a gRPC call: the gateway is a client on a connection inside this process. Drain
-// closes that connection; the context is for the registration only.
+// A REST call passes the same interceptors as a gRPC call: the gateway is a client on a connection inside this
+// process. Drain closes that connection; the context is for the registration only.
 func (s *Server) Handler(ctx context.Context) (http.Handler, error) {
-	lis := s.inProcess()
+	lis := s.inProcess(ctx)
 	conn, err := grpc.NewClient("passthrough:in-process",
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }),
@@ -88,8 +88,8 @@ func (s *Server) Handler(ctx context.Context) (http.Handler, error) {
 	return s.routes(gateway), nil
 }
 
-// incomingHeader lets no header of a REST call become metadata, above all none that would look like the gateway's own. The
-// credentials arrive nevertheless: the gateway passes Authorization on by itself.
+// incomingHeader lets no header of a REST call become metadata, above all none that would look like the gateway's
+// own. The credentials arrive nevertheless: the gateway passes Authorization on by itself.
 func incomingHeader(string) (string, bool) { return "", false }
 
 // gatewayMetadata tells the service who is calling.
@@ -111,7 +111,9 @@ func (s *Server) clientAddress(r *http.Request) netip.Addr {
 }
 
 // gatewayError answers an error of a REST call: the google.rpc.Status as JSON, and what HTTP has a header for.
-func gatewayError(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+func gatewayError(
+	ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error,
+) {
 	st := status.Convert(err)
 	if reasonOf(st) == "" {
 		st = toStatus(gatewayRefusal(st, r.Context().Err() != nil))
@@ -132,23 +134,23 @@ func gatewayError(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshale
 
 // gatewayRefusal gives the gateway's own errors, and those of its connection, a reason.
 func gatewayRefusal(st *status.Status, callerGone bool) *refusal {
-	reason := avowv1.ErrorReason_ERROR_REASON_INTERNAL
+	reason := reasonInternal
 	switch st.Code() {
 	case codes.InvalidArgument:
 		// A body or a parameter that does not parse: the text names the fault in the caller's input.
-		return refuse(avowv1.ErrorReason_ERROR_REASON_REQUEST_INVALID, "%s", st.Message())
+		return refuse(reasonRequestInvalid, "%s", st.Message())
 	case codes.Unavailable, codes.Canceled:
 		// Either the caller went away, or the connection inside this process did, which ends with the server.
-		reason = avowv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN
+		reason = reasonShuttingDown
 		if callerGone {
-			reason = avowv1.ErrorReason_ERROR_REASON_CANCELLED
+			reason = reasonCancelled
 		}
 	case codes.DeadlineExceeded:
-		reason = avowv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED
+		reason = reasonDeadlineExceeded
 	case codes.ResourceExhausted:
-		reason = avowv1.ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE
+		reason = reasonMessageTooLarge
 	case codes.Unimplemented:
-		reason = avowv1.ErrorReason_ERROR_REASON_ROUTE_UNKNOWN
+		reason = reasonRouteUnknown
 	default:
 	}
 	return &refusal{reason: reason, message: "the call could not be passed on", cause: st.Err()}
@@ -156,9 +158,9 @@ func gatewayRefusal(st *status.Status, callerGone bool) *refusal {
 
 // httpStatuses are the reasons whose HTTP status is not the usual one of their code.
 var httpStatuses = map[string]int{
-	reasonName(avowv1.ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE): http.StatusRequestEntityTooLarge,
-	reasonName(avowv1.ErrorReason_ERROR_REASON_STORAGE_FULL):      http.StatusInsufficientStorage,
-	reasonName(avowv1.ErrorReason_ERROR_REASON_OVERLOADED):        http.StatusServiceUnavailable,
+	reasonName(reasonMessageTooLarge): http.StatusRequestEntityTooLarge,
+	reasonName(reasonStorageFull):     http.StatusInsufficientStorage,
+	reasonName(reasonOverloaded):      http.StatusServiceUnavailable,
 }
 
 // reasonOf returns the reason of a status, "" if it has none of this service.
@@ -172,8 +174,10 @@ func reasonOf(st *status.Status) string {
 }
 
 // routingError answers a path or a method that does not exist.
-func routingError(ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {
-	st := toStatus(refuse(avowv1.ErrorReason_ERROR_REASON_ROUTE_UNKNOWN, "%s", http.StatusText(code)))
+func routingError(
+	ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int,
+) {
+	st := toStatus(refuse(reasonRouteUnknown, "%s", http.StatusText(code)))
 	runtime.DefaultHTTPErrorHandler(ctx, mux, m, w, r, &runtime.HTTPStatusError{HTTPStatus: code, Err: st.Err()})
 }
 
@@ -184,8 +188,8 @@ func writeRefusal(w http.ResponseWriter, r *http.Request, err error) {
 	gatewayError(r.Context(), mux, m, w, r, st.Err())
 }
 
-// limitBody reads the body of a request, at most MaxMessageBytes of it, before the gateway sees it: the gateway would answer
-// an oversize body as a malformed one.
+// limitBody reads the body of a request, at most MaxMessageBytes of it, before the gateway sees it: the gateway would
+// answer an oversize body as a malformed one.
 func limitBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Body == nil || r.Body == http.NoBody {
@@ -197,10 +201,10 @@ func limitBody(next http.Handler) http.Handler {
 		var over *http.MaxBytesError
 		switch {
 		case errors.As(err, &over):
-			writeRefusal(w, r, refuse(avowv1.ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE, "the body has more than %d bytes", MaxMessageBytes))
+			writeRefusal(w, r, refuse(reasonMessageTooLarge, "the body has more than %d bytes", MaxMessageBytes))
 			return
 		case err != nil:
-			writeRefusal(w, r, refuse(avowv1.ErrorReason_ERROR_REASON_REQUEST_INVALID, "the body ends before its length"))
+			writeRefusal(w, r, refuse(reasonRequestInvalid, "the body ends before its length"))
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(whole))

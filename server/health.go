@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	grpchealth "google.golang.org/grpc/health/grpc_health_v1"
@@ -10,15 +11,15 @@ import (
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 )
 
-// The names under which the health service answers, besides "" (all that the service needs to work) and the names of the
-// gRPC services.
+// The names under which the health service answers, besides "" (all that the service needs to work) and the names of
+// the gRPC services.
 const (
 	// HealthLog is red while the log cannot publish.
 	HealthLog = "avow.log"
 	// HealthStore is red while the statement store cannot be written.
 	HealthStore = "avow.store"
-	// HealthRegistry is red while the vendor registry's file is bad. The last good registry stays in use meanwhile, so "" stays
-	// green: a typing error must not take the service away from everybody.
+	// HealthRegistry is red while the vendor registry's file is bad. The last good registry stays in use meanwhile,
+	// so "" stays green: a typing error must not take the service away from everybody.
 	HealthRegistry = "avow.registry"
 )
 
@@ -35,8 +36,8 @@ func (s *Server) Health() error {
 	return errors.Join(s.cfg.Log.Health(), s.cfg.Store.Health())
 }
 
-// Run watches the health of log, store and registry for the health service, and completes statements that were left pending,
-// for example because the timestamp authority was down. It returns when the context ends.
+// Run watches the health of log, store and registry for the health service, and completes statements that were left
+// pending, for example because the timestamp authority was down. It returns when the context ends.
 func (s *Server) Run(ctx context.Context) error {
 	check, retry := time.NewTicker(healthInterval), time.NewTicker(retryInterval)
 	defer check.Stop()
@@ -53,7 +54,7 @@ func (s *Server) Run(ctx context.Context) error {
 				continue
 			}
 			if err := s.Reconcile(ctx); err != nil && ctx.Err() == nil {
-				s.cfg.Logger.WarnContext(ctx, "pending statements could not be completed", "error", err)
+				s.cfg.Logger.WarnContext(ctx, "pending statements could not be completed", slog.Any("error", err))
 			}
 		}
 	}
@@ -69,12 +70,12 @@ func (s *Server) checkHealth(ctx context.Context) {
 	s.setHealth(err)
 	s.metrics.setHealthy(err == nil, registry == nil)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, errDraining) {
-		s.cfg.Logger.ErrorContext(ctx, "the service is not healthy", "error", err)
+		s.cfg.Logger.ErrorContext(ctx, "the service is not healthy", slog.Any("error", err))
 	}
 }
 
-// setHealth sets the status of the whole and of each service. Reading goes on while writing cannot: only the services that
-// write follow the health of the log and the store.
+// setHealth sets the status of the whole and of each service. Reading goes on while writing cannot: only the services
+// that write follow the health of the log and the store.
 func (s *Server) setHealth(err error) {
 	reading := grpchealth.HealthCheckResponse_SERVING
 	if errors.Is(err, errNotStarted) || errors.Is(err, errDraining) {

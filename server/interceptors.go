@@ -9,8 +9,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
-
-	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 )
 
 const (
@@ -66,22 +64,24 @@ func (s *Server) logCall(ctx context.Context, method string, call *callInfo, too
 	if r == nil && !s.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
-	attrs := []any{"method", method, "duration", took, "caller", call.caller.limitKey()}
+	attrs := []slog.Attr{
+		slog.String("method", method), slog.Duration("duration", took), slog.String("caller", call.caller.limitKey()),
+	}
 	if r == nil {
-		s.cfg.Logger.DebugContext(ctx, "call", attrs...)
+		s.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "call", attrs...)
 		return
 	}
 	s.metrics.refusals.WithLabelValues(reasonName(r.reason)).Inc()
-	attrs = append(attrs, "refused", r)
+	level := slog.LevelInfo
 	switch r.reason {
-	case avowv1.ErrorReason_ERROR_REASON_INTERNAL, avowv1.ErrorReason_ERROR_REASON_SELF_CHECK_FAILED,
-		avowv1.ErrorReason_ERROR_REASON_LOG_HALTED, avowv1.ErrorReason_ERROR_REASON_STORAGE_FULL:
-		s.cfg.Logger.ErrorContext(ctx, "call", attrs...)
-	case avowv1.ErrorReason_ERROR_REASON_RATE_LIMITED, avowv1.ErrorReason_ERROR_REASON_OVERLOADED:
-		s.cfg.Logger.DebugContext(ctx, "call", attrs...) // a flood must not become a flood of lines
+	case reasonInternal, reasonSelfCheckFailed,
+		reasonLogHalted, reasonStorageFull:
+		level = slog.LevelError
+	case reasonRateLimited, reasonOverloaded:
+		level = slog.LevelDebug // a flood must not become a flood of lines
 	default:
-		s.cfg.Logger.InfoContext(ctx, "call", attrs...)
 	}
+	s.cfg.Logger.LogAttrs(ctx, level, "call", append(attrs, slog.Any("refused", r))...)
 }
 
 // deadline gives every call a deadline that is not beyond the longest permitted one.
@@ -114,10 +114,10 @@ func (s *Server) admit(ctx context.Context, identify identifyFunc, method string
 		return ctx, nil
 	case accessAnyone:
 	default:
-		return ctx, refuse(avowv1.ErrorReason_ERROR_REASON_METHOD_NOT_PERMITTED, "the method is not open to callers")
+		return ctx, refuse(reasonMethodNotPermitted, "the method is not open to callers")
 	}
 	if s.draining.Load() {
-		return ctx, refuse(avowv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN, "the service is stopping; repeat the call")
+		return ctx, refuse(reasonShuttingDown, "the service is stopping; repeat the call")
 	}
 	c, err := identify(ctx)
 	if call, ok := ctx.Value(callInfoKey{}).(*callInfo); ok {
@@ -134,7 +134,9 @@ func (s *Server) admit(ctx context.Context, identify identifyFunc, method string
 }
 
 // admitMessage refuses a call when there is too much in hand.
-func (s *Server) admitMessage(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+func (s *Server) admitMessage(
+	ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler,
+) (any, error) {
 	if rules[info.FullMethod].access == accessProbe {
 		return next(ctx, req)
 	}
@@ -151,7 +153,9 @@ func (s *Server) admitMessage(ctx context.Context, req any, info *grpc.UnaryServ
 }
 
 // recover turns a panic of a handler into an error.
-func (s *Server) recover(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
+func (s *Server) recover(
+	ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler,
+) (resp any, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			resp, err = nil, s.panicked(ctx, info.FullMethod, v)
@@ -162,8 +166,9 @@ func (s *Server) recover(ctx context.Context, req any, info *grpc.UnaryServerInf
 
 func (s *Server) panicked(ctx context.Context, where string, v any) error {
 	s.metrics.panics.Inc()
-	s.cfg.Logger.ErrorContext(ctx, "panic", "where", where, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-	return &refusal{reason: avowv1.ErrorReason_ERROR_REASON_INTERNAL, message: "internal error", cause: fmt.Errorf("panic: %v", v)}
+	s.cfg.Logger.ErrorContext(ctx, "panic", slog.String("where", where), slog.String("panic", fmt.Sprint(v)),
+		slog.String("stack", string(debug.Stack())))
+	return &refusal{reason: reasonInternal, message: "internal error", cause: fmt.Errorf("panic: %v", v)}
 }
 
 // streamChain is what the streaming calls pass: health watches and reflection. They live until the connection ends.

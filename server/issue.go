@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
-	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/server/statements"
 	"github.com/avow-dev/avow/server/tlog"
@@ -28,8 +28,8 @@ import (
 //	11  assemble the bundle, verify it by the buyer's path              complete
 //	12  commit, answer                                                  complete
 //
-// Steps 1 to 4 are the vendor's. A crash after 8, 9 or 10 leaves a pending row; a repeated call and Reconcile go on from it
-// with the stored envelope, and look for its leaf in the log before they append one.
+// Steps 1 to 4 are the vendor's. A crash after 8, 9 or 10 leaves a pending row; a repeated call and Reconcile go on
+// from it with the stored envelope, and look for its leaf in the log before they append one.
 type issuer struct {
 	cfg      Config
 	verifier *verify.Verifier
@@ -55,8 +55,8 @@ type issued struct {
 
 // issue takes submissions, which are one declaration, through steps 7 to 12 and answers for each of them.
 //
-// The work goes on when the caller goes away: the statement may be in the log by then, and the repeated call should find it
-// committed. It has a deadline of its own.
+// The work goes on when the caller goes away: the statement may be in the log by then, and the repeated call should
+// find it committed. It has a deadline of its own.
 func (i *issuer) issue(ctx context.Context, subs []*submission, declaration string) (map[rowKey]*issued, error) {
 	keys := make([]rowKey, len(subs))
 	for n, sub := range subs {
@@ -96,7 +96,8 @@ func (i *issuer) fly(ctx context.Context, fl *flight, subs []*submission, declar
 	defer func() {
 		if v := recover(); v != nil {
 			i.metrics.panics.Inc()
-			i.cfg.Logger.ErrorContext(ctx, "panic", "where", "issue", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			i.cfg.Logger.ErrorContext(ctx, "panic", slog.String("where", "issue"), slog.String("panic", fmt.Sprint(v)),
+				slog.String("stack", string(debug.Stack())))
 		}
 		i.flights.finish(fl, results, err)
 	}()
@@ -104,15 +105,17 @@ func (i *issuer) fly(ctx context.Context, fl *flight, subs []*submission, declar
 }
 
 // storeAndComplete is steps 7 and 8, and then the rest.
-func (i *issuer) storeAndComplete(ctx context.Context, subs []*submission, declaration string) (map[rowKey]*issued, error) {
+func (i *issuer) storeAndComplete(
+	ctx context.Context, subs []*submission, declaration string,
+) (map[rowKey]*issued, error) {
 	// The leaf of a statement that is stored now lies at or after this index: where a later search has to begin.
 	logSize, now := i.cfg.Log.Size(), i.cfg.Clock()
 	rows := make([]statements.Pending, len(subs))
 	for n, sub := range subs {
 		rows[n] = pendingRow(sub, logSize, now, declaration)
 	}
-	// Step 7 and 8 in one transaction: a row that is there is returned as it is, whatever the new envelope looks like. ECDSA is
-	// randomised, so the same statement signed again is another envelope and would be another leaf.
+	// Step 7 and 8 in one transaction: a row that is there is returned as it is, whatever the new envelope looks
+	// like. ECDSA is randomised, so the same statement signed again is another envelope and would be another leaf.
 	records, existed, err := i.cfg.Store.PutPending(ctx, rows)
 	if err != nil {
 		return nil, err
@@ -171,8 +174,8 @@ type work struct {
 	commit statements.Committed
 }
 
-// complete takes pending statements through steps 9 to 12, together or not at all. It serves requests, repeated requests and
-// Reconcile alike.
+// complete takes pending statements through steps 9 to 12, together or not at all. It serves requests, repeated
+// requests and Reconcile alike.
 func (i *issuer) complete(ctx context.Context, todo []*work) error {
 	if len(todo) == 0 {
 		return nil
@@ -201,8 +204,9 @@ func (i *issuer) complete(ctx context.Context, todo []*work) error {
 	}
 	for _, w := range todo {
 		i.metrics.issued.WithLabelValues(w.record.PredicateType).Inc()
-		i.cfg.Logger.InfoContext(ctx, "statement issued", "statement", w.row.statementID, "key", w.row.keyID,
-			"vendor", w.record.Vendor, "log_index", w.entry.Index)
+		i.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "statement issued",
+			slog.String("statement", w.row.statementID), slog.String("key", w.row.keyID),
+			slog.String("vendor", w.record.Vendor), slog.Uint64("log_index", w.entry.Index))
 	}
 	return nil
 }
@@ -234,13 +238,13 @@ func (i *issuer) timestamp(ctx context.Context, todo []*work) error {
 	all := errors.Join(errs...)
 	for _, w := range todo {
 		if len(w.tokens) < i.cfg.MinTimestamps {
-			return &refusal{reason: avowv1.ErrorReason_ERROR_REASON_TIMESTAMP_UNAVAILABLE, cause: all,
-				message: fmt.Sprintf("%d of %d timestamp authorities answered, %d are needed; repeat the call, it continues where it stopped",
-					len(w.tokens), authorities, i.cfg.MinTimestamps)}
+			return &refusal{reason: reasonTimestampUnavailable, cause: all,
+				message: fmt.Sprintf("%d of %d timestamp authorities answered, %d are needed; repeat the call, "+
+					"it continues where it stopped", len(w.tokens), authorities, i.cfg.MinTimestamps)}
 		}
 	}
 	if all != nil {
-		i.cfg.Logger.WarnContext(ctx, "a timestamp authority did not answer; others did", "error", all)
+		i.cfg.Logger.WarnContext(ctx, "a timestamp authority did not answer; others did", slog.Any("error", all))
 	}
 	return nil
 }
@@ -286,8 +290,8 @@ func (i *issuer) appendLeaves(ctx context.Context, todo []*work) error {
 	return nil
 }
 
-// awaitProof returns the proof of a leaf that is in the log. A leaf that was integrated a moment ago may still wait for the
-// checkpoint that covers it.
+// awaitProof returns the proof of a leaf that is in the log. A leaf that was integrated a moment ago may still wait
+// for the checkpoint that covers it.
 func (i *issuer) awaitProof(ctx context.Context, index uint64) (tlog.Entry, error) {
 	poll := time.NewTicker(publicationPoll)
 	defer poll.Stop()
@@ -303,8 +307,8 @@ func (i *issuer) awaitProof(ctx context.Context, index uint64) (tlog.Entry, erro
 	}
 }
 
-// assemble makes the bundle and verifies it as a buyer would, with the trusted root that buyers have and the key that the
-// vendor registered. A bundle that does not pass is never handed out, and its row stays pending.
+// assemble makes the bundle and verifies it as a buyer would, with the trusted root that buyers have and the key that
+// the vendor registered. A bundle that does not pass is never handed out, and its row stays pending.
 func (i *issuer) assemble(ctx context.Context, w *work) error {
 	entry, err := logEntry(i.cfg.Log, w.entry, w.leaf)
 	if err != nil {
@@ -313,7 +317,8 @@ func (i *issuer) assemble(ctx context.Context, w *work) error {
 	if w.bundle, err = attest.NewBundle(w.envelope, entry, w.tokens); err != nil {
 		return i.alarm(ctx, w, err)
 	}
-	evidence, checks, err := i.verifier.VerifyBundle(ctx, w.bundle, verify.Signer{Key: &verify.Key{PublicKey: w.envelope.PublicKey()}})
+	signer := verify.Signer{Key: &verify.Key{PublicKey: w.envelope.PublicKey()}}
+	evidence, checks, err := i.verifier.VerifyBundle(ctx, w.bundle, signer)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -322,7 +327,8 @@ func (i *issuer) assemble(ctx context.Context, w *work) error {
 	case evidence == nil:
 		return i.alarm(ctx, w, failedCheck(checks))
 	case evidence.StatementID != w.row.statementID || evidence.KeyID != w.row.keyID || evidence.LogIndex != w.entry.Index:
-		return i.alarm(ctx, w, fmt.Errorf("the bundle is of statement %s by %s at index %d", evidence.StatementID, evidence.KeyID, evidence.LogIndex))
+		return i.alarm(ctx, w, fmt.Errorf("the bundle is of statement %s by %s at index %d",
+			evidence.StatementID, evidence.KeyID, evidence.LogIndex))
 	}
 	raw, err := proto.Marshal(entry)
 	if err != nil {
@@ -338,9 +344,11 @@ func (i *issuer) assemble(ctx context.Context, w *work) error {
 func (i *issuer) alarm(ctx context.Context, w *work, err error) error {
 	i.metrics.selfCheck.Inc()
 	i.cfg.Logger.ErrorContext(ctx, "self check: the assembled bundle does not verify; it is not handed out",
-		"statement", w.row.statementID, "key", w.row.keyID, "log_index", w.entry.Index, "error", err)
-	return &refusal{reason: avowv1.ErrorReason_ERROR_REASON_SELF_CHECK_FAILED, cause: err,
-		message: "the assembled bundle did not pass the service's own verification and was not handed out; the operator is informed"}
+		slog.String("statement", w.row.statementID), slog.String("key", w.row.keyID),
+		slog.Uint64("log_index", w.entry.Index), slog.Any("error", err))
+	return &refusal{reason: reasonSelfCheckFailed, cause: err,
+		message: "the assembled bundle did not pass the service's own verification and was not handed out; " +
+			"the operator is informed"}
 }
 
 // failedCheck names the first check that did not pass.

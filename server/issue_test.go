@@ -49,7 +49,7 @@ func TestIssue(t *testing.T) {
 	w := newWorld(t)
 	flows := dataFlows(t)
 	first := w.issue(flows, w.acme)
-	if first.GetStatementId() != "sha256:"+digestOf(flows) || first.GetKeyId() != keyID(t, w.acme.PublicKey()) ||
+	if first.GetStatementId() != "sha256:"+digestOf(flows) || first.GetKeyId() != idOf(t, w.acme) ||
 		first.GetLogOrigin() != origin || first.GetLogIndex() != 0 || first.GetAlreadyIssued() {
 		t.Errorf("first answer: %v", first)
 	}
@@ -66,7 +66,7 @@ func TestIssue(t *testing.T) {
 		t.Fatalf("a buyer rejects: %v", verdict.Failures())
 	}
 
-	got := must(w.attestation().GetStatement(t.Context(), &avowv1.GetStatementRequest{StatementId: first.GetStatementId()}))(t)
+	got := must(w.fetch(first.GetStatementId(), ""))(t)
 	if !bytes.Equal(got.GetStatement(), flows) || got.GetSignerCount() != 1 || len(got.GetBundles()) != 1 {
 		t.Fatalf("fetched: %d bytes, %d signers", len(got.GetStatement()), got.GetSignerCount())
 	}
@@ -83,8 +83,8 @@ func warningCodes(r *avowv1.IssueResponse) []string {
 	return out
 }
 
-// TestIssueAgain: the same statement by the same key has one leaf and one bundle, also when it is signed again, when it is too
-// old to be received, and after a restart.
+// TestIssueAgain: the same statement by the same key has one leaf and one bundle, also when it is signed again, when
+// it is too old to be received, and after a restart.
 func TestIssueAgain(t *testing.T) {
 	w := newWorld(t)
 	flows := dataFlows(t)
@@ -112,7 +112,7 @@ func TestIssueAgain(t *testing.T) {
 	}
 	// Rule R05 still holds for a statement that was never issued.
 	_, err := w.attestation().Issue(t.Context(), signed(t, dataFlows(t), w.acme))
-	wantReason(t, err, avowv1.ErrorReason_ERROR_REASON_STATEMENT_INVALID)
+	wantReason(t, err, reasonStatementInvalid)
 }
 
 // TestSecondSigner: a second signer of one statement gets a bundle of its own.
@@ -123,7 +123,7 @@ func TestSecondSigner(t *testing.T) {
 	if second.GetAlreadyIssued() || second.GetLogIndex() != 1 || first.GetStatementId() != second.GetStatementId() {
 		t.Errorf("second signer: %v index %d", second.GetAlreadyIssued(), second.GetLogIndex())
 	}
-	got := must(w.attestation().GetStatement(t.Context(), &avowv1.GetStatementRequest{StatementId: first.GetStatementId()}))(t)
+	got := must(w.fetch(first.GetStatementId(), ""))(t)
 	if got.GetSignerCount() != 2 || len(got.GetBundles()) != 2 {
 		t.Errorf("got %d signers, %d bundles, want 2", got.GetSignerCount(), len(got.GetBundles()))
 	}
@@ -243,7 +243,7 @@ func TestBatchOfOldAndNew(t *testing.T) {
 	got := must(w.attestation().IssueBatch(t.Context(), &avowv1.IssueBatchRequest{
 		Requests: []*avowv1.IssueRequest{signed(t, flows, w.acme), signed(t, noBackdoor(t, flows), w.acme)}}))(t)
 	if !got.GetResponses()[0].GetAlreadyIssued() || got.GetResponses()[1].GetAlreadyIssued() || w.log.Size() != 2 {
-		t.Errorf("got %v and %v, %d leaves", got.GetResponses()[0].GetAlreadyIssued(), got.GetResponses()[1].GetAlreadyIssued(), w.log.Size())
+		t.Errorf("got %v, %d leaves", got.GetResponses(), w.log.Size())
 	}
 }
 
@@ -254,12 +254,12 @@ func TestBatchIsAllOrNothing(t *testing.T) {
 		req    *avowv1.IssueRequest
 		reason avowv1.ErrorReason
 	}{
-		"rules":        {signed(t, statement(t, "data-flows", noCountry), w.acme), avowv1.ErrorReason_ERROR_REASON_STATEMENT_INVALID},
-		"related":      {signed(t, noBackdoor(t, dataFlows(t)), w.acme), avowv1.ErrorReason_ERROR_REASON_STATEMENT_INVALID},
-		"signature":    {rawRequest(envelope(t, dataFlows(t), w.acme), keyID(t, w.acmeSecond.PublicKey())), avowv1.ErrorReason_ERROR_REASON_SIGNATURE_INVALID},
-		"expired":      {signed(t, dataFlows(t), w.expired), avowv1.ErrorReason_ERROR_REASON_KEY_NOT_VALID},
-		"empty":        {&avowv1.IssueRequest{}, avowv1.ErrorReason_ERROR_REASON_REQUEST_INVALID},
-		"other vendor": {signed(t, heldFlows(t), w.held), avowv1.ErrorReason_ERROR_REASON_BATCH_INVALID},
+		"rules":        {signed(t, statement(t, "data-flows", noCountry), w.acme), reasonStatementInvalid},
+		"related":      {signed(t, noBackdoor(t, dataFlows(t)), w.acme), reasonStatementInvalid},
+		"signature":    {rawRequest(envelope(t, dataFlows(t), w.acme), idOf(t, w.acmeSecond)), reasonSignatureInvalid},
+		"expired":      {signed(t, dataFlows(t), w.expired), reasonKeyNotValid},
+		"empty":        {&avowv1.IssueRequest{}, reasonRequestInvalid},
+		"other vendor": {signed(t, heldFlows(t), w.held), reasonBatchInvalid},
 	}
 	for name, c := range bad {
 		for place := range 2 {
@@ -300,13 +300,14 @@ func heldFlows(t testing.TB) []byte {
 	})
 }
 
-// TestServiceSideSigning: a vendor with credentials has the service sign; the result is an ordinary bundle of the held key.
+// TestServiceSideSigning: a vendor with credentials has the service sign; the result is an ordinary bundle of the
+// held key.
 func TestServiceSideSigning(t *testing.T) {
 	w := newWorld(t)
 	flows := heldFlows(t)
 	ctx := withToken(t.Context(), w.heldToken)
 	first := must(w.attestation().Issue(ctx, unsigned(flows)))(t)
-	if first.GetKeyId() != keyID(t, w.held.PublicKey()) {
+	if first.GetKeyId() != idOf(t, w.held) {
 		t.Errorf("signed by %s", first.GetKeyId())
 	}
 	if v := w.buyer(flows, w.held, first.GetBundle()); v.Outcome != verify.Accepted {
@@ -409,14 +410,14 @@ func TestPendingIsNotPublic(t *testing.T) {
 	w := newWorld(t)
 	flows := dataFlows(t)
 	sub := w.crashed(flows, func(*world, *submission, statements.Pending) {})
-	_, err := w.attestation().GetStatement(t.Context(), &avowv1.GetStatementRequest{StatementId: sub.envelope.StatementID()})
-	wantReason(t, err, avowv1.ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND)
+	_, err := w.fetch(sub.envelope.StatementID(), "")
+	wantReason(t, err, reasonStatementNotFound)
 	list := must(w.attestation().ListStatements(t.Context(), &avowv1.ListStatementsRequest{}))(t)
 	if len(list.GetStatements()) != 0 {
 		t.Error("a pending statement is listed")
 	}
 	_, err = w.attestation().Issue(t.Context(), signed(t, noBackdoor(t, flows), w.acme))
-	if reasons, _ := violations(wantReason(t, err, avowv1.ErrorReason_ERROR_REASON_STATEMENT_INVALID)); !strings.Contains(fmt.Sprint(reasons), "R10") {
+	if reasons, _ := violations(wantReason(t, err, reasonStatementInvalid)); !strings.Contains(fmt.Sprint(reasons), "R10") {
 		t.Errorf("got rules %v, want R10", reasons)
 	}
 }
@@ -427,7 +428,7 @@ func TestSelfCheck(t *testing.T) {
 	w := newWorld(t, func(w *world) { w.stamps = []Timestamper{strangerAuthority(w)} })
 	req := signed(t, dataFlows(t), w.acme)
 	_, err := w.attestation().Issue(t.Context(), req)
-	st := wantReason(t, err, avowv1.ErrorReason_ERROR_REASON_SELF_CHECK_FAILED)
+	st := wantReason(t, err, reasonSelfCheckFailed)
 	if strings.Contains(st.Message(), "timestamp") {
 		t.Errorf("the cause was sent: %s", st.Message())
 	}

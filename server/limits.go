@@ -23,7 +23,7 @@ const (
 	MaxTimestampers = 4
 
 	maxAnswerBytes      = 3 << 20 // bundles in one answer; gRPC clients take 4 MiB by default
-	maxDetailBytes      = 4 << 10 // violations in one error: it travels in base64 in HTTP/2 trailers, which some clients cap at 8 KiB
+	maxDetailBytes      = 4 << 10 // violations in one error: base64 in HTTP/2 trailers, which some clients cap at 8 KiB
 	maxViolationText    = 300     // bytes of one violation's description
 	maxCachedStatements = 128     // parsed statements that others refer to
 	maxCachedBytes      = 32 << 10
@@ -36,13 +36,13 @@ const (
 
 // Limits are the operator's limits. The zero value of each field selects its default.
 type Limits struct {
-	// BytesInFlight bounds the sum of the sizes of all requests in hand; more are refused as OVERLOADED. Parsing a request
-	// takes up to 20 times its size in memory. Default 64 MiB.
+	// BytesInFlight bounds the sum of the sizes of all requests in hand; more are refused as OVERLOADED. Parsing a
+	// request takes up to 20 times its size in memory. Default 64 MiB.
 	BytesInFlight int64
 	// CallsInFlight bounds the number of requests in hand. Default 4096.
 	CallsInFlight int64
-	// RatePerSecond is what one caller (a vendor with credentials, else an IPv4 address or IPv6 /64) may use per second, in
-	// units: a read costs 1, an issued statement 2, a verification 4, a batch 8. Default 200.
+	// RatePerSecond is what one caller (a vendor with credentials, else an IPv4 address or IPv6 /64) may use per
+	// second, in units: a read costs 1, an issued statement 2, a verification 4, a batch 8. Default 200.
 	RatePerSecond float64
 	// Burst is how many units a caller may use at once. Default twice RatePerSecond.
 	Burst int
@@ -50,10 +50,11 @@ type Limits struct {
 	Callers int
 	// ConcurrentStreams bounds the calls in hand on one gRPC connection. Default 1024.
 	ConcurrentStreams uint32
-	// DefaultDeadline applies to calls that come without one; MaxDeadline to calls that ask for more. Defaults 30 s and 2 min.
+	// DefaultDeadline applies to calls that come without one; MaxDeadline to calls that ask for more. Defaults 30 s
+	// and 2 min.
 	DefaultDeadline, MaxDeadline time.Duration
-	// IdleTimeout closes connections without calls, MaxConnectionAge all of them after a while, so that load spreads over
-	// new servers. Defaults 5 min and 1 h.
+	// IdleTimeout closes connections without calls, MaxConnectionAge all of them after a while, so that load spreads
+	// over new servers. Defaults 5 min and 1 h.
 	IdleTimeout, MaxConnectionAge time.Duration
 }
 
@@ -85,7 +86,8 @@ func (l Limits) Validate() error {
 	l = l.WithDefaults()
 	switch {
 	case l.BytesInFlight < MaxMessageBytes:
-		return fmt.Errorf("limits: bytes in flight: got %d, want at least one message of %d", l.BytesInFlight, MaxMessageBytes)
+		return fmt.Errorf("limits: bytes in flight: got %d, want at least one message of %d",
+			l.BytesInFlight, MaxMessageBytes)
 	case l.CallsInFlight < 1:
 		return fmt.Errorf("limits: calls in flight: got %d, want at least 1", l.CallsInFlight)
 	case !(l.RatePerSecond > 0): // also refuses NaN
@@ -95,9 +97,11 @@ func (l Limits) Validate() error {
 	case l.Callers < 1:
 		return fmt.Errorf("limits: callers: got %d, want at least 1", l.Callers)
 	case l.DefaultDeadline < 0 || l.MaxDeadline < l.DefaultDeadline:
-		return fmt.Errorf("limits: deadlines: got default %v and maximum %v, want 0 < default <= maximum", l.DefaultDeadline, l.MaxDeadline)
+		return fmt.Errorf("limits: deadlines: got default %v and maximum %v, want 0 < default <= maximum",
+			l.DefaultDeadline, l.MaxDeadline)
 	case l.IdleTimeout < 0 || l.MaxConnectionAge < 0:
-		return fmt.Errorf("limits: connections: got idle timeout %v and age %v, want both above 0", l.IdleTimeout, l.MaxConnectionAge)
+		return fmt.Errorf("limits: connections: got idle timeout %v and age %v, want both above 0",
+			l.IdleTimeout, l.MaxConnectionAge)
 	}
 	return nil
 }

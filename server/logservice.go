@@ -16,14 +16,18 @@ type logService struct {
 // GetCheckpoint implements avow.v1.LogService.
 func (l *logService) GetCheckpoint(context.Context, *avowv1.GetCheckpointRequest) (*avowv1.GetCheckpointResponse, error) {
 	raw, size, root := l.log.Checkpoint()
-	return &avowv1.GetCheckpointResponse{Checkpoint: string(raw), Origin: l.log.Origin(), TreeSize: size, RootHash: root}, nil
+	return &avowv1.GetCheckpointResponse{
+		Checkpoint: string(raw), Origin: l.log.Origin(), TreeSize: size, RootHash: root,
+	}, nil
 }
 
 // GetInclusionProof implements avow.v1.LogService.
-func (l *logService) GetInclusionProof(ctx context.Context, req *avowv1.GetInclusionProofRequest) (*avowv1.GetInclusionProofResponse, error) {
+func (l *logService) GetInclusionProof(
+	ctx context.Context, req *avowv1.GetInclusionProofRequest,
+) (*avowv1.GetInclusionProofResponse, error) {
 	index := req.GetLogIndex()
 	if _, size, _ := l.log.Checkpoint(); index >= size {
-		return nil, refuse(avowv1.ErrorReason_ERROR_REASON_LOG_RANGE, "log index %d, the latest checkpoint covers %d entries", index, size)
+		return nil, refuse(reasonLogRange, "log index %d, the latest checkpoint covers %d entries", index, size)
 	}
 	leaf, err := l.log.Entry(ctx, index)
 	if err != nil {
@@ -40,7 +44,9 @@ func (l *logService) GetInclusionProof(ctx context.Context, req *avowv1.GetInclu
 }
 
 // GetConsistencyProof implements avow.v1.LogService.
-func (l *logService) GetConsistencyProof(ctx context.Context, req *avowv1.GetConsistencyProofRequest) (*avowv1.GetConsistencyProofResponse, error) {
+func (l *logService) GetConsistencyProof(
+	ctx context.Context, req *avowv1.GetConsistencyProofRequest,
+) (*avowv1.GetConsistencyProofResponse, error) {
 	_, latest, _ := l.log.Checkpoint()
 	first, second := req.GetFirstTreeSize(), orElse(req.GetSecondTreeSize(), latest)
 	switch {
@@ -49,7 +55,7 @@ func (l *logService) GetConsistencyProof(ctx context.Context, req *avowv1.GetCon
 	case first > second:
 		return nil, invalidField("second_tree_size", "got %d, want at least first_tree_size, %d", second, first)
 	case second > latest:
-		return nil, refuse(avowv1.ErrorReason_ERROR_REASON_LOG_RANGE, "tree size %d, the latest checkpoint covers %d entries", second, latest)
+		return nil, refuse(reasonLogRange, "tree size %d, the latest checkpoint covers %d entries", second, latest)
 	}
 	hashes, err := l.log.ProveConsistency(ctx, first, second)
 	if err != nil {

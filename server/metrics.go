@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"sync/atomic"
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,16 +32,20 @@ func newMetrics(reg prometheus.Registerer, load *admission) (*metrics, error) {
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "avow", Name: name, Help: help})
 	}
+	vec := func(name, help, label string) *prometheus.CounterVec {
+		opts := prometheus.CounterOpts{Namespace: "avow", Name: name, Help: help}
+		return prometheus.NewCounterVec(opts, []string{label})
+	}
+	buckets := []float64{.001, .005, .01, .025, .05, .1, .15, .2, .3, .5, 1, 2.5, 5, 10, 30}
 	m := &metrics{
-		calls: grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram(
-			grpcprom.WithHistogramBuckets([]float64{.001, .005, .01, .025, .05, .1, .15, .2, .3, .5, 1, 2.5, 5, 10, 30}))),
-		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: "avow", Name: "refusals_total", Help: "Calls that were answered with an error, by reason."}, []string{"reason"}),
-		issued: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: "avow", Name: "statements_issued_total", Help: "Statements that were logged and committed, by type."}, []string{"predicate_type"}),
-		repeated:   counter("statements_repeated_total", "Issue calls that were answered with the bundle of an earlier one."),
+		calls: grpcprom.NewServerMetrics(
+			grpcprom.WithServerHandlingTimeHistogram(grpcprom.WithHistogramBuckets(buckets))),
+		refusals:   vec("refusals_total", "Calls that were answered with an error.", "reason"),
+		issued:     vec("statements_issued_total", "Statements that were logged and committed.", "predicate_type"),
+		repeated:   counter("statements_repeated_total", "Issue calls answered with the bundle of an earlier one."),
 		reconciled: counter("statements_reconciled_total", "Statements that were left pending and completed later."),
-		selfCheck:  counter("self_check_failures_total", "Bundles that did not pass the service's own verification. Anything but 0 is an alarm."),
+		selfCheck: counter("self_check_failures_total",
+			"Bundles that did not pass the service's own verification. Anything but 0 is an alarm."),
 		panics:     counter("panics_total", "Calls that ended in a panic. Anything but 0 is a defect."),
 		healthy:    gauge("healthy", "1 while the service can issue statements."),
 		registryOK: gauge("registry_ok", "1 while the vendor registry's file is good."),
@@ -57,14 +62,18 @@ func newMetrics(reg prometheus.Registerer, load *admission) (*metrics, error) {
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.calls, m.refusals, m.issued, m.repeated, m.reconciled, m.selfCheck, m.panics, m.healthy, m.registryOK,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "avow", Name: "bytes_in_flight", Help: "Size of all requests in hand."},
-			func() float64 { return float64(load.bytes.Load()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "avow", Name: "calls_in_flight", Help: "Number of requests in hand."},
-			func() float64 { return float64(load.calls.Load()) }),
+		inHand("bytes_in_flight", "Size of all requests in hand, in bytes.", &load.bytes),
+		inHand("calls_in_flight", "Number of requests in hand.", &load.calls),
 	} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
+}
+
+// inHand shows a number of the admission.
+func inHand(name, help string, n *atomic.Int64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "avow", Name: name, Help: help},
+		func() float64 { return float64(n.Load()) })
 }
 
 func (m *metrics) setHealthy(service, registry bool) {

@@ -14,8 +14,8 @@ import (
 	"github.com/avow-dev/avow/server/vendors"
 )
 
-// submission is a statement that passed steps 5 and 6 of the issue flow: its signer may speak for the vendor, the vendor may
-// speak about the product, and the issuance rules are met. Nothing else can be issued.
+// submission is a statement that passed steps 5 and 6 of the issue flow: its signer may speak for the vendor, the
+// vendor may speak about the product, and the issuance rules are met. Nothing else can be issued.
 type submission struct {
 	vendor   *vendors.Vendor
 	key      *vendors.Key
@@ -53,8 +53,8 @@ func (i *issuer) openSigned(ctx context.Context, in *avowv1.SignedEnvelope, now 
 	var rules *predicate.RulesError
 	switch {
 	case errors.As(err, &rules):
-		// A statement that is committed already is answered again, also when it is too old to be received now or a rule was
-		// sharpened since: a vendor that lost the answer must be able to ask for it.
+		// A statement that is committed already is answered again, also when it is too old to be received now or a
+		// rule was sharpened since: a vendor that lost the answer must be able to ask for it.
 		stored, reopenErr := attest.Reopen(in.GetEnvelope(), key.PublicKey)
 		if reopenErr != nil {
 			return nil, err
@@ -67,18 +67,18 @@ func (i *issuer) openSigned(ctx context.Context, in *avowv1.SignedEnvelope, now 
 	return sub, checkPermitted(vendor, env.Statement())
 }
 
-// signUnsigned signs a statement with the key that the service holds for the calling vendor. It is Prepare and Sign with the
-// service's signer: the types are those of the vendor's own side.
+// signUnsigned signs a statement with the key that the service holds for the calling vendor. It is Prepare and Sign
+// with the service's signer: the types are those of the vendor's own side.
 func (i *issuer) signUnsigned(ctx context.Context, in *avowv1.UnsignedStatement, now time.Time) (*submission, error) {
 	vendor := callerOf(ctx).vendor
 	switch {
 	case vendor == nil:
-		return nil, refuse(avowv1.ErrorReason_ERROR_REASON_CREDENTIALS_REQUIRED,
+		return nil, refuse(reasonCredentialsRequired,
 			"service-side signing needs a vendor's bearer token or client certificate")
 	case len(in.GetStatement()) == 0:
 		return nil, invalidField("unsigned_statement.statement", "is empty")
 	case vendor.SigningKey == nil || i.cfg.SigningKey == nil:
-		return nil, refuse(avowv1.ErrorReason_ERROR_REASON_SIGNING_NOT_CONFIGURED,
+		return nil, refuse(reasonSigningNotConfigured,
 			"the service holds no key for %s; sign on your side and send a signed envelope", vendor.Name)
 	}
 	signer, err := i.cfg.SigningKey(ctx, vendor.SigningKey)
@@ -109,12 +109,14 @@ func (i *issuer) signUnsigned(ctx context.Context, in *avowv1.UnsignedStatement,
 }
 
 func signerRefusal(err error) error {
-	return &refusal{reason: avowv1.ErrorReason_ERROR_REASON_SIGNER_UNAVAILABLE, cause: err,
+	return &refusal{reason: reasonSignerUnavailable, cause: err,
 		message: "the key that the service holds for the vendor does not answer; repeat the call"}
 }
 
 // knownUnsigned answers a statement that breaks a rule now and was signed and committed before.
-func (i *issuer) knownUnsigned(ctx context.Context, v *vendors.Vendor, key *vendors.Key, payload []byte, refused error) (*submission, error) {
+func (i *issuer) knownUnsigned(
+	ctx context.Context, v *vendors.Vendor, key *vendors.Key, payload []byte, refused error,
+) (*submission, error) {
 	sum := sha256.Sum256(payload)
 	rec, err := i.cfg.Store.GetBy(ctx, "sha256:"+hex.EncodeToString(sum[:]), key.ID)
 	if err != nil || rec.State != statements.StateCommitted {
@@ -145,19 +147,19 @@ func (i *issuer) prepareOptions(now time.Time) attest.PrepareOptions {
 // signerFor finds whom the key speaks for now. Credentials, if there are any, must be the same vendor's.
 func (i *issuer) signerFor(ctx context.Context, keyID string, now time.Time) (*vendors.Vendor, *vendors.Key, error) {
 	if !isDigestID(keyID) {
-		return nil, nil, invalidField("signed_envelope.key_id", "got %q, want \"sha256:\" and 64 lower-case hexadecimal digits", clip(keyID, 80))
+		return nil, nil, invalidField("signed_envelope.key_id", wantDigestID, clip(keyID, 80))
 	}
 	vendor, key, ok := i.cfg.Vendors.Registry().ByKey(keyID)
 	if !ok {
-		return nil, nil, refuse(avowv1.ErrorReason_ERROR_REASON_KEY_UNKNOWN,
+		return nil, nil, refuse(reasonKeyUnknown,
 			"no registered vendor has the key %s; ask the operator of the service to register it", keyID)
 	}
 	if c := callerOf(ctx); c.vendor != nil && c.vendor.Name != vendor.Name {
-		return nil, nil, refuse(avowv1.ErrorReason_ERROR_REASON_CREDENTIALS_INVALID,
+		return nil, nil, refuse(reasonCredentialsInvalid,
 			"the credentials are those of %s, the key belongs to another vendor", c.vendor.Name)
 	}
 	if !key.ValidAt(now) {
-		return nil, nil, refuse(avowv1.ErrorReason_ERROR_REASON_KEY_NOT_VALID,
+		return nil, nil, refuse(reasonKeyNotValid,
 			"the key %s of %s is registered from %s to %s; it is %s", keyID, vendor.Name,
 			bound(key.NotBefore), bound(key.NotAfter), now.UTC().Format(time.RFC3339))
 	}
@@ -173,31 +175,36 @@ func bound(t time.Time) string {
 
 // checkPermitted compares what the statement says about its vendor and product with the registry.
 //
-// The declarant's name must equal the registered one byte for byte: no folding of case, space or Unicode, because every
-// folding makes two names out of which one can pass for the other. Every product identifier must be permitted, not only one.
+// The declarant's name must equal the registered one byte for byte: no folding of case, space or Unicode, because
+// every folding makes two names out of which one can pass for the other. Every product identifier must be permitted,
+// not only one.
 func checkPermitted(vendor *vendors.Vendor, st *predicate.Statement) error {
 	common := st.Common()
 	if common == nil {
-		return refuse(avowv1.ErrorReason_ERROR_REASON_PREDICATE_TYPE_UNSUPPORTED,
+		return refuse(reasonPredicateTypeUnsupported,
 			"statements of type %s cannot be issued by this call", st.Type)
 	}
 	party := common.Declarant.Party
 	if party.Name != vendor.Declarant {
-		return refuse(avowv1.ErrorReason_ERROR_REASON_DECLARANT_MISMATCH,
+		return refuse(reasonDeclarantMismatch,
 			"the statement's declarant is %q, the key is registered for %q", clip(party.Name, 200), vendor.Declarant)
 	}
 	if party.Country != vendor.Country {
-		return refuse(avowv1.ErrorReason_ERROR_REASON_DECLARANT_MISMATCH,
+		return refuse(reasonDeclarantMismatch,
 			"the declarant's country is %q, the vendor is registered in %q", clip(party.Country, 20), vendor.Country)
 	}
 	for _, id := range common.Product.Identifiers {
 		if !vendor.Permits(id.Value) {
-			return refuse(avowv1.ErrorReason_ERROR_REASON_PRODUCT_NOT_PERMITTED,
-				"%s may not speak about %q; permitted are identifiers below %q", vendor.Name, clip(id.Value, 200), vendor.Products)
+			return refuse(reasonProductNotPermitted,
+				"%s may not speak about %q; permitted are identifiers below %q",
+				vendor.Name, clip(id.Value, 200), vendor.Products)
 		}
 	}
 	return nil
 }
+
+// wantDigestID is the text for an id that is none.
+const wantDigestID = "got %q, want \"sha256:\" and 64 lower-case hexadecimal digits"
 
 // isDigestID reports whether s is "sha256:" and 64 lower-case hexadecimal digits.
 func isDigestID(s string) bool {

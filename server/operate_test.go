@@ -91,12 +91,12 @@ func TestForwardedAddress(t *testing.T) {
 // TestHealthIsExemptFromLimits: an overloaded service is not a dead one.
 func TestHealthIsExemptFromLimits(t *testing.T) {
 	w := newWorld(t, func(w *world) { w.limits = Limits{RatePerSecond: 0.001, Burst: maxCost} })
-	logs := avowv1.NewLogServiceClient(w.conn)
+	logs := w.logService()
 	var err error
 	for range maxCost + 1 {
 		_, err = logs.GetCheckpoint(t.Context(), &avowv1.GetCheckpointRequest{})
 	}
-	st := wantReason(t, err, avowv1.ErrorReason_ERROR_REASON_RATE_LIMITED)
+	st := wantReason(t, err, reasonRateLimited)
 	for _, d := range st.Details() {
 		if r, ok := d.(*errdetails.RetryInfo); ok && r.GetRetryDelay().AsDuration() < time.Minute {
 			t.Errorf("got a delay of %v, want the true one, minutes", r.GetRetryDelay().AsDuration())
@@ -112,7 +112,8 @@ func TestHealthIsExemptFromLimits(t *testing.T) {
 	}
 }
 
-// TestHealth: red before the first look, green when everything works, red when the store is gone, and its own for the parts.
+// TestHealth: red before the first look, green when everything works, red when the store is gone, and its own for the
+// parts.
 func TestHealth(t *testing.T) {
 	w := newWorld(t)
 	health := grpchealth.NewHealthClient(w.conn)
@@ -173,7 +174,9 @@ func TestReflection(t *testing.T) {
 	for _, s := range got.GetListServicesResponse().GetService() {
 		names = append(names, s.GetName())
 	}
-	for _, want := range []string{"avow.v1.AttestationService", "avow.v1.VerificationService", "avow.v1.LogService", "avow.v1.TrustService"} {
+	for _, want := range []string{
+		"avow.v1.AttestationService", "avow.v1.VerificationService", "avow.v1.LogService", "avow.v1.TrustService",
+	} {
 		if !strings.Contains(strings.Join(names, " "), want) {
 			t.Errorf("%s is not listed: %v", want, names)
 		}
@@ -196,9 +199,11 @@ func TestMetricSeriesAreBounded(t *testing.T) {
 	touch := func(n int) {
 		ctx := metadata.AppendToOutgoingContext(t.Context(), "user-agent", strings.Repeat("u", n), "x-tenant", strings.Repeat("t", n))
 		_, _ = w.attestation().GetStatement(ctx, &avowv1.GetStatementRequest{StatementId: strings.Repeat("a", n)})
-		_, _ = w.attestation().ListStatements(ctx, &avowv1.ListStatementsRequest{Vendor: strings.Repeat("v", n), Product: strings.Repeat("p", n)})
-		_, _ = avowv1.NewTrustServiceClient(w.conn).GetVendor(ctx, &avowv1.GetVendorRequest{Name: strings.Repeat("n", n)})
-		_ = w.conn.Invoke(ctx, "/avow.v1.Service"+strings.Repeat("x", n)+"/M", &avowv1.GetVendorRequest{}, &avowv1.GetVendorResponse{})
+		_, _ = w.attestation().ListStatements(ctx, &avowv1.ListStatementsRequest{
+			Vendor: strings.Repeat("v", n), Product: strings.Repeat("p", n)})
+		_, _ = w.trust().GetVendor(ctx, &avowv1.GetVendorRequest{Name: strings.Repeat("n", n)})
+		method := "/avow.v1.Service" + strings.Repeat("x", n) + "/M"
+		_ = w.conn.Invoke(ctx, method, &avowv1.GetVendorRequest{}, &avowv1.GetVendorResponse{})
 	}
 	touch(1)
 	before := seriesCount(t, w)
@@ -230,8 +235,8 @@ func metricValue(t testing.TB, w *world, name string) float64 {
 	return 0
 }
 
-// TestEmptyFields sends every method a full request in which each field in turn is absent or empty, and an empty request. None
-// may panic: recovery would answer INTERNAL.
+// TestEmptyFields sends every method a full request in which each field in turn is absent or empty, and an empty
+// request. None may panic: recovery would answer INTERNAL.
 func TestEmptyFields(t *testing.T) {
 	w := newWorld(t)
 	flows := w.issue(dataFlows(t), w.acme)
@@ -336,7 +341,8 @@ func TestDrain(t *testing.T) {
 	for !w.server.draining.Load() {
 		time.Sleep(time.Millisecond)
 	}
-	if _, err := avowv1.NewLogServiceClient(w.conn).GetCheckpoint(t.Context(), &avowv1.GetCheckpointRequest{}, grpc.WaitForReady(false)); status.Code(err) != codes.Unavailable {
+	_, err := w.logService().GetCheckpoint(t.Context(), &avowv1.GetCheckpointRequest{}, grpc.WaitForReady(false))
+	if status.Code(err) != codes.Unavailable {
 		t.Errorf("a new call: got %v, want UNAVAILABLE", err)
 	}
 	close(gate.open)
@@ -367,7 +373,8 @@ func TestLimitsValidate(t *testing.T) {
 func TestConfigValidate(t *testing.T) {
 	w := newWorld(t)
 	for name, change := range map[string]func(*Config){
-		"log": func(c *Config) { c.Log = nil }, "store": func(c *Config) { c.Store = nil }, "registry": func(c *Config) { c.Vendors = nil },
+		"log": func(c *Config) { c.Log = nil }, "store": func(c *Config) { c.Store = nil },
+		"registry":  func(c *Config) { c.Vendors = nil },
 		"timestamp": func(c *Config) { c.Timestampers = nil }, "minimum": func(c *Config) { c.MinTimestamps = 2 },
 		"trusted root": func(c *Config) { c.TrustedRoot = nil }, "logger": func(c *Config) { c.Logger = nil },
 	} {

@@ -52,19 +52,20 @@ func TestReasons(t *testing.T) {
 			return w.refused(signed(w.t, statement(w.t, "data-flows", noCountry), w.acme))
 		}),
 		"ENVELOPE_TOO_LARGE": onWorld(func(w *world) error {
-			return w.refused(rawRequest(make([]byte, attest.MaxEnvelopeBytes+1), keyID(w.t, w.acme.PublicKey())))
+			return w.refused(rawRequest(make([]byte, attest.MaxEnvelopeBytes+1), idOf(w.t, w.acme)))
 		}),
 		"ENVELOPE_MALFORMED": onWorld(func(w *world) error {
-			return w.refused(rawRequest([]byte(`{"payload":"", "payload":""}`), keyID(w.t, w.acme.PublicKey())))
+			return w.refused(rawRequest([]byte(`{"payload":"", "payload":""}`), idOf(w.t, w.acme)))
 		}),
 		"PAYLOAD_TYPE": onWorld(func(w *world) error {
-			return w.refused(rawRequest(dsse(w.t, "text/plain", []byte("hello"), w.acme), keyID(w.t, w.acme.PublicKey())))
+			return w.refused(rawRequest(dsse(w.t, "text/plain", []byte("hello"), w.acme), idOf(w.t, w.acme)))
 		}),
 		"SIGNATURE_COUNT": onWorld(func(w *world) error {
-			return w.refused(rawRequest([]byte(`{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[]}`), keyID(w.t, w.acme.PublicKey())))
+			none := `{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[]}`
+			return w.refused(rawRequest([]byte(none), idOf(w.t, w.acme)))
 		}),
 		"SIGNATURE_INVALID": onWorld(func(w *world) error {
-			return w.refused(rawRequest(envelope(w.t, dataFlows(w.t), w.acme), keyID(w.t, w.acmeSecond.PublicKey())))
+			return w.refused(rawRequest(envelope(w.t, dataFlows(w.t), w.acme), idOf(w.t, w.acmeSecond)))
 		}),
 		"KEY_UNSUPPORTED": mapped(&attest.Error{Code: attest.CodeKeyUnsupported, Detail: "P-384"}), // the registry takes no such key
 		"PREDICATE_TYPE_UNSUPPORTED": onWorld(func(w *world) error {
@@ -76,7 +77,7 @@ func TestReasons(t *testing.T) {
 			return err
 		}),
 		"VERIFICATION_INPUT": onWorld(func(w *world) error {
-			_, err := avowv1.NewVerificationServiceClient(w.conn).Verify(w.t.Context(), &avowv1.VerifyRequest{TrustedRoot: []byte("{}")})
+			_, err := w.verification().Verify(w.t.Context(), &avowv1.VerifyRequest{TrustedRoot: []byte("{}")})
 			return err
 		}),
 		"KEY_UNKNOWN": onWorld(func(w *world) error {
@@ -87,7 +88,8 @@ func TestReasons(t *testing.T) {
 			return w.refused(signed(w.t, statement(w.t, "data-flows", func(common, _, _ map[string]any) {
 				product := common["product"].(map[string]any)
 				// One permitted identifier does not cover the other.
-				product["identifiers"] = append(product["identifiers"].([]any), map[string]any{"scheme": "purl", "value": "pkg:generic/example-gateway-evil@1.2.3"})
+				product["identifiers"] = append(product["identifiers"].([]any), map[string]any{
+					"scheme": "purl", "value": "pkg:generic/example-gateway-evil@1.2.3"})
 			}), w.acme))
 		}),
 		"DECLARANT_MISMATCH": onWorld(func(w *world) error {
@@ -97,7 +99,7 @@ func TestReasons(t *testing.T) {
 		}),
 		"CREDENTIALS_REQUIRED": onWorld(func(w *world) error { return w.refused(unsigned(heldFlows(w.t))) }),
 		"CREDENTIALS_INVALID": onWorld(func(w *world) error {
-			_, err := avowv1.NewTrustServiceClient(w.conn).ListVendors(withToken(w.t.Context(), "nobody's"), &avowv1.ListVendorsRequest{})
+			_, err := w.trust().ListVendors(withToken(w.t.Context(), "nobody's"), &avowv1.ListVendorsRequest{})
 			return err
 		}),
 		"METHOD_NOT_PERMITTED": onWorld(func(w *world) error {
@@ -109,15 +111,15 @@ func TestReasons(t *testing.T) {
 			return err
 		}),
 		"STATEMENT_NOT_FOUND": onWorld(func(w *world) error {
-			_, err := w.attestation().GetStatement(w.t.Context(), &avowv1.GetStatementRequest{StatementId: "sha256:" + strings.Repeat("0", 64)})
+			_, err := w.fetch("sha256:"+strings.Repeat("0", 64), "")
 			return err
 		}),
 		"VENDOR_NOT_FOUND": onWorld(func(w *world) error {
-			_, err := avowv1.NewTrustServiceClient(w.conn).GetVendor(w.t.Context(), &avowv1.GetVendorRequest{Name: "nobody"})
+			_, err := w.trust().GetVendor(w.t.Context(), &avowv1.GetVendorRequest{Name: "nobody"})
 			return err
 		}),
 		"LOG_RANGE": onWorld(func(w *world) error {
-			_, err := avowv1.NewLogServiceClient(w.conn).GetInclusionProof(w.t.Context(), &avowv1.GetInclusionProofRequest{LogIndex: 1 << 63})
+			_, err := w.logService().GetInclusionProof(w.t.Context(), &avowv1.GetInclusionProofRequest{LogIndex: 1 << 63})
 			return err
 		}),
 		"ROUTE_UNKNOWN":     provokedOverREST, // rest_test.go
@@ -125,7 +127,7 @@ func TestReasons(t *testing.T) {
 		"RATE_LIMITED": onWorld(func(w *world) error {
 			var err error
 			for err == nil {
-				_, err = avowv1.NewLogServiceClient(w.conn).GetCheckpoint(w.t.Context(), &avowv1.GetCheckpointRequest{})
+				_, err = w.logService().GetCheckpoint(w.t.Context(), &avowv1.GetCheckpointRequest{})
 			}
 			return err
 		}, func(w *world) { w.limits = Limits{RatePerSecond: 10, Burst: 20} }),
@@ -230,7 +232,7 @@ func TestDomainCodes(t *testing.T) {
 	}
 	check := func(code string, err error) {
 		t.Helper()
-		isInternal := toRefusal(err).reason == avowv1.ErrorReason_ERROR_REASON_INTERNAL
+		isInternal := toRefusal(err).reason == reasonInternal
 		if isInternal != internal[code] {
 			t.Errorf("%s: INTERNAL is %v, want %v", code, isInternal, internal[code])
 		}
@@ -252,8 +254,9 @@ func TestCausesAreNotSent(t *testing.T) {
 	cause := errors.New(secret)
 	for _, err := range []error{
 		cause, fmt.Errorf("x: %w", cause), &tlog.Error{Code: tlog.CodeUnavailable, Err: cause},
-		&statements.Error{Code: statements.Unavailable, Message: "m", Err: cause}, &attest.Error{Code: attest.CodeEnvelopeMalformed, Err: cause},
-		signerRefusal(cause), &refusal{reason: avowv1.ErrorReason_ERROR_REASON_TIMESTAMP_UNAVAILABLE, cause: cause},
+		&statements.Error{Code: statements.Unavailable, Message: "m", Err: cause},
+		&attest.Error{Code: attest.CodeEnvelopeMalformed, Err: cause},
+		signerRefusal(cause), &refusal{reason: reasonTimestampUnavailable, cause: cause},
 	} {
 		if got := toStatus(toRefusal(err)).Proto().String(); strings.Contains(got, secret) {
 			t.Errorf("%T: the cause was sent: %s", err, got)
@@ -262,7 +265,7 @@ func TestCausesAreNotSent(t *testing.T) {
 	w := newWorld(t)
 	canary := "canary-token-0123456789"
 	_, err := w.attestation().Issue(withToken(t.Context(), canary), unsigned(heldFlows(t)))
-	st := wantReason(t, err, avowv1.ErrorReason_ERROR_REASON_CREDENTIALS_INVALID)
+	st := wantReason(t, err, reasonCredentialsInvalid)
 	if strings.Contains(st.Proto().String(), canary) || strings.Contains(w.logs.String(), canary) {
 		t.Error("the token was sent back or logged")
 	}
@@ -274,14 +277,15 @@ func TestCausesAreNotSent(t *testing.T) {
 // TestRuleViolations: findings travel as violations with code, JSON pointer and text, and fit into a trailer.
 func TestRuleViolations(t *testing.T) {
 	w := newWorld(t)
-	st := wantReason(t, w.refused(signed(t, statement(t, "data-flows", noCountry), w.acme)), avowv1.ErrorReason_ERROR_REASON_STATEMENT_INVALID)
+	st := wantReason(t, w.refused(signed(t, statement(t, "data-flows", noCountry), w.acme)), reasonStatementInvalid)
 	reasons, fields := violations(st)
 	if len(reasons) != 1 || reasons[0] != "R06" || !strings.HasPrefix(fields[0], "/predicate/common/declarant/party") {
 		t.Errorf("got %v at %v, want R06 at /predicate/common/declarant/party", reasons, fields)
 	}
 	var many predicate.Findings
 	for range predicate.MaxFindings {
-		many = append(many, predicate.Finding{Code: "R03", Severity: predicate.SeverityError, Pointer: "/predicate/" + strings.Repeat("x", 200), Message: strings.Repeat("m", 4000)})
+		many = append(many, predicate.Finding{Code: "R03", Severity: predicate.SeverityError,
+			Pointer: "/predicate/" + strings.Repeat("x", 200), Message: strings.Repeat("m", 4000)})
 	}
 	status := toStatus(rulesRefusal("requests[3]", many))
 	if size := proto.Size(status.Proto()); size > 6<<10 {
@@ -321,9 +325,9 @@ func TestCredentials(t *testing.T) {
 		"token":               {token: w.acmeToken, vendor: "acme"},
 		"certificate":         {cert: acmeCert, vendor: "acme"},
 		"both":                {token: w.acmeToken, cert: acmeCert, vendor: "acme"},
-		"both, disagreeing":   {token: w.heldToken, cert: acmeCert, reason: avowv1.ErrorReason_ERROR_REASON_CREDENTIALS_INVALID},
-		"unknown token":       {token: "x", cert: acmeCert, reason: avowv1.ErrorReason_ERROR_REASON_CREDENTIALS_INVALID},
-		"unknown certificate": {token: w.acmeToken, cert: "sha256:" + strings.Repeat("0", 64), reason: avowv1.ErrorReason_ERROR_REASON_CREDENTIALS_INVALID},
+		"both, disagreeing":   {token: w.heldToken, cert: acmeCert, reason: reasonCredentialsInvalid},
+		"unknown token":       {token: "x", cert: acmeCert, reason: reasonCredentialsInvalid},
+		"unknown certificate": {token: w.acmeToken, cert: "sha256:" + strings.Repeat("0", 64), reason: reasonCredentialsInvalid},
 	} {
 		md := metadata.MD{}
 		if c.token != "" {
@@ -345,18 +349,18 @@ func TestCredentials(t *testing.T) {
 	}
 	// A signed envelope of one vendor with the credentials of another.
 	_, err := w.attestation().Issue(withToken(t.Context(), w.heldToken), signed(t, dataFlows(t), w.acme))
-	wantReason(t, err, avowv1.ErrorReason_ERROR_REASON_CREDENTIALS_INVALID)
+	wantReason(t, err, reasonCredentialsInvalid)
 	// The gateway's metadata is nobody's business on a network connection.
 	forged := metadata.AppendToOutgoingContext(t.Context(), gatewayCertKey, acmeCert)
 	_, err = w.attestation().Issue(forged, unsigned(dataFlows(t)))
-	wantReason(t, err, avowv1.ErrorReason_ERROR_REASON_CREDENTIALS_REQUIRED)
+	wantReason(t, err, reasonCredentialsRequired)
 }
 
 // TestUnavailableAuthorityIsRetried: the statement waits, and the repeated call gets it through with one leaf.
 func TestUnavailableAuthorityIsRetried(t *testing.T) {
 	w := newWorld(t, func(w *world) { w.stamps = []Timestamper{downAuthority{}} })
 	req := signed(t, dataFlows(t), w.acme)
-	st := wantReason(t, w.refused(req), avowv1.ErrorReason_ERROR_REASON_TIMESTAMP_UNAVAILABLE)
+	st := wantReason(t, w.refused(req), reasonTimestampUnavailable)
 	for _, d := range st.Details() {
 		if r, ok := d.(*errdetails.RetryInfo); ok && r.GetRetryDelay().AsDuration() <= 0 {
 			t.Error("RetryInfo without a delay")

@@ -4,16 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/avow-dev/avow/server/statements"
 )
 
-// Reconcile completes every statement that was stored and not committed: after a crash, or because an authority or the log
-// was not there. It finds a leaf that is in the log already and appends only those that are not; the members of a declaration
-// are completed together. It is the code that serves requests, and may run beside them.
+// Reconcile completes every statement that was stored and not committed: after a crash, or because an authority or
+// the log was not there. It finds a leaf that is in the log already and appends only those that are not; the members
+// of a declaration are completed together. It is the code that serves requests, and may run beside them.
 //
-// Call it after New and before listening. The error joins those of all statements that could not be completed; they stay
-// pending, and Run tries again.
+// Call it after New and before listening. The error joins those of all statements that could not be completed; they
+// stay pending, and Run tries again.
 func (s *Server) Reconcile(ctx context.Context) error {
 	var errs []error
 	var after uint64
@@ -37,8 +38,8 @@ func (s *Server) Reconcile(ctx context.Context) error {
 	}
 }
 
-// byDeclaration groups rows that were stored together. PutPending gives them adjacent sequence numbers, so a group is cut
-// only by the end of a page; its halves are then completed one after the other.
+// byDeclaration groups rows that were stored together. PutPending gives them adjacent sequence numbers, so a group is
+// cut only by the end of a page; its halves are then completed one after the other.
 func byDeclaration(rows []statements.Record) [][]statements.Record {
 	var groups [][]statements.Record
 	for n, rec := range rows {
@@ -91,7 +92,8 @@ func (i *issuer) resume(ctx context.Context, rows []statements.Record) (err erro
 	for _, w := range todo {
 		results[w.row] = &issued{bundle: w.bundle, logIndex: w.entry.Index}
 		i.metrics.reconciled.Inc()
-		i.cfg.Logger.InfoContext(ctx, "a pending statement was completed", "statement", w.row.statementID, "log_index", w.entry.Index)
+		i.cfg.Logger.InfoContext(ctx, "a pending statement was completed",
+			slog.String("statement", w.row.statementID), slog.Uint64("log_index", w.entry.Index))
 	}
 	return nil
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/avow-dev/avow/server/statements"
 )
 
-// related finds the statements that a statement refers to, for the rules that need a second document: first among the other
-// members of its declaration, then among the committed statements of the store.
+// related finds the statements that a statement refers to, for the rules that need a second document: first among the
+// other members of its declaration, then among the committed statements of the store.
 type related struct {
 	store *statements.Store
 
@@ -28,8 +28,8 @@ func newRelated(store *statements.Store) *related {
 	return &related{store: store, order: list.New(), byID: make(map[string]*list.Element)}
 }
 
-// check applies the rules that need a second document to every submission. A reference that leads nowhere is not an error
-// here: the rules say which references must lead somewhere.
+// check applies the rules that need a second document to every submission. A reference that leads nowhere is not an
+// error here: the rules say which references must lead somewhere.
 func (r *related) check(ctx context.Context, subs []*submission) ([]predicate.Findings, error) {
 	findings := make([]predicate.Findings, len(subs))
 	for n, sub := range subs {
@@ -53,14 +53,17 @@ func (r *related) check(ctx context.Context, subs []*submission) ([]predicate.Fi
 }
 
 // referenced loads from the store what st refers to and is not among the others.
-func (r *related) referenced(ctx context.Context, st *predicate.Statement, others []*predicate.Statement) ([]*predicate.Statement, error) {
+func (r *related) referenced(
+	ctx context.Context, st *predicate.Statement, others []*predicate.Statement,
+) ([]*predicate.Statement, error) {
 	have := make(map[string]bool, len(others))
 	for _, o := range others {
 		have[o.ID()] = true
 	}
 	refs := st.Common().Related
 	if len(refs) > MaxReferences {
-		return nil, invalidField("/predicate/common/related", "got %d references, want at most %d", len(refs), MaxReferences)
+		return nil, invalidField("/predicate/common/related",
+			"got %d references, want at most %d", len(refs), MaxReferences)
 	}
 	var found []*predicate.Statement
 	for _, ref := range refs {

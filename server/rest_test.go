@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -53,27 +52,29 @@ func TestRESTEqualsGRPC(t *testing.T) {
 	id := first.GetStatementId()
 	batch := &avowv1.IssueBatchRequest{Requests: []*avowv1.IssueRequest{issue}}
 	verifyReq := w.verifyRequest(first.GetBundle())
-	attestation, trust, logs := w.attestation(), avowv1.NewTrustServiceClient(w.conn), avowv1.NewLogServiceClient(w.conn)
+	attestation, trust, logs := w.attestation(), w.trust(), w.logService()
 	ctx := t.Context()
+	const product = "pkg:generic/example-gateway@1.2.3"
 	for name, c := range map[string]struct {
 		method, path string
 		body         proto.Message
 		rest         proto.Message
 		grpc         func() (proto.Message, error)
 	}{
-		"Issue": {"POST", "/api/v1/statements", issue, &avowv1.IssueResponse{}, func() (proto.Message, error) { return attestation.Issue(ctx, issue) }},
+		"Issue": {"POST", "/api/v1/statements", issue, &avowv1.IssueResponse{},
+			func() (proto.Message, error) { return attestation.Issue(ctx, issue) }},
 		"IssueBatch": {"POST", "/api/v1/statements:batch", batch, &avowv1.IssueBatchResponse{},
 			func() (proto.Message, error) { return attestation.IssueBatch(ctx, batch) }},
 		"GetStatement": {"GET", "/api/v1/statements/" + id, nil, &avowv1.GetStatementResponse{}, func() (proto.Message, error) {
 			return attestation.GetStatement(ctx, &avowv1.GetStatementRequest{StatementId: id})
 		}},
-		"ListStatements": {"GET", "/api/v1/statements?vendor=acme&pageSize=1&product=" + url.QueryEscape("pkg:generic/example-gateway@1.2.3"), nil,
+		"ListStatements": {"GET", "/api/v1/statements?vendor=acme&pageSize=1&product=" + url.QueryEscape(product), nil,
 			&avowv1.ListStatementsResponse{}, func() (proto.Message, error) {
-				return attestation.ListStatements(ctx, &avowv1.ListStatementsRequest{Vendor: "acme", PageSize: 1, Product: "pkg:generic/example-gateway@1.2.3"})
+				return attestation.ListStatements(ctx, &avowv1.ListStatementsRequest{Vendor: "acme", PageSize: 1, Product: product})
 			}},
 		"Verify": {"POST", "/api/v1/verify", verifyReq, &avowv1.VerifyResponse{},
 			func() (proto.Message, error) {
-				return avowv1.NewVerificationServiceClient(w.conn).Verify(ctx, verifyReq)
+				return w.verification().Verify(ctx, verifyReq)
 			}},
 		"GetCheckpoint": {"GET", "/api/v1/log/checkpoint", nil, &avowv1.GetCheckpointResponse{},
 			func() (proto.Message, error) { return logs.GetCheckpoint(ctx, &avowv1.GetCheckpointRequest{}) }},
@@ -131,6 +132,7 @@ func restReason(t testing.TB, body []byte) string {
 func TestRESTErrors(t *testing.T) {
 	w := newWorld(t)
 	rest := w.rest()
+	acmeCert := certFingerprint(w.acmeCert.Raw)
 	for name, c := range map[string]struct {
 		method, path, body string
 		headers            []string
@@ -143,18 +145,22 @@ func TestRESTErrors(t *testing.T) {
 		"not JSON":          {method: "POST", path: "/api/v1/statements", body: "{", status: 400, reason: "REQUEST_INVALID"},
 		"unknown member":    {method: "POST", path: "/api/v1/statements", body: `{"statement":""}`, status: 400, reason: "REQUEST_INVALID"},
 		"unknown parameter": {method: "GET", path: "/api/v1/statements?pageSize=x", status: 400, reason: "REQUEST_INVALID"},
-		"not found":         {method: "GET", path: "/api/v1/statements/sha256:" + strings.Repeat("0", 64), status: 404, reason: "STATEMENT_NOT_FOUND"},
+		"not found": {method: "GET", path: "/api/v1/statements/sha256:" + strings.Repeat("0", 64), status: 404,
+			reason: "STATEMENT_NOT_FOUND"},
 		"no credentials": {method: "POST", path: "/api/v1/statements", body: `{"unsignedStatement":{"statement":"e30="}}`, status: 401,
 			reason: "CREDENTIALS_REQUIRED"},
 		"forged gateway metadata": {method: "POST", path: "/api/v1/statements", body: `{"unsignedStatement":{"statement":"e30="}}`, status: 401,
-			headers: []string{"Grpc-Metadata-" + gatewayCertKey, certFingerprint(w.acmeCert.Raw), gatewayCertKey, certFingerprint(w.acmeCert.Raw)},
+			headers: []string{"Grpc-Metadata-" + gatewayCertKey, acmeCert, gatewayCertKey, acmeCert},
 			reason:  "CREDENTIALS_REQUIRED"},
-		"bad credentials": {method: "GET", path: "/api/v1/vendors", headers: []string{"Authorization", "Bearer x"}, status: 401, reason: "CREDENTIALS_INVALID"},
-		"held signing over REST": {method: "POST", path: "/api/v1/statements", headers: []string{"Authorization", "Bearer " + w.heldToken},
-			body: `{"unsignedStatement":{"statement":"` + base64.StdEncoding.EncodeToString([]byte("{}")) + `"}}`, status: 400, reason: "STATEMENT_INVALID"},
-		"too large":    {method: "POST", path: "/api/v1/statements", body: strings.Repeat(" ", MaxMessageBytes+1), status: 413, reason: "MESSAGE_TOO_LARGE"},
-		"bad digest":   {method: "GET", path: "/statements/sha256/XYZ", status: 400, reason: "REQUEST_INVALID"},
-		"no statement": {method: "GET", path: "/statements/sha256/" + strings.Repeat("0", 64), status: 404, reason: "STATEMENT_NOT_FOUND"},
+		"bad credentials": {method: "GET", path: "/api/v1/vendors", headers: []string{"Authorization", "Bearer x"}, status: 401,
+			reason: "CREDENTIALS_INVALID"},
+		"held signing over REST": {method: "POST", path: "/api/v1/statements", body: `{"unsignedStatement":{"statement":"e30="}}`,
+			headers: []string{"Authorization", "Bearer " + w.heldToken}, status: 400, reason: "STATEMENT_INVALID"},
+		"too large": {method: "POST", path: "/api/v1/statements", body: strings.Repeat(" ", MaxMessageBytes+1), status: 413,
+			reason: "MESSAGE_TOO_LARGE"},
+		"bad digest": {method: "GET", path: "/statements/sha256/XYZ", status: 400, reason: "REQUEST_INVALID"},
+		"no statement": {method: "GET", path: "/statements/sha256/" + strings.Repeat("0", 64), status: 404,
+			reason: "STATEMENT_NOT_FOUND"},
 	} {
 		resp, body := call(t, c.method, rest.URL+c.path, []byte(c.body), c.headers...)
 		if resp.StatusCode != c.status || restReason(t, body) != c.reason {
@@ -197,7 +203,8 @@ func TestStaticFiles(t *testing.T) {
 		resp.Header.Get("Content-Type") != "application/vnd.in-toto+json" {
 		t.Errorf("statement: %s %v", resp.Status, resp.Header)
 	}
-	if resp, body := call(t, "GET", path, nil, "If-None-Match", resp.Header.Get("ETag")); resp.StatusCode != http.StatusNotModified || len(body) != 0 {
+	resp, body = call(t, "GET", path, nil, "If-None-Match", resp.Header.Get("ETag"))
+	if resp.StatusCode != http.StatusNotModified || len(body) != 0 {
 		t.Errorf("not modified: %s with %d bytes", resp.Status, len(body))
 	}
 	if resp, body := call(t, "GET", rest.URL+"/checkpoint", nil); resp.StatusCode != 200 || !strings.HasPrefix(string(body), origin+"\n1\n") {
@@ -209,7 +216,8 @@ func TestStaticFiles(t *testing.T) {
 	if resp, body := call(t, "GET", rest.URL+"/api/openapi.json", nil); resp.StatusCode != 200 || !json.Valid(body) {
 		t.Errorf("OpenAPI: %s", resp.Status)
 	}
-	if resp, body := call(t, "POST", rest.URL+"/api/v1/timestamp", []byte("junk"), "Content-Type", "application/timestamp-query"); resp.StatusCode == 404 {
+	resp, body = call(t, "POST", rest.URL+"/api/v1/timestamp", []byte("junk"), "Content-Type", "application/timestamp-query")
+	if resp.StatusCode == 404 {
 		t.Errorf("timestamp: %s %q", resp.Status, body)
 	}
 }
@@ -217,7 +225,7 @@ func TestStaticFiles(t *testing.T) {
 // TestVerifyRPC: the verdict is the library's, a rejection is an answer, and what cannot be evaluated is an error.
 func TestVerifyRPC(t *testing.T) {
 	w := newWorld(t)
-	client := avowv1.NewVerificationServiceClient(w.conn)
+	client := w.verification()
 	bundle := w.issue(dataFlows(t), w.acme).GetBundle()
 	got := must(client.Verify(t.Context(), w.verifyRequest(bundle)))(t)
 	if got.GetVerdict().GetOutcome() != avowv1.Outcome_OUTCOME_ACCEPTED || len(got.GetVerdict().GetEvidence()) != 1 {
@@ -230,8 +238,9 @@ func TestVerifyRPC(t *testing.T) {
 	}
 	tampered := w.verifyRequest(bytes.Replace(bundle, []byte(`"payload":"ey`), []byte(`"payload":"ez`), 1))
 	verdict := must(client.Verify(t.Context(), tampered))(t).GetVerdict()
-	if verdict.GetOutcome() != avowv1.Outcome_OUTCOME_REJECTED || len(verdict.GetEvidence()) != 0 || len(verdict.GetChecks()) < len(verify.CheckIDs())-2 {
-		t.Errorf("tampered: %v with %d evidence and %d checks", verdict.GetOutcome(), len(verdict.GetEvidence()), len(verdict.GetChecks()))
+	if verdict.GetOutcome() != avowv1.Outcome_OUTCOME_REJECTED || len(verdict.GetEvidence()) != 0 ||
+		len(verdict.GetChecks()) != len(verify.CheckIDs()) {
+		t.Errorf("tampered: %v", verdict)
 	}
 	for name, change := range map[string]func(*avowv1.VerifyRequest){
 		"no artifact":    func(r *avowv1.VerifyRequest) { r.ArtifactSha256 = "" },
@@ -247,7 +256,7 @@ func TestVerifyRPC(t *testing.T) {
 			t.Errorf("%s was evaluated", name)
 			continue
 		}
-		wantReason(t, err, avowv1.ErrorReason_ERROR_REASON_VERIFICATION_INPUT)
+		wantReason(t, err, reasonVerificationInput)
 	}
 	// Roots that callers bring are remembered, and not without bound.
 	s := newVerificationService(w.server.cfg, w.server.own)
@@ -291,7 +300,7 @@ func TestPaging(t *testing.T) {
 		other := proto.Clone(req).(*avowv1.ListStatementsRequest)
 		other.Vendor, other.PageToken = "held", page.GetNextPageToken()
 		_, err := w.attestation().ListStatements(t.Context(), other)
-		wantReason(t, err, avowv1.ErrorReason_ERROR_REASON_PAGE_TOKEN_INVALID)
+		wantReason(t, err, reasonPageTokenInvalid)
 		req.PageToken = page.GetNextPageToken()
 	}
 	if len(indexes) != 7 {
@@ -309,9 +318,9 @@ func TestPaging(t *testing.T) {
 		{SubjectSha256: strings.Repeat("A", 64)}, {SubjectSha256: "00"}, {Product: strings.Repeat("p", MaxFilterBytes+1)},
 	} {
 		_, err := w.attestation().ListStatements(t.Context(), bad)
-		wantReason(t, err, avowv1.ErrorReason_ERROR_REASON_REQUEST_INVALID)
+		wantReason(t, err, reasonRequestInvalid)
 	}
-	trust := avowv1.NewTrustServiceClient(w.conn)
+	trust := w.trust()
 	first := must(trust.ListVendors(t.Context(), &avowv1.ListVendorsRequest{PageSize: 1}))(t)
 	second := must(trust.ListVendors(t.Context(), &avowv1.ListVendorsRequest{PageSize: 1, PageToken: first.GetNextPageToken()}))(t)
 	if first.GetVendors()[0].GetName() != "acme" || second.GetVendors()[0].GetName() != "held" || second.GetNextPageToken() != "" {

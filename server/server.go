@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -68,8 +69,8 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// GRPCServer makes a gRPC server with all services, interceptors and limits. The options are added; transport credentials
-// belong there. The caller serves it; Drain stops it.
+// GRPCServer makes a gRPC server with all services, interceptors and limits. The options are added; transport
+// credentials belong there. The caller serves it; Drain stops it.
 func (s *Server) GRPCServer(opts ...grpc.ServerOption) *grpc.Server {
 	return s.newGRPCServer(s.auth.fromNetwork, opts...)
 }
@@ -93,7 +94,9 @@ func (s *Server) newGRPCServer(identify identifyFunc, opts ...grpc.ServerOption)
 	avowv1.RegisterAttestationServiceServer(gs, &attestationService{issuer: s.issuer})
 	avowv1.RegisterVerificationServiceServer(gs, newVerificationService(s.cfg, s.own))
 	avowv1.RegisterLogServiceServer(gs, &logService{log: s.cfg.Log})
-	avowv1.RegisterTrustServiceServer(gs, &trustService{root: s.cfg.TrustedRoot, rootHash: s.rootHash, registry: s.cfg.Vendors.Registry})
+	avowv1.RegisterTrustServiceServer(gs, &trustService{
+		root: s.cfg.TrustedRoot, rootHash: s.rootHash, registry: s.cfg.Vendors.Registry,
+	})
 	grpchealth.RegisterHealthServer(gs, s.health)
 	reflection.Register(gs)
 	s.metrics.calls.InitializeMetrics(gs)
@@ -105,20 +108,20 @@ func (s *Server) newGRPCServer(identify identifyFunc, opts ...grpc.ServerOption)
 }
 
 // inProcess serves the services on a connection inside this process, for the REST gateway.
-func (s *Server) inProcess() *bufconn.Listener {
+func (s *Server) inProcess(ctx context.Context) *bufconn.Listener {
 	lis := bufconn.Listen(MaxMessageBytes)
 	gs := s.newGRPCServer(s.auth.fromGateway)
 	go func() {
 		if err := gs.Serve(lis); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
-			s.cfg.Logger.Error("the in-process gRPC server stopped", "error", err)
+			s.cfg.Logger.ErrorContext(ctx, "the in-process gRPC server stopped", slog.Any("error", err))
 		}
 	}()
 	return lis
 }
 
-// Drain stops the service: health turns red, new calls are answered SHUTTING_DOWN, calls in hand are answered. It returns
-// when everything is answered; if the context ends before, connections are cut. What a cut call was issuing is completed by
-// the next start's Reconcile. The log and the store may be closed afterwards.
+// Drain stops the service: health turns red, new calls are answered SHUTTING_DOWN, calls in hand are answered. It
+// returns when everything is answered; if the context ends before, connections are cut. What a cut call was issuing
+// is completed by the next start's Reconcile. The log and the store may be closed afterwards.
 func (s *Server) Drain(ctx context.Context) error {
 	s.draining.Store(true)
 	s.health.Shutdown()
@@ -137,7 +140,7 @@ func (s *Server) Drain(ctx context.Context) error {
 		wg.Wait()
 		for _, c := range closers {
 			if err := c(); err != nil {
-				s.cfg.Logger.Warn("closing the gateway's connection", "error", err)
+				s.cfg.Logger.WarnContext(ctx, "closing the gateway's connection", slog.Any("error", err))
 			}
 		}
 	}()

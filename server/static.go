@@ -1,17 +1,17 @@
 package server
 
 import (
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/avow-dev/avow/api"
-	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/attest/predicate"
 )
 
-// routes puts the static and the generated parts of the HTTP port together. Everything passes the caller's rate; the REST
-// calls have theirs taken by the interceptors.
+// routes puts the static and the generated parts of the HTTP port together. Everything passes the caller's rate; the
+// REST calls have theirs taken by the interceptors.
 func (s *Server) routes(gateway http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", limitBody(gateway))
@@ -24,7 +24,7 @@ func (s *Server) routes(gateway http.Handler) http.Handler {
 	mux.Handle("/tile/", log)
 	mux.Handle("GET /statements/sha256/{digest}", s.limited(http.HandlerFunc(s.serveStatement)))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeRefusal(w, r, refuse(avowv1.ErrorReason_ERROR_REASON_ROUTE_UNKNOWN, "there is nothing at this path"))
+		writeRefusal(w, r, refuse(reasonRouteUnknown, "there is nothing at this path"))
 	})
 	return s.guard(mux)
 }
@@ -45,17 +45,17 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	})
 }
 
-// limited takes one unit of the caller's rate, counted apart from the caller's API calls: a mirror that reads tiles as fast as
-// it may does not keep its neighbour behind the same address from issuing.
+// limited takes one unit of the caller's rate, counted apart from the caller's API calls: a mirror that reads tiles
+// as fast as it may does not keep its neighbour behind the same address from issuing.
 func (s *Server) limited(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.draining.Load() {
-			writeRefusal(w, r, refuse(avowv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN, "the service is stopping; repeat the call"))
+			writeRefusal(w, r, refuse(reasonShuttingDown, "the service is stopping; repeat the call"))
 			return
 		}
 		key := "static " + networkOf(s.clientAddress(r))
 		if err := s.rates.take(key, 1, s.cfg.Clock()); err != nil {
-			s.metrics.refusals.WithLabelValues(reasonName(avowv1.ErrorReason_ERROR_REASON_RATE_LIMITED)).Inc()
+			s.metrics.refusals.WithLabelValues(reasonName(reasonRateLimited)).Inc()
 			writeRefusal(w, r, err)
 			return
 		}
@@ -69,8 +69,8 @@ func serveOpenAPI(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(api.OpenAPI()) // the client went away
 }
 
-// serveStatement answers the bytes of a committed statement. They are named by their digest, so they may be cached for ever
-// and by anybody. A statement that is not there may be there in a moment: that answer is not cached.
+// serveStatement answers the bytes of a committed statement. They are named by their digest, so they may be cached
+// for ever and by anybody. A statement that is not there may be there in a moment: that answer is not cached.
 func (s *Server) serveStatement(w http.ResponseWriter, r *http.Request) {
 	digest := r.PathValue("digest")
 	if len(digest) != 64 || !isHex(digest) {
@@ -104,8 +104,8 @@ func (s *Server) serveStatement(w http.ResponseWriter, r *http.Request) {
 // answerStatic logs and answers an error of a static path.
 func (s *Server) answerStatic(w http.ResponseWriter, r *http.Request, err error) {
 	refused := toRefusal(err)
-	if refused.reason != avowv1.ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND {
-		s.cfg.Logger.ErrorContext(r.Context(), "static", "path", r.Pattern, "refused", refused)
+	if refused.reason != reasonStatementNotFound {
+		s.cfg.Logger.ErrorContext(r.Context(), "static", slog.String("path", r.Pattern), slog.Any("refused", refused))
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	writeRefusal(w, r, refused)

@@ -35,8 +35,8 @@ func selfSigned(t testing.TB) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: must(x509.ParseCertificate(der))(t)}
 }
 
-// TestClientCertificates: a registered client certificate is a vendor's credential over gRPC and over REST; another one is
-// refused, and none is nobody.
+// TestClientCertificates: a registered client certificate is a vendor's credential over gRPC and over REST; another
+// one is refused, and none is nobody.
 func TestClientCertificates(t *testing.T) {
 	registered, stranger := selfSigned(t), selfSigned(t)
 	w := newWorld(t, func(w *world) { w.acmeCert = registered.Leaf; w.makeVendors() })
@@ -58,9 +58,9 @@ func TestClientCertificates(t *testing.T) {
 		reason avowv1.ErrorReason
 	}{
 		// acme is registered and has no key at the service: whoever is told so was recognised.
-		"registered": {[]tls.Certificate{registered}, avowv1.ErrorReason_ERROR_REASON_SIGNING_NOT_CONFIGURED},
-		"stranger":   {[]tls.Certificate{stranger}, avowv1.ErrorReason_ERROR_REASON_CREDENTIALS_INVALID},
-		"none":       {nil, avowv1.ErrorReason_ERROR_REASON_CREDENTIALS_REQUIRED},
+		"registered": {[]tls.Certificate{registered}, reasonSigningNotConfigured},
+		"stranger":   {[]tls.Certificate{stranger}, reasonCredentialsInvalid},
+		"none":       {nil, reasonCredentialsRequired},
 	} {
 		clientTLS := &tls.Config{RootCAs: roots, ServerName: "localhost", Certificates: c.certs, MinVersion: tls.VersionTLS13}
 		conn := must(grpc.NewClient(lis.Addr().String(), grpc.WithTransportCredentials(credentials.NewTLS(clientTLS))))(t)
@@ -100,8 +100,8 @@ func TestRESTWhileDraining(t *testing.T) {
 	}
 }
 
-// FuzzForwardedAddress: whatever the header says, the address is that of the connection or one that the proxies saw: never a
-// proxy's own while another is known, and never what stands left of the first stranger.
+// FuzzForwardedAddress: whatever the header says, the address is that of the connection or one that the proxies saw:
+// never a proxy's own while another is known, and never what stands left of the first stranger.
 func FuzzForwardedAddress(f *testing.F) {
 	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	f.Add("198.51.100.1, 10.0.0.2")

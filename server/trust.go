@@ -30,7 +30,9 @@ type trustService struct {
 }
 
 // GetTrustedRoot implements avow.v1.TrustService.
-func (t *trustService) GetTrustedRoot(context.Context, *avowv1.GetTrustedRootRequest) (*avowv1.GetTrustedRootResponse, error) {
+func (t *trustService) GetTrustedRoot(
+	context.Context, *avowv1.GetTrustedRootRequest,
+) (*avowv1.GetTrustedRootResponse, error) {
 	return &avowv1.GetTrustedRootResponse{TrustedRoot: t.root, Sha256: t.rootHash}, nil
 }
 
@@ -38,7 +40,9 @@ func (t *trustService) GetTrustedRoot(context.Context, *avowv1.GetTrustedRootReq
 const vendorListFilter = "vendors"
 
 // ListVendors implements avow.v1.TrustService.
-func (t *trustService) ListVendors(_ context.Context, req *avowv1.ListVendorsRequest) (*avowv1.ListVendorsResponse, error) {
+func (t *trustService) ListVendors(
+	_ context.Context, req *avowv1.ListVendorsRequest,
+) (*avowv1.ListVendorsResponse, error) {
 	all := t.registry().All()
 	from, err := readPageToken(req.GetPageToken(), []string{vendorListFilter})
 	if err != nil {
@@ -51,7 +55,7 @@ func (t *trustService) ListVendors(_ context.Context, req *avowv1.ListVendorsReq
 		resp.Vendors = append(resp.Vendors, vendorMessage(v))
 	}
 	if end < len(all) {
-		resp.NextPageToken = pageToken(uint64(end), []string{vendorListFilter}) //nolint:gosec // an index
+		resp.NextPageToken = pageToken(uint64(end), []string{vendorListFilter})
 	}
 	return resp, nil
 }
@@ -64,7 +68,7 @@ func (t *trustService) GetVendor(_ context.Context, req *avowv1.GetVendorRequest
 	}
 	v, ok := t.registry().ByName(name)
 	if !ok {
-		return nil, refuse(avowv1.ErrorReason_ERROR_REASON_VENDOR_NOT_FOUND, "no vendor is registered as %q", clip(name, 80))
+		return nil, refuse(reasonVendorNotFound, "no vendor is registered as %q", clip(name, 80))
 	}
 	return &avowv1.GetVendorResponse{Vendor: vendorMessage(v)}, nil
 }
@@ -72,12 +76,14 @@ func (t *trustService) GetVendor(_ context.Context, req *avowv1.GetVendorRequest
 // vendorMessage is what is public about a vendor: not its tokens, client certificates and held key.
 func vendorMessage(v *vendors.Vendor) *avowv1.Vendor {
 	m := &avowv1.Vendor{
-		Name: v.Name, Declarant: v.Declarant, Country: v.Country, Contact: v.Contact, ProductPrefixes: slices.Clone(v.Products),
+		Name: v.Name, Declarant: v.Declarant, Country: v.Country, Contact: v.Contact,
+		ProductPrefixes: slices.Clone(v.Products),
 	}
 	for n := range v.Keys {
 		k := &v.Keys[n]
 		m.Keys = append(m.Keys, &avowv1.VendorKey{
-			KeyId: k.ID, PublicKeyPem: string(k.PEM), NotBefore: timeMessage(k.NotBefore), NotAfter: timeMessage(k.NotAfter),
+			KeyId: k.ID, PublicKeyPem: string(k.PEM),
+			NotBefore: timeMessage(k.NotBefore), NotAfter: timeMessage(k.NotAfter),
 		})
 	}
 	return m
@@ -115,7 +121,8 @@ type TrustedAuthority struct {
 	End time.Time
 }
 
-// TrustedRoot makes the trusted_root.json that buyers verify with, without whitespace: the same input gives the same bytes.
+// TrustedRoot makes the trusted_root.json that buyers verify with, without whitespace: the same input gives the same
+// bytes.
 //
 // The form is the one that cosign, sigstore-go and sigstore-js accept for a Rekor v2 log: the host of baseUrl is the
 // checkpoint's origin, the log id is all 32 bytes, every validity has a start, and there is no checkpointKeyId, which
@@ -168,7 +175,8 @@ func trustedAuthorities(list []TrustedAuthority) ([]root.TimestampingAuthority, 
 		case a.URI == "" || seen[a.URI]:
 			return nil, fmt.Errorf("trusted root: timestamp authority %d: URI %q is empty or used twice", n, a.URI)
 		case len(a.Chain) < 2:
-			return nil, fmt.Errorf("trusted root: timestamp authority %q: got a chain of %d certificates, want leaf and root", a.URI, len(a.Chain))
+			return nil, fmt.Errorf("trusted root: timestamp authority %q: got %d certificates, want leaf and root",
+				a.URI, len(a.Chain))
 		}
 		seen[a.URI] = true
 		start := a.Start

@@ -58,8 +58,8 @@ func (s *verificationService) Verify(ctx context.Context, req *avowv1.VerifyRequ
 	})}, nil
 }
 
-// verifierFor returns the verifier for a trusted root, the service's own for none. A root that came before is not parsed
-// again.
+// verifierFor returns the verifier for a trusted root, the service's own for none. A root that came before is not
+// parsed again.
 func (s *verificationService) verifierFor(trustedRoot []byte) (trustedVerifier, error) {
 	if len(trustedRoot) == 0 {
 		return s.own, nil
@@ -97,8 +97,8 @@ func newTrustedVerifier(cfg Config, trustedRoot []byte) (trustedVerifier, error)
 	return trustedVerifier{verifier: v, trust: trust}, err
 }
 
-// verifyInput translates the request. What it leaves to verify is judged there; here is only what a message cannot express
-// as an Input.
+// verifyInput translates the request. What it leaves to verify is judged there; here is only what a message cannot
+// express as an Input.
 func verifyInput(req *avowv1.VerifyRequest) (verify.Input, error) {
 	in := verify.Input{
 		ArtifactSHA256: req.GetArtifactSha256(),
@@ -133,7 +133,7 @@ func verifySigner(field string, r *avowv1.SignerRequirement) (verify.Signer, err
 	case *avowv1.SignerRequirement_Key:
 		pub, err := attest.ParsePublicKey([]byte(who.Key.GetPublicKeyPem()))
 		if err != nil {
-			return out, &refusal{reason: avowv1.ErrorReason_ERROR_REASON_VERIFICATION_INPUT, cause: err,
+			return out, &refusal{reason: reasonVerificationInput, cause: err,
 				message: field + ".key.public_key_pem: want a PEM \"PUBLIC KEY\" with an ECDSA P-256 key"}
 		}
 		out.Key = &verify.Key{PublicKey: pub}

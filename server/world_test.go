@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/x509"
@@ -57,7 +56,8 @@ func (c *clock) Now() time.Time      { return *c.now.Load() }
 func (c *clock) set(t time.Time)     { c.now.Store(&t) }
 func (c *clock) add(d time.Duration) { c.set(c.Now().Add(d)) }
 
-// world is a whole service on temporary directories: a real log, store, authority and registry, and real gRPC on loopback.
+// world is a whole service on temporary directories: a real log, store, authority and registry, and real gRPC on
+// loopback.
 type world struct {
 	t      testing.TB
 	dir    string
@@ -124,7 +124,8 @@ func newWorld(t testing.TB, opts ...option) *world {
 		t.Fatal(err)
 	}
 	w.logConfig = tlog.Config{
-		Dir: filepath.Join(w.dir, "log"), AnchorPath: filepath.Join(w.dir, "anchor"), Origin: origin, Signer: logKey, Logger: w.logger,
+		Dir: filepath.Join(w.dir, "log"), AnchorPath: filepath.Join(w.dir, "anchor"),
+		Origin: origin, Signer: logKey, Logger: w.logger,
 	}
 	if err := posix.Create(t.Context(), w.logConfig); err != nil {
 		t.Fatal(err)
@@ -134,7 +135,8 @@ func newWorld(t testing.TB, opts ...option) *world {
 		t.Fatal(err)
 	}
 	credentials := must(authority.Generate(origin, issuedAt.Add(-time.Hour)))(t)
-	w.authority = must(authority.New(authority.Config{CertChain: credentials.Chain, Key: credentials.Key, Clock: w.clock.Now}))(t)
+	w.authority = must(authority.New(authority.Config{
+		CertChain: credentials.Chain, Key: credentials.Key, Clock: w.clock.Now}))(t)
 	w.stamps = []Timestamper{w.authority}
 	w.makeVendors()
 	for _, o := range opts {
@@ -280,6 +282,18 @@ func (w *world) attestation() avowv1.AttestationServiceClient {
 	return avowv1.NewAttestationServiceClient(w.conn)
 }
 
+func (w *world) trust() avowv1.TrustServiceClient { return avowv1.NewTrustServiceClient(w.conn) }
+
+func (w *world) logService() avowv1.LogServiceClient { return avowv1.NewLogServiceClient(w.conn) }
+
+func (w *world) verification() avowv1.VerificationServiceClient {
+	return avowv1.NewVerificationServiceClient(w.conn)
+}
+
+func (w *world) fetch(id, keyID string) (*avowv1.GetStatementResponse, error) {
+	return w.attestation().GetStatement(w.t.Context(), &avowv1.GetStatementRequest{StatementId: id, KeyId: keyID})
+}
+
 // rest serves the HTTP port on loopback.
 func (w *world) rest() *httptest.Server {
 	w.t.Helper()
@@ -345,15 +359,15 @@ func dsse(t testing.TB, payloadType string, payload []byte, key *attest.KeyFile)
 	}))(t)
 }
 
-func keyID(t testing.TB, pub *ecdsa.PublicKey) string {
+func idOf(t testing.TB, k *attest.KeyFile) string {
 	t.Helper()
-	return must(attest.KeyID(pub))(t)
+	return must(attest.KeyID(k.PublicKey()))(t)
 }
 
 // signed makes the request for a payload.
 func signed(t testing.TB, payload []byte, key *attest.KeyFile) *avowv1.IssueRequest {
 	t.Helper()
-	return rawRequest(envelope(t, payload, key), keyID(t, key.PublicKey()))
+	return rawRequest(envelope(t, payload, key), idOf(t, key))
 }
 
 func rawRequest(env []byte, keyID string) *avowv1.IssueRequest {
