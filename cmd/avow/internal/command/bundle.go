@@ -54,8 +54,9 @@ func readUnverified(data []byte) (*unverified, error) {
 		timestamps: len(material.TimestampVerificationData.Rfc3161Timestamps), entries: len(material.TlogEntries)}
 	if u.entries > 0 {
 		u.checkpoint = material.TlogEntries[0].InclusionProof.Checkpoint.Envelope
-		if err := json.Unmarshal(material.TlogEntries[0].LogIndex, &u.logIndex); err != nil {
-			u.logIndex = string(material.TlogEntries[0].LogIndex)
+		u.logIndex = "0" // protobuf JSON leaves out a zero
+		if raw := material.TlogEntries[0].LogIndex; raw != nil && json.Unmarshal(raw, &u.logIndex) != nil {
+			u.logIndex = string(raw) // a number instead of a string
 		}
 	}
 	if u.envelope == nil {

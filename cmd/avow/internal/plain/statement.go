@@ -152,11 +152,19 @@ func mechanism(w *text.Writer, m predicate.Mechanism) {
 	}
 	w.Item("  ", labelColumns, "", join("; ", "can "+words("capability", m.Capabilities), "operated by "+who, word("access", m.Access),
 		word("defaultState", m.DefaultState), word("integrityCheck", m.IntegrityCheck), word("userNotice", m.UserNotice),
-		word("logging", m.Logging)))
+		recorded(m.Logging)))
 	w.Item("  ", labelColumns, "", "Switching it off: "+control(m.Control))
 	if len(m.Flows) > 0 {
 		w.Item("  ", labelColumns, "", "Data flows: "+text.Safe(strings.Join(m.Flows, ", ")))
 	}
+}
+
+// recorded says whether uses of a mechanism are recorded; an absent value says nothing.
+func recorded(logging string) string {
+	if logging == "" {
+		return "whether a use is recorded is " + notStated
+	}
+	return word("logging", logging)
 }
 
 func evidence(w *text.Writer, list []predicate.Evidence) {

@@ -2,6 +2,7 @@ package plain
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
@@ -60,25 +61,18 @@ func check(w *text.Writer, c verify.Check) {
 	case verify.StatusWarning:
 		mark, colour = "warn", text.Yellow
 	}
-	detail := c.Detail
-	if detail == "" {
-		detail = map[bool]string{true: "not run", false: ""}[c.Status == verify.StatusSkipped]
+	detail := text.Safe(c.Detail)
+	if detail == "" && c.Status == verify.StatusSkipped {
+		detail = "not run"
 	}
-	w.Item("  "+w.Style(colour, mark)+"  ", checkColumns, string(c.ID), orBlank(text.Safe(detail)))
+	// Not wrapped: one line per check, for people who grep.
+	w.Line("  %s  %s", w.Style(colour, mark), strings.TrimRight(fmt.Sprintf("%-*s%s", checkColumns, c.ID, detail), " "))
 	if c.Status != verify.StatusFail {
 		return
 	}
 	w.Item("        ", checkColumns, "", prefixed("expected: ", c.Expected))
 	w.Item("        ", checkColumns, "", prefixed("got:      ", c.Got))
 	w.Item("        ", checkColumns, "", prefixed("hint:     ", c.Hint))
-}
-
-// orBlank keeps the line of a check that has no detail.
-func orBlank(s string) string {
-	if s == "" {
-		return " "
-	}
-	return s
 }
 
 func prefixed(label, s string) string {
