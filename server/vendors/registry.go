@@ -1,23 +1,23 @@
 package vendors
 
 import (
-	"context"
 	"crypto/ecdsa"
-	"errors"
-	"log/slog"
+	"crypto/subtle"
+	"slices"
+	"strings"
 	"time"
 )
 
 // Vendor is one vendor. Its fields must not be changed.
 type Vendor struct {
-	// Name identifies the vendor: lower-case letters, digits, '.', '_' and '-', at most 64.
+	// Name identifies the vendor: lower-case letters, digits, '.', '_' and '-', at most MaxNameBytes.
 	Name string
 	// Declarant is the legal name that the vendor's statements must carry (common.declarant.party.name), byte for
-	// byte; mandatory, at most 200 bytes.
+	// byte; mandatory, at most MaxTextBytes.
 	Declarant string
 	// Country is the ISO 3166-1 alpha-2 code of its seat.
 	Country string
-	// Contact is for people: an e-mail address or URL.
+	// Contact is for people: an e-mail address or URL; it may be empty.
 	Contact string
 	// Keys are the keys that speak for the vendor.
 	Keys []Key
@@ -44,9 +44,13 @@ type Key struct {
 }
 
 // ValidAt reports whether t lies within the key's window: NotBefore <= t <= NotAfter.
-func (k *Key) ValidAt(t time.Time) bool { return false }
+func (k *Key) ValidAt(t time.Time) bool {
+	return (k.NotBefore.IsZero() || !t.Before(k.NotBefore)) && (k.NotAfter.IsZero() || !t.After(k.NotAfter))
+}
 
-// SigningKey says where a private key is. The registry never reads it.
+// SigningKey says where a private key is. The registry never reads it. File
+// names that are relative in the registry are relative to its directory, and
+// joined with it here.
 type SigningKey struct {
 	// File is the path of the encrypted key.
 	File string
@@ -57,75 +61,100 @@ type SigningKey struct {
 }
 
 // Registry is an immutable set of vendors. The zero value and nil admit no one.
-type Registry struct{}
-
-var errUnfinished = errors.New("vendors: not finished")
-
-// Load reads the registry file and the key files that it names.
-func Load(path string) (*Registry, error) { return nil, errUnfinished }
-
-// Parse reads a registry from YAML. Relative file names are taken relative to dir.
-func Parse(data []byte, dir string) (*Registry, error) { return nil, errUnfinished }
-
-// ByKey finds the vendor and the key with that id ("sha256:hex"). It does not look at the key's window.
-func (r *Registry) ByKey(keyID string) (*Vendor, *Key, bool) { return nil, nil, false }
-
-// ByToken finds the vendor whose API token this is.
-func (r *Registry) ByToken(token string) (*Vendor, bool) { return nil, false }
-
-// ByClientCert finds the vendor by the digest ("sha256:hex") of a client certificate in DER form.
-func (r *Registry) ByClientCert(fingerprint string) (*Vendor, bool) { return nil, false }
-
-// ByName finds a vendor by its name.
-func (r *Registry) ByName(name string) (*Vendor, bool) { return nil, false }
-
-// All returns the vendors in the order of their names.
-func (r *Registry) All() []*Vendor { return nil }
-
-// Permits reports whether the vendor may name this product identifier.
-func (v *Vendor) Permits(identifier string) bool { return false }
-
-// NewToken makes an API token (256 random bits) and the digest that belongs into the registry.
-func NewToken() (token, hash string, err error) { return "", "", errUnfinished }
-
-// HashToken gives the digest ("sha256:hex") of a token, as the registry stores it.
-func HashToken(token string) string { return "" }
-
-// WatcherConfig describes a [Watcher].
-type WatcherConfig struct {
-	// Path is the registry file.
-	Path string
-	// Interval between two looks at the file; one second if 0.
-	Interval time.Duration
-	// Ticks, if not nil, replaces the ticker (for tests).
-	Ticks <-chan time.Time
-	// OnReload, if not nil, is told of each reload: the new registry, or the error that kept the old one.
-	OnReload func(*Registry, error)
-	// Logger receives reloads and errors; required.
-	Logger *slog.Logger
+type Registry struct {
+	vendors []*Vendor // by name
+	keys    map[string]keyOf
+	tokens  map[string]*Vendor
+	certs   map[string]*Vendor
 }
 
-// Watcher holds the current registry and reloads it when its file changes.
-type Watcher struct{}
+type keyOf struct {
+	vendor *Vendor
+	key    *Key
+}
 
-// Watch loads the registry, which must succeed, and starts to watch it until ctx ends or Close is called.
-func Watch(ctx context.Context, c WatcherConfig) (*Watcher, error) { return nil, errUnfinished }
+// ByKey finds the vendor and the key with that id ("sha256:hex"). It does not look at the key's window.
+func (r *Registry) ByKey(keyID string) (*Vendor, *Key, bool) {
+	if r == nil {
+		return nil, nil, false
+	}
+	k, ok := r.keys[keyID]
+	return k.vendor, k.key, ok
+}
 
-// Registry returns the last good registry; never nil.
-func (w *Watcher) Registry() *Registry { return nil }
+// ByToken finds the vendor whose API token this is. Only the digests of tokens
+// are compared, in constant time once one is found.
+func (r *Registry) ByToken(token string) (*Vendor, bool) {
+	if r == nil || !wellFormed(token) {
+		return nil, false
+	}
+	hash := HashToken(token)
+	v, ok := r.tokens[hash]
+	if !ok {
+		return nil, false
+	}
+	for _, h := range v.TokenHashes {
+		if subtle.ConstantTimeCompare([]byte(h), []byte(hash)) == 1 {
+			return v, true
+		}
+	}
+	return nil, false
+}
 
-// Reload reads the file now, for instance after SIGHUP. A bad file keeps the registry and is returned as the error.
-func (w *Watcher) Reload(ctx context.Context) error { return errUnfinished }
+// ByClientCert finds the vendor by the digest ("sha256:hex") of a client certificate in DER form.
+func (r *Registry) ByClientCert(fingerprint string) (*Vendor, bool) {
+	if r == nil {
+		return nil, false
+	}
+	v, ok := r.certs[fingerprint]
+	return v, ok
+}
 
-// Health returns the error of the last reload while the file is bad, else nil.
-func (w *Watcher) Health() error { return nil }
+// ByName finds a vendor by its name.
+func (r *Registry) ByName(name string) (*Vendor, bool) {
+	if r == nil {
+		return nil, false
+	}
+	i, ok := slices.BinarySearchFunc(r.vendors, name, func(v *Vendor, name string) int { return strings.Compare(v.Name, name) })
+	if !ok {
+		return nil, false
+	}
+	return r.vendors[i], true
+}
 
-// Close stops watching.
-func (w *Watcher) Close() {}
+// All returns the vendors in the order of their names.
+func (r *Registry) All() []*Vendor {
+	if r == nil {
+		return nil
+	}
+	return slices.Clone(r.vendors)
+}
 
-// Marshal renders one vendor as a registry entry, for `avowd vendor add`.
-func Marshal(v *Vendor) ([]byte, error) { return nil, errUnfinished }
-
-// Append adds a vendor to the text of a registry, keeping what is there, and
-// checks that the result parses.
-func Append(registry []byte, v *Vendor, dir string) ([]byte, error) { return nil, errUnfinished }
+// add puts a vendor into the registry. What two vendors share would make one
+// speak for the other, so everything that identifies one is unique.
+func (r *Registry) add(v *Vendor, line int, keyLines []int) error {
+	for i := range v.Keys {
+		k := &v.Keys[i]
+		if was, ok := r.keys[k.ID]; ok {
+			return bad(Duplicate, keyLines[i], "key %s belongs to vendor %q already", k.ID, was.vendor.Name)
+		}
+		r.keys[k.ID] = keyOf{v, k}
+	}
+	for what, list := range map[string]struct {
+		ids []string
+		in  map[string]*Vendor
+	}{"token": {v.TokenHashes, r.tokens}, "client certificate": {v.ClientCerts, r.certs}} {
+		for _, id := range list.ids {
+			if was, ok := list.in[id]; ok {
+				return bad(Duplicate, line, "%s %s belongs to vendor %q already", what, id, was.Name)
+			}
+			list.in[id] = v
+		}
+	}
+	i, found := slices.BinarySearchFunc(r.vendors, v.Name, func(v *Vendor, name string) int { return strings.Compare(v.Name, name) })
+	if found {
+		return bad(Duplicate, line, "vendor %q occurs twice", v.Name)
+	}
+	r.vendors = slices.Insert(r.vendors, i, v)
+	return nil
+}
