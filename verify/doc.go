@@ -28,6 +28,12 @@
 //     one of the checks ([CheckSigstore]). What it leaves open is closed by the
 //     checks before it; DESIGN's tamper matrix is the list, the mutation tests
 //     of this package are the proof.
+//   - A bundle is written in one way: canonical names, canonical base64, DER.
+//     What may change in an accepted bundle without any signature is JSON's own
+//     freedom (white space, order of members, escapes), the order and number of
+//     surplus timestamps, and signature lines of unknown keys on the checkpoint,
+//     where witnesses will add theirs. A bundle is therefore known by its
+//     statement id and its place in the log, never by a hash of its bytes.
 //   - Limits are checked before work is done; they are the constants of
 //     limits.go.
 //   - Check ids are a closed list ([CheckIDs]) and never change their meaning.

@@ -403,3 +403,48 @@ func FuzzCheckpoint(f *testing.F) {
 		}
 	})
 }
+
+// TestSecondOpinion asks sigstore-go about bundles that the checks before it
+// would already have refused: it has to refuse them by itself.
+func TestSecondOpinion(t *testing.T) {
+	w := bundletest.NewWorld(t)
+	trust, err := ParseTrust(w.TrustedRoot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := New(Config{Trust: trust, Clock: func() time.Time { return bundletest.Epoch.Add(time.Hour) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	genuine := w.IssueJSON(t, bundletest.Spec{Payload: bundletest.Statement(t, "no-backdoor")})
+	other := w.IssueJSON(t, bundletest.Spec{Payload: bundletest.Statement(t, "no-backdoor")})
+	for name, c := range map[string]struct {
+		change func(*run)
+		want   Status
+	}{
+		"unchanged":                 {func(*run) {}, StatusPass},
+		"another bundle's bytes":    {func(r *run) { r.data = other }, StatusFail},
+		"not a bundle":              {func(r *run) { r.data = []byte("{}") }, StatusFail},
+		"another artifact":          {func(r *run) { r.req.digest = make([]byte, 32) }, StatusFail},
+		"two authorities required":  {func(r *run) { r.req.minTimestamps = 2 }, StatusFail},
+		"key outside its window":    {func(r *run) { r.signer.Key.NotAfter = bundletest.Start }, StatusFail},
+		"no timestamp was verified": {func(r *run) { r.stamps = nil }, StatusFail},
+		"artifact not a subject":    {func(r *run) { r.subjectFound = false }, StatusSkipped},
+	} {
+		req, err := v.request(Input{
+			ArtifactSHA256: bundletest.ArtifactSHA256, Bundles: []NamedBundle{{Data: genuine}},
+			Signers: []Signer{{Key: &Key{PublicKey: &w.Vendor.PublicKey}}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &run{v: v, req: req, data: genuine}
+		if checks := r.walk("", buyerChecks); !passedAll(checks, buyerChecks) {
+			t.Fatalf("the genuine bundle is refused: %v", checks)
+		}
+		c.change(r)
+		if got := r.checkSigstore(); got.Status != c.want {
+			t.Errorf("%s: got %s (%s), want %s", name, got.Status, got.Detail, c.want)
+		}
+	}
+}
