@@ -25,7 +25,7 @@ func main() {
 func environment() command.Env {
 	env := command.Env{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Getenv: os.Getenv, Now: time.Now, Sleep: remote.Sleep,
+		LookupEnv: os.LookupEnv, Now: time.Now, Sleep: remote.Sleep,
 		ErrorIsTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {

@@ -27,7 +27,7 @@ import (
 func newApp(t *testing.T) (*app, *bytes.Buffer, *bytes.Buffer) {
 	t.Helper()
 	var out, errOut bytes.Buffer
-	return &app{env: Env{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errOut, Getenv: func(string) string { return "" },
+	return &app{env: Env{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errOut, LookupEnv: func(string) (string, bool) { return "", false },
 		Now: func() time.Time { return time.Unix(0, 0) }, Sleep: remote.Sleep}}, &out, &errOut
 }
 
@@ -307,6 +307,20 @@ func TestForeignNamesAreNoPaths(t *testing.T) {
 	}
 	if got := shortKey("../../key", 1); got != "2" {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestNoPasswordAndNoTerminal(t *testing.T) {
+	a, _, _ := newApp(t)
+	for _, ask := range []func() ([]byte, error){a.newPassword, func() ([]byte, error) { return a.password("k") }} {
+		_, err := ask()
+		if _, hint := classify(err); err == nil || hint != "set AVOW_PASSWORD" {
+			t.Errorf("got %v with hint %q", err, hint)
+		}
+	}
+	a.env.LookupEnv = func(string) (string, bool) { return "", true }
+	if password, err := a.password("k"); err != nil || len(password) != 0 {
+		t.Errorf("an empty password in the environment is one: got %q, %v", password, err)
 	}
 }
 

@@ -76,10 +76,12 @@ provenance, staticAnalysis, ...), or in-toto for a link or layout of in-toto.`,
 	o.IntVar(&f.options.ValidDays, "days", 365, "validity in `DAYS`, at most 400 (undertakings: 3653)")
 	o.StringArrayVar(&f.related, "related", nil, "`FILE` with another statement of the declaration to refer to; may be repeated")
 	o.StringArrayVar(&f.evidence, "evidence", nil, "`KIND=FILE` to name as evidence by digest; may be repeated")
-	o.StringVar(&f.symlinks, "symlinks", "refuse", "symbolic links in directories: refuse, skip or follow")
+	o.StringVar(&f.symlinks, "symlinks", "refuse", "`POLICY` for symbolic links in directories: refuse, skip or follow")
 	o.BoolVar(&f.sha512, "sha512", false, "add SHA-512 digests")
 	o.BoolVar(&f.gitBlob, "git-blob", false, "add gitBlob digests (gitoid:blob:sha256)")
 	o.StringVarP(&f.output, "output", "o", "", "`FILE` to write instead of standard output")
+	completes(c, "symlinks", "refuse", "skip", "follow")
+	completes(c, "role", predicate.IDs("role")...)
 	return c
 }
 
@@ -228,10 +230,6 @@ func fileDigest(path string) (string, error) {
 
 // schema prints the JSON Schema of a statement type.
 func (a *app) schema() *cobra.Command {
-	var names []string
-	for _, uri := range predicate.Types() {
-		names = append(names, plain.TypeName(uri))
-	}
 	return &cobra.Command{
 		Use:   "schema [TYPE]",
 		Short: "Print the JSON Schema of a statement type",
@@ -239,7 +237,7 @@ func (a *app) schema() *cobra.Command {
 
 The schema knows members and values; the issuance rules that look at several members together are checked by lint.`,
 		Example: `  avow schema data-flows > data-flows.schema.json`,
-		Args:    arguments(cobra.MaximumNArgs(1)), ValidArgs: names,
+		Args:    arguments(cobra.MaximumNArgs(1)), ValidArgs: typeNames(),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				w := a.writer()

@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 
+	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/cmd/avow/internal/plain"
 	"github.com/avow-dev/avow/cmd/avow/internal/remote"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 )
@@ -20,8 +22,23 @@ type format string
 
 func (f *format) register(c *cobra.Command) {
 	c.Flags().Var(f, "format", "`FORMAT` of the answer: text or json")
-	// The flag exists, so this cannot fail.
-	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	completes(c, "format", "text", "json")
+}
+
+// completes offers the values of a flag to the shell. The flag must exist.
+func completes(c *cobra.Command, flag string, values ...string) {
+	if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // a flag that does not exist, or is registered twice: a defect of this program, found by any test
+	}
+}
+
+// typeNames are the short names of the statement types.
+func typeNames() []string {
+	var names []string
+	for _, uri := range predicate.Types() {
+		names = append(names, plain.TypeName(uri))
+	}
+	return names
 }
 
 func (f *format) json() bool { return *f == "json" }
@@ -73,7 +90,7 @@ func (s *serverFlags) register(c *cobra.Command) {
 func (a *app) connect(ctx context.Context, s *serverFlags) (context.Context, *grpc.ClientConn, func(), error) {
 	options := s.options
 	if options.Address == "" {
-		options.Address = a.env.Getenv(serverVariable)
+		options.Address, _ = a.env.LookupEnv(serverVariable)
 	}
 	options.UserAgent = "avow/" + buildVersion().Version
 	connection, err := remote.Dial(options)

@@ -78,9 +78,9 @@ func (a *app) runKeygen(name string) error {
 	return w.Err()
 }
 
-// password returns the password of an existing key file.
+// password returns the password of an existing key file. It may be empty: cosign makes such files.
 func (a *app) password(path string) ([]byte, error) {
-	if password := a.env.Getenv(passwordVariable); password != "" {
+	if password, ok := a.env.LookupEnv(passwordVariable); ok {
 		return []byte(password), nil
 	}
 	if a.env.ReadPassword == nil {
@@ -92,7 +92,7 @@ func (a *app) password(path string) ([]byte, error) {
 
 // newPassword returns the password for a new key file. At a terminal it is asked for twice.
 func (a *app) newPassword() ([]byte, error) {
-	if password := a.env.Getenv(passwordVariable); password != "" {
+	if password, ok := a.env.LookupEnv(passwordVariable); ok {
 		return []byte(password), nil
 	}
 	if a.env.ReadPassword == nil {

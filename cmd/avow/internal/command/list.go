@@ -44,6 +44,7 @@ service's word: fetch a statement and verify its bundle before you rely on it.` 
 	o.IntVar(&f.limit, "limit", 100, "`NUMBER` of statements at most")
 	f.format.register(c)
 	f.server.register(c)
+	completes(c, "type", typeNames()...)
 	return c
 }
 

@@ -25,8 +25,8 @@ type Env struct {
 	// Stdin, Stdout and Stderr are the standard streams.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	// Getenv reads the environment: AVOW_PASSWORD, AVOW_SERVER, NO_COLOR, TERM.
-	Getenv func(string) string
+	// LookupEnv reads the environment: AVOW_PASSWORD, AVOW_SERVER, NO_COLOR, TERM.
+	LookupEnv func(string) (string, bool)
 	// Now is the clock.
 	Now func() time.Time
 	// Sleep waits between tries.
@@ -116,7 +116,9 @@ func knownCommand(c *cobra.Command, args []string) error {
 
 // writer returns the printer for standard output. Colours need a terminal, no NO_COLOR and a terminal that knows them.
 func (a *app) writer() *text.Writer {
-	colours := a.env.OutputIsTerminal && a.env.Getenv("NO_COLOR") == "" && a.env.Getenv("TERM") != "dumb"
+	noColour, _ := a.env.LookupEnv("NO_COLOR")
+	terminal, _ := a.env.LookupEnv("TERM")
+	colours := a.env.OutputIsTerminal && noColour == "" && terminal != "dumb"
 	return text.NewWriter(a.env.Stdout, colours, a.env.Width)
 }
 

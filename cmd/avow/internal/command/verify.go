@@ -66,6 +66,7 @@ With --format json the answer is the API's Verdict message.`,
 	o.IntVar(&f.minTimestamps, "min-timestamps", 1, "`NUMBER` of timestamp authorities that must have signed")
 	o.StringVar(&f.at, "at", "", "`TIME` at which to judge validity, as 2026-11-23T12:00:00Z (default now)")
 	f.format.register(c)
+	completes(c, "require", typeNames()...)
 	return c
 }
 
