@@ -311,6 +311,46 @@ func TestAnchorOfAnotherLogOrKey(t *testing.T) {
 	refused(t, wrong, tlog.CodeCorrupt) // the checkpoint is not this origin's
 }
 
+// TestForgedHeads puts heads into place that have the right form and signature but are not of this tree: a checkpoint that
+// the log's own key signed elsewhere, and an anchor with another compact range.
+func TestForgedHeads(t *testing.T) {
+	cfg := filled(t, 300)
+	checkpoint := filepath.Join(cfg.Dir, "checkpoint")
+	good := read(t, checkpoint)
+	fork := filled(t, 200)
+	l := open(t, fork)
+	if _, err := l.Append(t.Context(), []byte("only in the fork")); err != nil {
+		t.Fatal(err)
+	}
+	copyFile(t, checkpoint, filepath.Join(fork.Dir, "checkpoint"))
+	refused(t, cfg, tlog.CodeCorrupt)
+	wantCode(t, posix.Fsck(t.Context(), cfg, nil), tlog.CodeCorrupt)
+
+	if err := os.WriteFile(checkpoint, good, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(cfg.AnchorPath, tlog.ForgeAnchor(read(t, cfg.AnchorPath)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, cfg, tlog.CodeCorrupt)
+	wantCode(t, posix.Fsck(t.Context(), cfg, nil), tlog.CodeCorrupt)
+}
+
+// TestCheckpointFromTheFutureAtOpen makes sure that opening alone is enough: no entry has to wait first.
+func TestCheckpointFromTheFutureAtOpen(t *testing.T) {
+	cfg := filled(t, 3)
+	checkpoint := filepath.Join(cfg.Dir, "checkpoint")
+	later := time.Now().Add(time.Hour)
+	if err := os.Chtimes(checkpoint, later, later); err != nil {
+		t.Fatal(err)
+	}
+	open(t, cfg)
+	info, err := os.Stat(checkpoint)
+	if err != nil || info.ModTime().After(time.Now()) {
+		t.Errorf("checkpoint's time is %v, %v", info.ModTime(), err)
+	}
+}
+
 // TestClockWentBack puts the checkpoint's time into the future, as a clock that went back by an hour does: before
 // opening, and under a running log. The test ends by its deadline, not after an hour, if publication stops.
 func TestClockWentBack(t *testing.T) {
@@ -370,7 +410,11 @@ func TestLatePublication(t *testing.T) {
 	if err := os.Remove(obstacle); err != nil {
 		t.Fatal(err)
 	}
+	// Until the publication that has become possible, callers are told to come again, as a client would.
 	e, err := l.Append(t.Context(), leafOf(2))
+	for tlog.CodeOf(err) == tlog.CodeUnavailable && t.Context().Err() == nil {
+		e, err = l.Append(t.Context(), leafOf(2))
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
