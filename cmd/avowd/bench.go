@@ -29,6 +29,7 @@ type benchFlags struct {
 	connections int
 	batchAge    time.Duration
 	rekor       string
+	profile     string
 }
 
 func newBenchCommand() *cobra.Command {
@@ -66,6 +67,7 @@ Each level ends after --duration or --maximum statements. The password of --key 
 	fl.IntVar(&f.maximum, "maximum", 30000, "most statements of one level")
 	fl.IntVar(&f.connections, "connections", 4, "gRPC connections")
 	fl.DurationVar(&f.batchAge, "batch-age", 0, "log.batchMaxAge of a service of its own (default: that of init)")
+	fl.StringVar(&f.profile, "profile", "", "write a CPU profile of a service of its own at the last level to this file")
 	fl.StringVar(&f.rekor, "rekor", "", "rekor-server program to compare with")
 	return cmd
 }
@@ -141,8 +143,9 @@ func (b *bench) run(ctx context.Context, cmd *cobra.Command) error {
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "callers\tservice\tanswered\tper second\tp50\tp99\tserver CPU each\terrors\t")
 	var failed []string
-	for _, callers := range b.flags.callers {
+	for i, callers := range b.flags.callers {
 		for _, load := range loads {
+			load.profile = i == len(b.flags.callers)-1
 			r, err := load.level(ctx, callers)
 			if err != nil {
 				return err
@@ -169,6 +172,9 @@ func (b *bench) run(ctx context.Context, cmd *cobra.Command) error {
 
 func (b *bench) loaders() ([]*loader, error) {
 	avow, err := newLoader("avow", b.flags.server, b.flags.pid, b.flags, b.signStatements)
+	if b.own != nil {
+		avow.admin = b.own.addresses.Admin
+	}
 	if err != nil || b.rekor == nil {
 		return []*loader{avow}, err
 	}
@@ -202,6 +208,7 @@ func (o *ownService) setUp(ctx context.Context, f benchFlags, key *attest.KeyFil
 	c.Logging.Level = "warn"
 	// One caller stands for many here.
 	c.Limits.RatePerSecond, c.Limits.Burst, c.Limits.CallsInFlight, c.Limits.ConcurrentStreams = 1e6, 1e6, 1<<15, 1<<14
+	c.Admin.Pprof = f.profile != ""
 	if f.batchAge > 0 {
 		c.Log.BatchMaxAge = f.batchAge
 	}

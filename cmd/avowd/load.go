@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"runtime"
 	"slices"
@@ -37,6 +40,8 @@ type loader struct {
 	pid     int
 	prepare func(ctx context.Context, n int) ([]send, error)
 	conns   []*grpc.ClientConn
+	admin   string // URL of the service's admin port, for a profile
+	profile bool   // of this level
 }
 
 func newLoader(name, address string, pid int, f benchFlags, prepare func(context.Context, int) ([]send, error)) (*loader, error) {
@@ -98,6 +103,7 @@ func (l *loader) level(ctx context.Context, callers int) (result, error) {
 		return result{}, fmt.Errorf("%s: warm-up: %w", l.name, warm.firstError)
 	}
 	r := result{}
+	profiled := l.startProfile(ctx)
 	before := cpuTime(l.pid)
 	began := time.Now()
 	l.drive(ctx, callers, requests[cut:], l.flags.duration, &r)
@@ -106,7 +112,37 @@ func (l *loader) level(ctx context.Context, callers int) (result, error) {
 		r.cpu = -1
 	}
 	slices.Sort(r.latencies)
-	return r, ctx.Err()
+	return r, errors.Join(<-profiled, ctx.Err())
+}
+
+// startProfile asks the service for a profile of half a level, where one was asked for.
+func (l *loader) startProfile(ctx context.Context) <-chan error {
+	done := make(chan error, 1)
+	if !l.profile || l.flags.profile == "" || l.admin == "" {
+		close(done)
+		return done
+	}
+	go func() {
+		done <- func() error {
+			seconds := max(1, int(l.flags.duration.Seconds()/2))
+			url := fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", l.admin, seconds)
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+			if err != nil {
+				return err
+			}
+			response, err := http.DefaultClient.Do(request)
+			if err != nil {
+				return err
+			}
+			defer response.Body.Close()
+			data, err := io.ReadAll(response.Body)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(l.flags.profile, data, 0o644)
+		}()
+	}()
+	return done
 }
 
 // drive sends the requests, each once, until they or the time run out. An accepted call is waited for.
