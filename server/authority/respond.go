@@ -8,6 +8,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"io"
+	"log/slog"
 	"math/big"
 	"mime"
 	"net/http"
@@ -205,7 +206,7 @@ func (a *Authority) Handler() http.Handler {
 		reply, err := a.Respond(r.Context(), body)
 		var e *Error
 		if errors.As(err, &e) && e.Code != BadRequest {
-			a.log.ErrorContext(r.Context(), "a timestamp could not be issued", "error", e)
+			a.log.ErrorContext(r.Context(), "a timestamp could not be issued", slog.Any("error", e))
 		}
 		w.Header().Set("Content-Type", replyType)
 		_, _ = w.Write(reply) // the client may have gone

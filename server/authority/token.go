@@ -174,7 +174,7 @@ func tlv(tag byte, parts ...[]byte) []byte {
 		out = binary.BigEndian.AppendUint16(out, uint16(n))
 	default:
 		out = append(out, 0x84)
-		out = binary.BigEndian.AppendUint32(out, uint32(n)) //nolint:gosec // a token is far below 4 GiB
+		out = binary.BigEndian.AppendUint32(out, uint32(n))
 	}
 	for _, p := range parts {
 		out = append(out, p...)

@@ -104,7 +104,7 @@ func TestReadOnlyDirectory(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		defer os.Chmod(dir, 0o700) //nolint:errcheck,gosec // so that it can be removed
+		defer os.Chmod(dir, 0o700)
 	}
 	_, err = statements.Open(t.Context(), config(t, path))
 	wantCode(t, err, statements.ReadOnly)

@@ -7,11 +7,15 @@
 //
 // Three tables are the truth and are never rewritten: signers (public keys),
 // statements (the exact envelope bytes, who sent them and when) and entries
-// (the log entry with its proof, and the RFC 3161 tokens). Each truth row
-// carries a CRC-32C of its own content, checked whenever the row is read, so a
-// flipped bit on the disk is an error and never an answer. Everything else
-// (pending, summaries, facets, postings, by_subject, by_product) is derived
-// from them and is dropped and rebuilt by [Store.Reindex].
+// (the log entry with its proof, and the RFC 3161 tokens). Each statement and
+// entry carries a CRC-32C of its own content, checked whenever the row is read,
+// so a flipped bit on the disk is an error and never an answer.
+//
+// Everything else is derived from them and rebuilt by [Store.Reindex]: the
+// tables pending and facts beside the truth, and the index for lists, a second
+// database file. The index is written in large sorted batches off the path of
+// the callers; what is committed and not yet in it is listed from memory. If it
+// is missing, damaged, or of another store, the next start builds it anew.
 //
 // # Contract
 //
@@ -28,7 +32,9 @@
 //     transaction and one fsync. An operation that fails by its own fault
 //     (NOT_FOUND, CONFLICT) does not harm the others; a failed COMMIT fails all.
 //   - One process owns the store; a second one is refused with STORE_LOCKED.
-//   - Lists show committed statements only, in the order of the log.
+//   - Lists show committed statements only, in the order of the log, as soon as
+//     Commit has returned. An index that is damaged or incomplete refuses to list:
+//     a list that lacks a withdrawal would be worse than none.
 //
 // # Trust
 //

@@ -91,6 +91,9 @@ func fault(code string, err error) *Error {
 	return e
 }
 
+// drop is for a deferred end of something that was only read.
+func drop(end func() error) { _ = end() }
+
 // byCaller reports whether err is the fault of one operation alone, so that the
 // other operations of its group can go on: its arguments, its context, or one
 // damaged row that nobody else asked for.

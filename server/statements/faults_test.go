@@ -390,7 +390,9 @@ func TestReindexThatFailsChangesNothing(t *testing.T) {
 	ps := fill(t, s, 20)
 	ctx, cancel := context.WithCancel(t.Context())
 	for name, describe := range map[string]func(statements.Record) (statements.Facts, error){
-		"error": func(r statements.Record) (statements.Facts, error) { return statements.Facts{}, errors.New("unreadable") },
+		"error": func(r statements.Record) (statements.Facts, error) {
+			return statements.Facts{}, errors.New("unreadable")
+		},
 		"facts": func(r statements.Record) (statements.Facts, error) { return statements.Facts{PredicateType: ""}, nil },
 		"context": func(r statements.Record) (statements.Facts, error) {
 			cancel()

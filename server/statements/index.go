@@ -66,7 +66,7 @@ func openIndex(ctx context.Context, path string, readers int, conn *sql.Conn, lo
 	from, err := x.open(ctx, path, conn)
 	var damage *Error
 	if errors.As(classify(err), &damage) && damage.Code == Corrupt {
-		log.WarnContext(ctx, "the statement index is not usable and is built anew", "reason", damage)
+		log.WarnContext(ctx, "the statement index is not usable and is built anew", slog.Any("reason", damage))
 		if err = errors.Join(x.close(), removeIndex(path)); err == nil {
 			from, err = x.open(ctx, path, conn)
 		}
@@ -126,7 +126,7 @@ func (x *index) initialise(ctx context.Context, identity []byte, generation int6
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // after COMMIT there is nothing to roll back
+	defer drop(tx.Rollback)
 	if _, err := tx.ExecContext(ctx, indexSchema); err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (x *index) follow(ctx context.Context, conn *sql.Conn, seq int64, progress 
 	if err != nil {
 		return err
 	}
-	defer page.Close()
+	defer drop(page.Close)
 	for {
 		rows, err := readIndexRows(ctx, page, seq)
 		if err != nil || len(rows) == 0 {
@@ -197,7 +197,7 @@ func (x *index) follow(ctx context.Context, conn *sql.Conn, seq int64, progress 
 		}
 		seq = rows[len(rows)-1].seq
 		if progress != nil {
-			progress(uint64(seq)) //nolint:gosec // a rowid is positive
+			progress(uint64(seq))
 		}
 	}
 }
@@ -346,7 +346,7 @@ func (x *index) pause() {
 // setBroken gives the index up until the next start, which builds it anew.
 func (x *index) setBroken(e *Error) {
 	e.Hint = "restart the service: the index is built anew; if that does not help, run avowd reindex"
-	x.log.Error("the statement index serves no lists", "error", e)
+	x.log.Error("the statement index serves no lists", slog.Any("error", e))
 	x.mu.Lock()
 	x.broken, x.recent = e, nil
 	x.mu.Unlock()
@@ -359,7 +359,7 @@ func (x *index) setLag(err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.lag == nil {
-		x.log.Error("the statement index cannot be written", "error", e)
+		x.log.Error("the statement index cannot be written", slog.Any("error", e))
 	}
 	x.lag = e
 }

@@ -176,11 +176,10 @@ func (x *index) empty(ctx context.Context, generation int64) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // after COMMIT there is nothing to roll back
-	for _, table := range [...]string{"summaries", "facets", "postings", "by_subject", "by_product"} {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table); err != nil {
-			return err
-		}
+	defer drop(tx.Rollback)
+	if _, err := tx.ExecContext(ctx, `DELETE FROM summaries; DELETE FROM facets; DELETE FROM postings;
+		DELETE FROM by_subject; DELETE FROM by_product`); err != nil {
+		return err
 	}
 	if _, err := tx.ExecContext(ctx, "UPDATE progress SET seq = 0, statement = x'', generation = ?", generation); err != nil {
 		return err

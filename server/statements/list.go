@@ -148,7 +148,7 @@ func (x *index) matching(c *condition) ([]*indexRow, error) {
 // before it had found as many.
 func (x *index) inFile(ctx context.Context, c *condition) (page []Summary, end uint64, err error) {
 	st := x.lists[c.shape]
-	args := append(c.args, sql.Named("limit", c.limit+1)) //nolint:gocritic // c is used once
+	args := append(c.args, sql.Named("limit", c.limit+1))
 	if st.end == nil {
 		page, err = summaries(ctx, st.page, args)
 		return page, 0, err
@@ -157,7 +157,7 @@ func (x *index) inFile(ctx context.Context, c *condition) (page []Summary, end u
 	if err != nil {
 		return nil, 0, err
 	}
-	defer tx.Rollback() //nolint:errcheck // nothing was written
+	defer drop(tx.Rollback)
 	args = append(args, sql.Named("budget", scanBudget))
 	page, err = summaries(ctx, tx.StmtContext(ctx, st.page), args)
 	if err != nil || len(page) > c.limit {
@@ -177,7 +177,7 @@ func (x *index) inFile(ctx context.Context, c *condition) (page []Summary, end u
 // merge joins what the file and what recent have, each in the order of the log.
 func merge(page []Summary, recent []*indexRow, end uint64, limit int) ([]Summary, uint64) {
 	for _, r := range recent {
-		at := uint64(r.logIndex) //nolint:gosec // not negative
+		at := uint64(r.logIndex)
 		if end != 0 && at >= end {
 			break
 		}
@@ -199,7 +199,7 @@ func merge(page []Summary, recent []*indexRow, end uint64, limit int) ([]Summary
 func (r *indexRow) summary() Summary {
 	return Summary{
 		StatementID: r.key.statement.id(), KeyID: r.key.key.id(), Vendor: r.vendor, PredicateType: r.typ,
-		Subjects: hexAll(r.subjects), Products: r.products, LogIndex: uint64(r.logIndex), //nolint:gosec // not negative
+		Subjects: hexAll(r.subjects), Products: r.products, LogIndex: uint64(r.logIndex),
 		ReceivedAt: time.UnixMicro(r.received).UTC(), CommittedAt: time.UnixMicro(r.committed).UTC(),
 	}
 }
@@ -214,7 +214,7 @@ type condition struct {
 }
 
 func (c *condition) matches(r *indexRow) bool {
-	return uint64(r.logIndex) >= c.q.From && //nolint:gosec // not negative
+	return uint64(r.logIndex) >= c.q.From &&
 		(c.shape&hasVendor == 0 || r.vendor == c.q.Vendor) &&
 		(c.shape&hasType == 0 || r.typ == c.q.PredicateType) &&
 		(c.shape&hasSubject == 0 || slices.Contains(r.subjects, c.subject)) &&
@@ -224,7 +224,7 @@ func (c *condition) matches(r *indexRow) bool {
 // prepare checks a query and gives its shape and parameters.
 func (q *Query) prepare() (c condition, err error) {
 	c.q, c.limit = q, pageLimit(q.Limit)
-	c.args = append(c.args, sql.Named("from", int64(min(q.From, math.MaxInt64)))) //nolint:gosec // bounded
+	c.args = append(c.args, sql.Named("from", int64(min(q.From, math.MaxInt64))))
 	if q.SubjectSHA256 != "" {
 		if c.subject, err = parseHex("subject digest", q.SubjectSHA256); err != nil {
 			return c, err

@@ -60,7 +60,7 @@ func (w *writer) describeAll(ctx context.Context, describe func(Record) (Facts, 
 	if err != nil {
 		return err
 	}
-	defer page.Close()
+	defer drop(page.Close)
 	for last := uint64(0); ; {
 		records, err := findRecords(w.ctx, page, last, maintainPage)
 		if err != nil || len(records) == 0 {
@@ -117,7 +117,7 @@ func (s *Store) Check(ctx context.Context) error {
 	if err != nil {
 		return s.readFault(err)
 	}
-	defer itx.Rollback() //nolint:errcheck // nothing was written
+	defer drop(itx.Rollback)
 	var seq int64
 	if err := itx.QueryRowContext(ctx, "SELECT seq FROM progress").Scan(&seq); err != nil {
 		return s.readFault(err)
@@ -126,7 +126,7 @@ func (s *Store) Check(ctx context.Context) error {
 	if err != nil {
 		return s.readFault(err)
 	}
-	defer tx.Rollback() //nolint:errcheck // nothing was written
+	defer drop(tx.Rollback)
 	for _, step := range []func() error{
 		func() error { return checkFile(ctx, tx) },
 		func() error { return checkReferences(ctx, tx) },
@@ -175,7 +175,7 @@ func checkRows(ctx context.Context, tx *sql.Tx) error {
 	if err != nil {
 		return err
 	}
-	defer page.Close()
+	defer drop(page.Close)
 	pending := 0
 	for last := uint64(0); ; {
 		records, err := findRecords(ctx, page, last, maintainPage)
@@ -256,7 +256,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	if err != nil {
 		return s.readFault(err)
 	}
-	defer db.Close()
+	defer drop(db.Close)
 	if _, err := db.ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
 		return s.readFault(err)
 	}

@@ -70,7 +70,7 @@ func (s *Store) GetBy(ctx context.Context, statementID, keyID string) (Record, e
 // first, at most limit (DefaultPage if 0, at most MaxPage). A service calls it
 // at its start, until it returns nothing, to complete what a crash left behind.
 func (s *Store) PendingRows(ctx context.Context, after uint64, limit int) ([]Record, error) {
-	records, err := findRecords(ctx, s.read.pending, int64(min(after, 1<<62)), pageLimit(limit)) //nolint:gosec // bounded
+	records, err := findRecords(ctx, s.read.pending, int64(min(after, 1<<62)), pageLimit(limit))
 	return records, s.readFault(err)
 }
 
@@ -142,7 +142,7 @@ func scanRecord(rows *sql.Rows) (rec Record, err error) {
 	copy(key.statement[:], statement)
 	copy(key.key[:], keyID)
 	rec.StatementID, rec.KeyID = key.statement.id(), key.key.id()
-	rec.LogSize, rec.ReceivedAt = uint64(logSize), time.UnixMicro(received).UTC() //nolint:gosec // not negative when written
+	rec.LogSize, rec.ReceivedAt = uint64(logSize), time.UnixMicro(received).UTC()
 	if sha256.Sum256(rec.PublicKey) != key.key {
 		return rec, corrupt(nil, "the public key of %s does not match its digest", rec.KeyID)
 	}
@@ -159,7 +159,7 @@ func scanRecord(rows *sql.Rows) (rec Record, err error) {
 	if !index.Valid {
 		return rec, nil
 	}
-	rec.State, rec.Entry, rec.LogIndex = StateCommitted, entry, uint64(index.Int64) //nolint:gosec // see above
+	rec.State, rec.Entry, rec.LogIndex = StateCommitted, entry, uint64(index.Int64)
 	rec.CommittedAt = time.UnixMicro(committed.Int64).UTC()
 	if sum := entrySum(key, rec.LogIndex, rec.CommittedAt, tokens, entry); int64(sum) != crcEntry.Int64 {
 		return rec, corrupt(nil, "log entry of statement %s: checksum %#08x, stored %#08x", rec.StatementID, sum, crcEntry.Int64)

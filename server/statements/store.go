@@ -80,7 +80,7 @@ func open(ctx context.Context, c Config, create bool) (*Store, error) {
 	}
 	s.path = path
 	if err := s.start(ctx, create, c.Readers); err != nil {
-		s.release()
+		drop(s.release)
 		return nil, classify(err)
 	}
 	return s, nil

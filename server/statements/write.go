@@ -178,7 +178,7 @@ func (w *writer) put(ctx context.Context, row *newRow) (Record, bool, error) {
 	}
 	received := p.ReceivedAt.UnixMicro()
 	res, err := w.st.addStatement.ExecContext(ctx, row.key.statement[:], signer, received,
-		int64(p.LogSize), int64(row.crc), p.Vendor, p.Declaration, p.Envelope) //nolint:gosec // prepareRow bounds LogSize
+		int64(p.LogSize), int64(row.crc), p.Vendor, p.Declaration, p.Envelope)
 	if err != nil {
 		return Record{}, false, err
 	}
@@ -202,7 +202,7 @@ func (w *writer) put(ctx context.Context, row *newRow) (Record, bool, error) {
 			subjects: row.subjects, products: row.products, facts: row.facts,
 		}
 	}
-	rec := Record{Pending: *p, Sequence: uint64(id), State: StatePending} //nolint:gosec // a rowid is positive
+	rec := Record{Pending: *p, Sequence: uint64(id), State: StatePending}
 	rec.Subjects, rec.Products = hexAll(row.subjects), row.products
 	rec.ReceivedAt = time.UnixMicro(received).UTC()
 	return rec, false, nil
@@ -278,7 +278,7 @@ func (w *writer) complete(ctx context.Context, row *newEntry) (*indexRow, error)
 			return nil, err
 		}
 	}
-	index, committed := int64(row.logIndex), row.committed.UnixMicro() //nolint:gosec // prepareEntry bounds LogIndex
+	index, committed := int64(row.logIndex), row.committed.UnixMicro()
 	res, err := w.st.addEntry.ExecContext(ctx, p.id, index, committed, int64(row.crc), row.tokens, row.entry)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 )
@@ -142,13 +143,13 @@ func (s *Store) note(err error) {
 		return
 	}
 	if before := s.health.Swap(own); before == nil || before.Code != own.Code {
-		s.log.Error("the statement store cannot write", "error", own)
+		s.log.Error("the statement store cannot write", slog.Any("error", own))
 	}
 }
 
 // writer owns the one connection that writes. It is used by one goroutine.
 type writer struct {
-	ctx   context.Context //nolint:containedctx // the writer's own life, not a caller's: see newWriter
+	ctx   context.Context
 	clock func() time.Time
 	conn  *sql.Conn
 	st    writeStatements

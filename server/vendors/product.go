@@ -98,11 +98,11 @@ func checkPrefix(prefix string) error {
 		return checkURL(prefix, false)
 	case gtin:
 		if n := len(prefix) - len(gtin); n < 7 || n > 14 || !digits(prefix[len(gtin):]) {
-			return errors.New("want 7 to 14 digits after gtin:")
+			return errors.New("want gtin: and 7 to 14 digits")
 		}
 		return nil
 	}
-	return errors.New("want a prefix that begins with pkg:, cpe:2.3:, https:// or gtin:")
+	return errors.New("want pkg:, cpe:2.3:, https:// or gtin: at the start")
 }
 
 func checkText(s string) error {
