@@ -100,15 +100,22 @@ func Wrap(s string, columns int) []string {
 	return lines
 }
 
-// cut returns the longest beginning of a word that fits, and at least one character of it.
+// cut returns the longest beginning of a word that fits, and at least one character of it. It ends after a separator where there
+// is one, so that host names and ids break at their joints.
 func cut(word string, columns int) string {
-	end, n := 0, 0
+	end, joint, n := 0, 0, 0
 	for i, r := range word {
 		n += Width(string(r))
 		if n > columns && i > 0 {
 			break
 		}
 		end = i + utf8.RuneLen(r)
+		if strings.ContainsRune("-._/:@", r) {
+			joint = end
+		}
+	}
+	if joint > 0 {
+		end = joint
 	}
 	return word[:end]
 }

@@ -66,6 +66,8 @@ func TestWrap(t *testing.T) {
 		{"  spaces   inside ", 20, "spaces inside"},
 		{"abcdefghij", 4, "abcd|efgh|ij"},
 		{"to abcdefghij", 4, "to|abcd|efgh|ij"},
+		{"name-resolution", 14, "name-|resolution"},
+		{"raw.githubusercontent.com", 22, "raw.githubusercontent.|com"},
 		{"東京都", 4, "東京|都"},
 		{"東", 1, "東"},
 	} {
