@@ -92,6 +92,13 @@ func openIndex(ctx context.Context, path string, readers int, conn *sql.Conn, lo
 // open opens the file for writing and returns the last entry in it. A file that
 // does not belong to the store that conn reads is reported as corrupt.
 func (x *index) open(ctx context.Context, path string, conn *sql.Conn) (seq int64, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would make it readable for all
+	if err != nil {
+		return 0, err
+	}
+	if err := f.Close(); err != nil {
+		return 0, err
+	}
 	if x.db, err = openPool(writerDSN(path, indexPageSize, "NORMAL"), 1); err != nil {
 		return 0, err
 	}
