@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -117,6 +118,15 @@ func TestUnpublishedEntries(t *testing.T) {
 	}
 	if r := request(l.Handler(), "GET", "/tile/0/000.p/4"); r.StatusCode != 404 {
 		t.Errorf("unpublished tile: %s", r.Status)
+	}
+	// The files of the published tree are still read by clients, although the log itself reads those of the integrated one.
+	for _, name := range []string{"tile/0/000.p/3", "tile/entries/000.p/3"} {
+		flip(t, filepath.Join(cfg.Dir, name), 20)
+		wantCode(t, l.Fsck(t.Context(), nil), tlog.CodeCorrupt)
+		flip(t, filepath.Join(cfg.Dir, name), 20)
+	}
+	if err := l.Fsck(t.Context(), nil); err != nil {
+		t.Error(err)
 	}
 	var proving sync.WaitGroup
 	proving.Go(func() {
