@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -30,6 +31,7 @@ type benchFlags struct {
 	batchAge    time.Duration
 	rekor       string
 	profile     string
+	flows       int
 }
 
 func newBenchCommand() *cobra.Command {
@@ -67,6 +69,7 @@ Each level ends after --duration or --maximum statements. The password of --key 
 	fl.IntVar(&f.maximum, "maximum", 30000, "most statements of one level")
 	fl.IntVar(&f.connections, "connections", 4, "gRPC connections")
 	fl.DurationVar(&f.batchAge, "batch-age", 0, "log.batchMaxAge of a service of its own (default: that of init)")
+	fl.IntVar(&f.flows, "flows", 2, "declared flows in each statement, 1 to 5; about 2 KB each")
 	fl.StringVar(&f.profile, "profile", "", "write a CPU profile of a service of its own at the last level to this file")
 	fl.StringVar(&f.rekor, "rekor", "", "rekor-server program to compare with")
 	return cmd
@@ -85,6 +88,9 @@ func newBench(ctx context.Context, f benchFlags) (*bench, error) {
 		if n < 1 || n > 16384 {
 			return nil, usageError{fmt.Errorf("--callers: got %d, want 1 to 16384", n), ""}
 		}
+	}
+	if f.flows < 1 || f.flows > 5 {
+		return nil, usageError{fmt.Errorf("--flows: got %d, want 1 to 5", f.flows), ""}
 	}
 	if f.maximum < 1 || f.duration <= 0 || f.connections < 1 {
 		return nil, usageError{errors.New("--maximum, --duration and --connections must be above 0"), ""}
@@ -140,6 +146,11 @@ func (b *bench) run(ctx context.Context, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	payload, _, err := b.benchStatement()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "statements of %d bytes, %d connections, %d cores\n", len(payload), b.flags.connections, runtime.NumCPU())
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "callers\tservice\tanswered\tper second\tp50\tp99\tserver CPU each\terrors\t")
 	var failed []string

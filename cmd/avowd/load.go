@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -179,17 +180,39 @@ func (l *loader) drive(ctx context.Context, callers int, requests []send, limit 
 	wg.Wait()
 }
 
-// signStatements makes n distinct statements of the size of a real declaration and signs them, on all cores.
-func (b *bench) signStatements(ctx context.Context, n int) ([]send, error) {
-	const mark = "<<subject>>"
-	payload, err := renderStatement("data-flows", statementValues{
-		ArtifactSHA256: mark, Version: "1.0.0", PURL: b.flags.product + "@1.0.0",
+// benchStatement is the data-flows statement with so many flows, and a mark in the place of the file's digest.
+func (b *bench) benchStatement() (payload, mark []byte, err error) {
+	const subject = "<<subject>>"
+	full, err := renderStatement("data-flows", statementValues{
+		ArtifactSHA256: subject, Version: "1.0.0", PURL: b.flags.product + "@1.0.0",
 		Declarant: b.flags.declarant, Country: b.flags.country, SignatoryFunction: "load generator",
 	}, time.Now())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	encodedMark, err := jsonText(mark)
+	var statement map[string]any
+	if err := json.Unmarshal(full, &statement); err != nil {
+		return nil, nil, err
+	}
+	predicate, ok := statement["predicate"].(map[string]any)
+	if !ok {
+		return nil, nil, errors.New("the data-flows statement has no predicate")
+	}
+	flows, ok := predicate["flows"].([]any)
+	if !ok || len(flows) < b.flags.flows {
+		return nil, nil, fmt.Errorf("the data-flows statement has %d flows, want %d", len(flows), b.flags.flows)
+	}
+	predicate["flows"] = flows[:b.flags.flows]
+	if payload, err = json.MarshalIndent(statement, "", "  "); err != nil {
+		return nil, nil, err
+	}
+	encoded, err := jsonText(subject)
+	return payload, []byte(encoded), err
+}
+
+// signStatements makes n distinct statements of the size of a real declaration and signs them, on all cores.
+func (b *bench) signStatements(ctx context.Context, n int) ([]send, error) {
+	payload, mark, err := b.benchStatement()
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +221,7 @@ func (b *bench) signStatements(ctx context.Context, n int) ([]send, error) {
 		if _, err := rand.Read(digest); err != nil {
 			return nil, err
 		}
-		p, err := attest.Prepare(bytes.Replace(payload, []byte(encodedMark), fmt.Appendf(nil, `"%x"`, digest), 1), attest.PrepareOptions{})
+		p, err := attest.Prepare(bytes.Replace(payload, mark, fmt.Appendf(nil, `"%x"`, digest), 1), attest.PrepareOptions{})
 		if err != nil {
 			return nil, err
 		}

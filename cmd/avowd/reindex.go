@@ -6,9 +6,8 @@ import (
 	"io"
 	"log/slog"
 
-	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/server"
 	"github.com/avow-dev/avow/server/statements"
-	"github.com/avow-dev/avow/server/vendors"
 	"github.com/spf13/cobra"
 )
 
@@ -33,10 +32,6 @@ signature checked on the way. The envelopes themselves and the log are not touch
 }
 
 func reindex(ctx context.Context, c *Config, out io.Writer) error {
-	registry, err := vendors.Load(c.path(c.Vendors))
-	if err != nil {
-		return err
-	}
 	store, err := statements.Open(ctx, statements.Config{Path: c.path(c.Statements.Path), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
@@ -45,39 +40,14 @@ func reindex(ctx context.Context, c *Config, out io.Writer) error {
 	n := 0
 	err = store.Reindex(ctx, func(r statements.Record) (statements.Facts, error) {
 		n++
-		return describe(r, registry)
+		if _, err := reopen(r); err != nil {
+			return statements.Facts{}, fmt.Errorf("statement %s by %s: %w", r.StatementID, r.KeyID, err)
+		}
+		return server.Facts(r)
 	}, nil)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "indexed %d statements\n", n)
 	return nil
-}
-
-// describe derives from the envelope what the indexes hold. The vendor is the one that the registry has for the key today; a
-// key that was taken out since keeps the vendor that was recorded.
-func describe(r statements.Record, registry *vendors.Registry) (statements.Facts, error) {
-	e, err := reopen(r)
-	if err != nil {
-		return statements.Facts{}, fmt.Errorf("statement %s by %s: %w", r.StatementID, r.KeyID, err)
-	}
-	f := statements.Facts{PredicateType: e.Statement().Type}
-	if v, _, ok := registry.ByKey(r.KeyID); ok {
-		f.Vendor = v.Name
-	}
-	for _, s := range e.Statement().Subjects {
-		f.Subjects = append(f.Subjects, s.Digest["sha256"])
-	}
-	if common := e.Statement().Common(); common != nil {
-		f.Products = productIdentifiers(common)
-	}
-	return f, nil
-}
-
-func productIdentifiers(c *predicate.Common) []string {
-	var all []string
-	for _, id := range c.Product.Identifiers {
-		all = append(all, id.Value)
-	}
-	return all
 }

@@ -58,10 +58,12 @@ func serve(ctx context.Context, c *Config, logger *slog.Logger, ready func(addre
 	// What is opened outlives ctx: a signal must not tear the log from under the calls that are being answered.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
+	began := time.Now()
 	p, err := openParts(life, c, logger)
 	if err != nil {
 		return err
 	}
+	logger.LogAttrs(ctx, slog.LevelInfo, "opened", slog.Uint64("entries", p.log.Size()), slog.Duration("took", time.Since(began)))
 	defer func() {
 		closing, cancel := context.WithTimeout(life, closeTimeout)
 		defer cancel()
@@ -74,6 +76,7 @@ func serve(ctx context.Context, c *Config, logger *slog.Logger, ready func(addre
 		// A timestamp authority that is down must not keep the service from answering reads; it tries again by itself.
 		logger.LogAttrs(ctx, slog.LevelWarn, "statements stay pending", slog.Any("error", err))
 	}
+	logger.LogAttrs(ctx, slog.LevelInfo, "pending statements reconciled with the log", slog.Duration("since_start", time.Since(began)))
 	l, err := openListeners(c)
 	if err != nil {
 		return err
