@@ -133,7 +133,8 @@ func sameEnvelope(t testing.TB, got, want *attest.Envelope) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(gotLeaf, wantLeaf) || !bytes.Equal(got.JSON(), want.JSON()) || got.KeyID() != want.KeyID() ||
-		got.KeyHint() != want.KeyHint() || !bytes.Equal(got.Signature(), want.Signature()) || got.StatementID() != want.StatementID() ||
+		got.KeyHint() != want.KeyHint() || !bytes.Equal(got.Signature(), want.Signature()) ||
+		got.StatementID() != want.StatementID() ||
 		!got.PublicKey().Equal(want.PublicKey()) || got.PAEDigest() != want.PAEDigest() {
 		t.Errorf("envelopes differ:\n%s\n%s", got.JSON(), want.JSON())
 	}
@@ -153,7 +154,8 @@ func TestPrepareRefuses(t *testing.T) {
 		{"rule", bytes.Replace(valid, []byte(`"country": "DE"`), []byte(`"country": "XX"`), 1), attest.PrepareOptions{}, "R06"},
 		{"received late", valid, attest.PrepareOptions{Now: issued.Add(48 * time.Hour)}, "R05"},
 		{"received early", valid, attest.PrepareOptions{Now: issued.Add(-time.Hour)}, "R05"},
-		{"related missing", statementBytes(t, "minimal-no-backdoor.json"), attest.PrepareOptions{Related: []*predicate.Statement{}}, "R10"},
+		{"related missing", statementBytes(t, "minimal-no-backdoor.json"),
+			attest.PrepareOptions{Related: []*predicate.Statement{}}, "R10"},
 		{"strict profile", statementBytes(t, "minimal-data-flows.json"), attest.PrepareOptions{Strict: true}, "W05"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -17,13 +17,13 @@ import (
 // BundleMediaType is the media type of the bundles that NewBundle makes.
 const BundleMediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
-// NewBundle assembles the Sigstore bundle v0.3 for an envelope: the envelope, the hint of the key, the log entry with its proof
-// and checkpoint, and 1 to MaxTokens RFC 3161 responses over the signature. The JSON is canonical protobuf JSON without
-// whitespace: the same input gives the same bytes.
+// NewBundle assembles the Sigstore bundle v0.3 for an envelope: the envelope, the hint of the key, the log entry with
+// its proof and checkpoint, and 1 to MaxTokens RFC 3161 responses over the signature. The JSON is canonical protobuf
+// JSON without whitespace: the same input gives the same bytes.
 //
-// It checks that the parts belong together (the entry's body is the envelope's leaf, the proof is complete), not that they
-// verify: the caller runs the buyer's verification over the result before handing it out. The error is *Error with
-// CodeEntryMismatch or CodeNotPrepared.
+// It checks that the parts belong together (the entry's body is the envelope's leaf, the proof is complete), not that
+// they verify: the caller runs the buyer's verification over the result before handing it out. The error is *Error
+// with CodeEntryMismatch or CodeNotPrepared.
 func NewBundle(e *Envelope, entry *rekorv1.TransparencyLogEntry, tokens [][]byte) ([]byte, error) {
 	leaf, err := e.Leaf()
 	if err != nil {
@@ -74,7 +74,8 @@ func checkEntry(leaf []byte, entry *rekorv1.TransparencyLogEntry) error {
 		return mismatch("the log entry is %q %q, want %q %q", entry.GetKindVersion().GetKind(),
 			entry.GetKindVersion().GetVersion(), LeafKind, LeafVersion)
 	case !bytes.Equal(entry.GetCanonicalizedBody(), leaf):
-		return mismatch("the log entry's body is not the envelope's leaf (%d bytes, want %d)", len(entry.GetCanonicalizedBody()), len(leaf))
+		return mismatch("the log entry's body is not the envelope's leaf (%d bytes, want %d)",
+			len(entry.GetCanonicalizedBody()), len(leaf))
 	case entry.GetIntegratedTime() != 0 || entry.GetInclusionPromise() != nil:
 		return mismatch("the log entry carries an integrated time or an inclusion promise, which Rekor v2 entries do not have")
 	case len(entry.GetLogId().GetKeyId()) != 32:

@@ -118,8 +118,8 @@ func (l *testLog) material(t testing.TB, key *attest.KeyFile, hint string) root.
 	return root.TrustedMaterialCollection{trusted, keys}
 }
 
-// TestBundleVerifiesWithSigstore lets sigstore-go parse and verify the bundle: signature, leaf, proof, checkpoint, timestamp,
-// subject.
+// TestBundleVerifiesWithSigstore lets sigstore-go parse and verify the bundle: signature, leaf, proof, checkpoint,
+// timestamp, subject.
 func TestBundleVerifiesWithSigstore(t *testing.T) {
 	for _, name := range []string{"minimal-data-flows.json", "minimal-no-backdoor.json"} {
 		t.Run(name, func(t *testing.T) {
@@ -146,7 +146,8 @@ func TestBundleVerifiesWithSigstore(t *testing.T) {
 				t.Errorf("got predicate type %q, want %q", got, envelope.Statement().Type)
 			}
 			other := sha256.Sum256([]byte("another file"))
-			if _, err := verifier.Verify(&parsed, verify.NewPolicy(verify.WithArtifactDigest("sha256", other[:]), verify.WithKey())); err == nil {
+			if _, err := verifier.Verify(&parsed, verify.NewPolicy(verify.WithArtifactDigest("sha256", other[:]),
+				verify.WithKey())); err == nil {
 				t.Error("accepted for another file: this test would pass whatever the bundle holds")
 			}
 		})

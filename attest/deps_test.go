@@ -6,8 +6,9 @@ import (
 	"github.com/avow-dev/avow/internal/deptest"
 )
 
-// The vendor's side is what a build machine runs: it links no service, no log driver, no database and no policy engine, and it
-// shares no code with the buyer's side, so that a fault in one is not hidden by the same fault in the other.
+// The vendor's side is what a build machine runs: it links no service, no log driver, no database and no policy
+// engine, and it shares no code with the buyer's side, so that a fault in one is not hidden by the same fault in the
+// other.
 func TestDependencies(t *testing.T) {
 	deptest.Forbid(t, map[string]string{
 		"github.com/avow-dev/avow/server":     "the vendor's side holds no server code",

@@ -10,8 +10,8 @@ import (
 	"github.com/avow-dev/avow/attest/predicate"
 )
 
-// Envelope is a statement with one verified signature. Sign, Open and Reopen make it; the zero value is refused by Leaf and
-// NewBundle. It is immutable and safe for concurrent use.
+// Envelope is a statement with one verified signature. Sign, Open and Reopen make it; the zero value is refused by
+// Leaf and NewBundle. It is immutable and safe for concurrent use.
 type Envelope struct {
 	statement *predicate.Statement
 	warnings  predicate.Findings
@@ -20,9 +20,9 @@ type Envelope struct {
 	pae       [32]byte
 }
 
-// Open reads a DSSE envelope from a vendor: limits, strict JSON, exactly one signature with an empty key id, canonical base64,
-// the signature with key, and only then the statement, to which it applies every rule that Prepare does and the receipt-time
-// half of R05.
+// Open reads a DSSE envelope from a vendor: limits, strict JSON, exactly one signature with an empty key id,
+// canonical base64, the signature with key, and only then the statement, to which it applies every rule that Prepare
+// does and the receipt-time half of R05.
 //
 // The error is *Error or *predicate.RulesError. A statement whose signature does not verify is never parsed.
 func Open(envelope []byte, key *ecdsa.PublicKey, o PrepareOptions) (*Envelope, error) {
@@ -37,9 +37,9 @@ func Open(envelope []byte, key *ecdsa.PublicKey, o PrepareOptions) (*Envelope, e
 	return &Envelope{statement: p.statement, warnings: p.warnings, signature: signature, key: vk, pae: p.pae}, nil
 }
 
-// Reopen reads an envelope that Open accepted before, from a store: limits, strict JSON and the signature are checked again, the
-// statement is parsed as strictly, but the issuance rules are not repeated. They may have been sharpened since, and the receipt
-// time has passed; neither may make a stored statement unreadable.
+// Reopen reads an envelope that Open accepted before, from a store: limits, strict JSON and the signature are checked
+// again, the statement is parsed as strictly, but the issuance rules are not repeated. They may have been sharpened
+// since, and the receipt time has passed; neither may make a stored statement unreadable.
 func Reopen(envelope []byte, key *ecdsa.PublicKey) (*Envelope, error) {
 	payload, signature, vk, err := openSignature(envelope, key)
 	if err != nil {
@@ -136,7 +136,8 @@ func decodeSignatures(raw json.RawMessage) ([]byte, error) {
 	}
 	if len(signature) == 0 || len(signature) > maxSignatureBytes {
 		return nil, &Error{Code: CodeSignatureInvalid,
-			Detail: fmt.Sprintf("the signature has %d bytes, an ECDSA P-256 signature has 8 to %d", len(signature), maxSignatureBytes)}
+			Detail: fmt.Sprintf("the signature has %d bytes, an ECDSA P-256 signature has 8 to %d", len(signature),
+				maxSignatureBytes)}
 	}
 	return signature, nil
 }
@@ -168,8 +169,8 @@ func stringMember(members map[string]json.RawMessage, name string) (string, erro
 	return s, nil
 }
 
-// base64Member decodes a member in canonical standard base64: padded, no line breaks, unused bits zero. Two spellings of one
-// payload would be two envelopes for one signature.
+// base64Member decodes a member in canonical standard base64: padded, no line breaks, unused bits zero. Two spellings
+// of one payload would be two envelopes for one signature.
 func base64Member(members map[string]json.RawMessage, name string) ([]byte, error) {
 	s, err := stringMember(members, name)
 	if err != nil {

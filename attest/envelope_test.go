@@ -101,8 +101,10 @@ var tamperings = []tampering{
 	{"payload url base64", func(e rawEnvelope) []byte {
 		return e.withPayload(base64.URLEncoding.EncodeToString([]byte{0xfb, 0xff, 0xfe}))
 	}, attest.CodeEnvelopeMalformed},
-	{"payload without padding", func(e rawEnvelope) []byte { return e.withPayload(strings.TrimRight(e.p64(), "=") + "A") }, attest.CodeEnvelopeMalformed},
-	{"payload with line break", func(e rawEnvelope) []byte { return e.withPayload(e.p64()[:4] + `\n` + e.p64()[4:]) }, attest.CodeEnvelopeMalformed},
+	{"payload without padding", func(e rawEnvelope) []byte { return e.withPayload(strings.TrimRight(e.p64(), "=") + "A") },
+		attest.CodeEnvelopeMalformed},
+	{"payload with line break", func(e rawEnvelope) []byte { return e.withPayload(e.p64()[:4] + `\n` + e.p64()[4:]) },
+		attest.CodeEnvelopeMalformed},
 	{"payload with unused bits", func(e rawEnvelope) []byte { return e.withPayload("QR==") }, attest.CodeEnvelopeMalformed},
 	{"payload missing", func(e rawEnvelope) []byte {
 		return []byte(`{"payloadType":"` + predicate.PayloadType + `","signatures":[{` + e.sig64() + `}]}`)
@@ -119,8 +121,10 @@ var tamperings = []tampering{
 	{"payload in other case", func(e rawEnvelope) []byte {
 		return []byte(strings.Replace(e.whole(), `"payload"`, `"Payload"`, 1))
 	}, attest.CodeEnvelopeMalformed},
-	{"payloadType other", func(e rawEnvelope) []byte { return e.render(e.p64(), "text/plain", e.one(e.sig64())) }, attest.CodePayloadType},
-	{"payloadType empty", func(e rawEnvelope) []byte { return e.render(e.p64(), "", e.one(e.sig64())) }, attest.CodePayloadType},
+	{"payloadType other", func(e rawEnvelope) []byte { return e.render(e.p64(), "text/plain", e.one(e.sig64())) },
+		attest.CodePayloadType},
+	{"payloadType empty", func(e rawEnvelope) []byte { return e.render(e.p64(), "", e.one(e.sig64())) },
+		attest.CodePayloadType},
 	{"payloadType in other case", func(e rawEnvelope) []byte {
 		return e.render(e.p64(), "application/vnd.in-toto+JSON", e.one(e.sig64()))
 	}, attest.CodePayloadType},
@@ -128,7 +132,8 @@ var tamperings = []tampering{
 	{"two signatures", func(e rawEnvelope) []byte {
 		return e.withSignatures(`[{` + e.sig64() + `},{` + e.sig64() + `}]`)
 	}, attest.CodeSignatureCount},
-	{"signatures an object", func(e rawEnvelope) []byte { return e.withSignatures(`{` + e.sig64() + `}`) }, attest.CodeEnvelopeMalformed},
+	{"signatures an object", func(e rawEnvelope) []byte { return e.withSignatures(`{` + e.sig64() + `}`) },
+		attest.CodeEnvelopeMalformed},
 	{"signatures missing", func(e rawEnvelope) []byte {
 		return []byte(`{"payload":"` + e.p64() + `","payloadType":"` + predicate.PayloadType + `"}`)
 	}, attest.CodeEnvelopeMalformed},
@@ -141,12 +146,17 @@ var tamperings = []tampering{
 		e.sig = append(slices.Clone(e.sig), 0)
 		return e.withPayload(e.p64())
 	}, attest.CodeSignatureInvalid},
-	{"signature empty", func(e rawEnvelope) []byte { e.sig = nil; return e.withPayload(e.p64()) }, attest.CodeSignatureInvalid},
-	{"signature long", func(e rawEnvelope) []byte { e.sig = make([]byte, 4096); return e.withPayload(e.p64()) }, attest.CodeSignatureInvalid},
+	{"signature empty", func(e rawEnvelope) []byte { e.sig = nil; return e.withPayload(e.p64()) },
+		attest.CodeSignatureInvalid},
+	{"signature long", func(e rawEnvelope) []byte { e.sig = make([]byte, 4096); return e.withPayload(e.p64()) },
+		attest.CodeSignatureInvalid},
 	{"sig missing", func(e rawEnvelope) []byte { return e.withSignatures(`[{"keyid":""}]`) }, attest.CodeEnvelopeMalformed},
-	{"keyid set", func(e rawEnvelope) []byte { return e.withSignatures(e.one(e.sig64() + `,"keyid":"k"`)) }, attest.CodeEnvelopeMalformed},
-	{"certificate member", func(e rawEnvelope) []byte { return e.withSignatures(e.one(e.sig64() + `,"cert":"x"`)) }, attest.CodeEnvelopeMalformed},
-	{"member unknown", func(e rawEnvelope) []byte { return []byte(strings.TrimSuffix(e.whole(), "}") + `,"note":"x"}`) }, attest.CodeEnvelopeMalformed},
+	{"keyid set", func(e rawEnvelope) []byte { return e.withSignatures(e.one(e.sig64() + `,"keyid":"k"`)) },
+		attest.CodeEnvelopeMalformed},
+	{"certificate member", func(e rawEnvelope) []byte { return e.withSignatures(e.one(e.sig64() + `,"cert":"x"`)) },
+		attest.CodeEnvelopeMalformed},
+	{"member unknown", func(e rawEnvelope) []byte { return []byte(strings.TrimSuffix(e.whole(), "}") + `,"note":"x"}`) },
+		attest.CodeEnvelopeMalformed},
 	{"null", func(e rawEnvelope) []byte { return []byte(`null`) }, attest.CodeEnvelopeMalformed},
 	{"empty", func(e rawEnvelope) []byte { return nil }, attest.CodeEnvelopeMalformed},
 	{"two envelopes", func(e rawEnvelope) []byte { return []byte(e.whole() + e.whole()) }, attest.CodeEnvelopeMalformed},
@@ -208,11 +218,12 @@ func TestOpenRefusesOtherKeys(t *testing.T) {
 	wantCode(t, err, attest.CodeKeyUnsupported)
 }
 
-// TestOpenVerifiesBeforeParsing gives a statement that breaks the rules, once validly signed and once not: only the first
-// answer may speak of rules.
+// TestOpenVerifiesBeforeParsing gives a statement that breaks the rules, once validly signed and once not: only the
+// first answer may speak of rules.
 func TestOpenVerifiesBeforeParsing(t *testing.T) {
 	key := newKey(t)
-	payload := bytes.Replace(statementBytes(t, "minimal-data-flows.json"), []byte(`"country": "DE"`), []byte(`"country": "XX"`), 1)
+	payload := bytes.Replace(statementBytes(t, "minimal-data-flows.json"), []byte(`"country": "DE"`),
+		[]byte(`"country": "XX"`), 1)
 	digest := sha256.Sum256(dsse.PAE(predicate.PayloadType, payload))
 	sig, err := key.SignDigest(t.Context(), digest)
 	if err != nil {
@@ -244,8 +255,8 @@ func TestOpenNeverAcceptsChangedPayload(t *testing.T) {
 	})
 }
 
-// FuzzOpen: whatever Open accepts carries a valid signature over the payload that it reports, and its own rendering opens to
-// the same envelope.
+// FuzzOpen: whatever Open accepts carries a valid signature over the payload that it reports, and its own rendering
+// opens to the same envelope.
 func FuzzOpen(f *testing.F) {
 	key := newKey(f)
 	envelope := sign(f, "minimal-data-flows.json", key)

@@ -1,7 +1,7 @@
 package attest
 
-// Code says in one stable word why bytes were refused. The list is closed: a caller may switch over it, and a service may send
-// it to its own callers. Violations of the issuance rules are *predicate.RulesError instead.
+// Code says in one stable word why bytes were refused. The list is closed: a caller may switch over it, and a service
+// may send it to its own callers. Violations of the issuance rules are *predicate.RulesError instead.
 type Code string
 
 const (
@@ -52,8 +52,8 @@ type Error struct {
 	Err error
 }
 
-// Error returns the detail, and the cause if there is one. The code and the hint are fields, so that each front end can render
-// them in its own way.
+// Error returns the detail, and the cause if there is one. The code and the hint are fields, so that each front end
+// can render them in its own way.
 func (e *Error) Error() string {
 	if e.Err != nil {
 		return e.Detail + ": " + e.Err.Error()

@@ -26,8 +26,8 @@ const (
 	MediaTypeDSSE = "application/vnd.dsse.envelope.v1+json"
 )
 
-// InTotoFile is an in-toto link or layout that evidence can name. It says what the file holds, not that its signatures verify:
-// the verifier of the statement decides which functionaries it trusts.
+// InTotoFile is an in-toto link or layout that evidence can name. It says what the file holds, not that its
+// signatures verify: the verifier of the statement decides which functionaries it trusts.
 type InTotoFile struct {
 	// Kind is "link" or "layout".
 	Kind string
@@ -41,17 +41,18 @@ type InTotoFile struct {
 	SHA256 string
 }
 
-// Resource returns the descriptor for the resource member of a statement's evidence. The kind of such evidence is "document":
-// "provenance" means SLSA provenance (specification, section 4).
+// Resource returns the descriptor for the resource member of a statement's evidence. The kind of such evidence is
+// "document": "provenance" means SLSA provenance (specification, section 4).
 func (f *InTotoFile) Resource() *predicate.ResourceDescriptor {
 	return &predicate.ResourceDescriptor{Name: f.Name, MediaType: f.MediaType, Digest: map[string]string{"sha256": f.SHA256}}
 }
 
-// ReadInToto reads a link or layout, checks its structure with in-toto-golang's own rules, and returns what names it by digest.
+// ReadInToto reads a link or layout, checks its structure with in-toto-golang's own rules, and returns what names it
+// by digest.
 //
-// A layout with inspections is refused: in-toto verifies such a layout by running the commands that it names, on the verifier's
-// machine, and evidence must not ask a buyer to do that. Files over MaxInTotoBytes are refused before they are parsed. The
-// error is *Error with CodeEvidence, or the file system's.
+// A layout with inspections is refused: in-toto verifies such a layout by running the commands that it names, on the
+// verifier's machine, and evidence must not ask a buyer to do that. Files over MaxInTotoBytes are refused before they
+// are parsed. The error is *Error with CodeEvidence, or the file system's.
 func ReadInToto(path string) (*InTotoFile, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -71,8 +72,8 @@ func ReadInToto(path string) (*InTotoFile, error) {
 	return found, nil
 }
 
-// parseInToto reads either wrapping. The file is read once, by the caller, so the digest is that of the bytes parsed here;
-// in_toto.LoadMetadata would open the path a second time.
+// parseInToto reads either wrapping. The file is read once, by the caller, so the digest is that of the bytes parsed
+// here; in_toto.LoadMetadata would open the path a second time.
 func parseInToto(data []byte) (*InTotoFile, error) {
 	if len(data) > MaxInTotoBytes {
 		return nil, evidenceError(fmt.Sprintf("the file has more than %d bytes", MaxInTotoBytes), nil)
@@ -175,8 +176,8 @@ func strictInToto(data []byte, v any) error {
 	return nil
 }
 
-// scanInToto refuses a member that appears twice, so that two readers cannot see two layouts, and bounds depth and size. It is
-// laxer than predicate.StrictJSON because in-toto-golang itself writes null for empty lists.
+// scanInToto refuses a member that appears twice, so that two readers cannot see two layouts, and bounds depth and
+// size. It is laxer than predicate.StrictJSON because in-toto-golang itself writes null for empty lists.
 func scanInToto(data []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()

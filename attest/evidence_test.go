@@ -41,7 +41,8 @@ func functionary(t testing.TB) in_toto.Key {
 func link(t testing.TB, useDSSE bool) string {
 	t.Helper()
 	dir := tree(t, map[string]string{"in": "source"})
-	meta, err := in_toto.InTotoRun("build", "", []string{dir}, []string{dir}, []string{"true"}, functionary(t), []string{"sha256"}, nil,
+	meta, err := in_toto.InTotoRun("build", "", []string{dir}, []string{dir}, []string{"true"}, functionary(t),
+		[]string{"sha256"}, nil,
 		[]string{dir + "/"}, false, false, useDSSE)
 	if err != nil {
 		t.Fatal(err)
@@ -62,8 +63,9 @@ func layout(t testing.TB, inspections ...in_toto.Inspection) string {
 	block := in_toto.Metablock{Signed: in_toto.Layout{
 		Type: "layout", Expires: time.Now().Add(time.Hour).UTC().Format(in_toto.ISO8601DateSchema),
 		Keys: map[string]in_toto.Key{key.KeyID: public}, Inspect: inspections,
-		Steps: []in_toto.Step{{Type: "step", PubKeys: []string{key.KeyID}, Threshold: 1, SupplyChainItem: in_toto.SupplyChainItem{Name: "build",
-			ExpectedMaterials: [][]string{}, ExpectedProducts: [][]string{}}}},
+		Steps: []in_toto.Step{{Type: "step", PubKeys: []string{key.KeyID}, Threshold: 1,
+			SupplyChainItem: in_toto.SupplyChainItem{Name: "build",
+				ExpectedMaterials: [][]string{}, ExpectedProducts: [][]string{}}}},
 	}}
 	if err := block.Sign(key); err != nil {
 		t.Fatal(err)
@@ -80,8 +82,10 @@ func TestReadInToto(t *testing.T) {
 		name, path string
 		want       attest.InTotoFile
 	}{
-		{"link", link(t, false), attest.InTotoFile{Kind: "link", Step: "build", Name: "build.link", MediaType: attest.MediaTypeInToto}},
-		{"link in DSSE", link(t, true), attest.InTotoFile{Kind: "link", Step: "build", Name: "build.link", MediaType: attest.MediaTypeDSSE}},
+		{"link", link(t, false), attest.InTotoFile{Kind: "link", Step: "build", Name: "build.link",
+			MediaType: attest.MediaTypeInToto}},
+		{"link in DSSE", link(t, true), attest.InTotoFile{Kind: "link", Step: "build", Name: "build.link",
+			MediaType: attest.MediaTypeDSSE}},
 		{"layout", layout(t), attest.InTotoFile{Kind: "layout", Name: "root.layout", MediaType: attest.MediaTypeInToto}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -147,7 +151,8 @@ func TestReadInTotoRefuses(t *testing.T) {
 	}
 }
 
-// FuzzReadInToto: whatever is accepted is a link or a layout for in-toto-golang's own loader too, and has no inspections.
+// FuzzReadInToto: whatever is accepted is a link or a layout for in-toto-golang's own loader too, and has no
+// inspections.
 func FuzzReadInToto(f *testing.F) {
 	f.Add(readFile(f, link(f, false)))
 	f.Add(readFile(f, link(f, true)))

@@ -36,7 +36,8 @@ func Example() {
 
 // The digests of a release file.
 func ExampleSubjectsFromPaths() {
-	subjects, err := attest.SubjectsFromPaths(context.Background(), []string{filepath.Join("testdata", "minimal-data-flows.json")},
+	subjects, err := attest.SubjectsFromPaths(context.Background(), []string{filepath.Join("testdata",
+		"minimal-data-flows.json")},
 		attest.SubjectOptions{})
 	if err != nil {
 		log.Fatal(err)

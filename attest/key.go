@@ -56,8 +56,8 @@ func (k *verificationKey) verify(digest [32]byte, signature []byte) error {
 		Hint:   "the statement was changed after signing, or another key signed it"}
 }
 
-// unsupportedKey says why a key of another kind is refused. The table behind it was measured with sigstore-go, cosign and
-// @sigstore/verify: only P-256 works in all of them, as a key and in a certificate.
+// unsupportedKey says why a key of another kind is refused. The table behind it was measured with sigstore-go, cosign
+// and @sigstore/verify: only P-256 works in all of them, as a key and in a certificate.
 func unsupportedKey(key any) *Error {
 	e := &Error{Code: CodeKeyUnsupported, Hint: hintKeygen}
 	switch k := key.(type) {
@@ -90,8 +90,8 @@ func KeyID(pub *ecdsa.PublicKey) (string, error) {
 	return k.id(), nil
 }
 
-// ParsePublicKey reads a PEM file with one "PUBLIC KEY" block (SPKI) and nothing else. Only ECDSA P-256 is taken. The encoding
-// must be the one that this package would write, because the key's id is a hash of it.
+// ParsePublicKey reads a PEM file with one "PUBLIC KEY" block (SPKI) and nothing else. Only ECDSA P-256 is taken. The
+// encoding must be the one that this package would write, because the key's id is a hash of it.
 //
 // The error is *Error with CodeKeyMalformed or CodeKeyUnsupported.
 func ParsePublicKey(data []byte) (*ecdsa.PublicKey, error) {
@@ -121,8 +121,8 @@ func ParsePublicKey(data []byte) (*ecdsa.PublicKey, error) {
 	return pub, nil
 }
 
-// MarshalPublicKey returns the PEM file that ParsePublicKey and cosign --key read. The error is *Error with CodeKeyUnsupported
-// or CodeKeyMalformed.
+// MarshalPublicKey returns the PEM file that ParsePublicKey and cosign --key read. The error is *Error with
+// CodeKeyUnsupported or CodeKeyMalformed.
 func MarshalPublicKey(pub *ecdsa.PublicKey) ([]byte, error) {
 	k, err := newVerificationKey(pub)
 	if err != nil {
@@ -134,14 +134,16 @@ func MarshalPublicKey(pub *ecdsa.PublicKey) ([]byte, error) {
 // onePEMBlock reads the only PEM block of a file, without headers; whitespace may follow it, nothing else may.
 func onePEMBlock(data []byte) (*pem.Block, error) {
 	if len(data) > MaxKeyFileBytes {
-		return nil, keyMalformed(fmt.Sprintf("the key file has %d bytes, the limit is %d", len(data), MaxKeyFileBytes), nil, hintKeygen)
+		return nil, keyMalformed(fmt.Sprintf("the key file has %d bytes, the limit is %d", len(data), MaxKeyFileBytes), nil,
+			hintKeygen)
 	}
 	block, rest := pem.Decode(data)
 	if block == nil {
 		return nil, keyMalformed("the key file is not PEM", nil, hintKeygen)
 	}
-	if len(bytes.TrimSpace(rest)) != 0 || len(block.Headers) != 0 || !bytes.HasPrefix(bytes.TrimSpace(data), []byte("-----BEGIN ")) {
-		return nil, keyMalformed("the key file holds more than one PEM block", nil, "keep one key in one file")
+	first := bytes.HasPrefix(bytes.TrimSpace(data), []byte("-----BEGIN "))
+	if !first || len(bytes.TrimSpace(rest)) != 0 || len(block.Headers) != 0 {
+		return nil, keyMalformed("the key file holds more than one PEM block without headers", nil, "keep one key in one file")
 	}
 	return block, nil
 }

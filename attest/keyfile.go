@@ -12,8 +12,8 @@ import (
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 )
 
-// PEM types of cosign's encrypted key files: the body is the JSON of go-securesystemslib/encrypted (scrypt and NaCl secretbox)
-// around a PKCS #8 key. cosign writes the first since v2 and reads both.
+// PEM types of cosign's encrypted key files: the body is the JSON of go-securesystemslib/encrypted (scrypt and NaCl
+// secretbox) around a PKCS #8 key. cosign writes the first since v2 and reads both.
 const (
 	sigstoreKeyPEMType = "ENCRYPTED SIGSTORE PRIVATE KEY"
 	cosignKeyPEMType   = "ENCRYPTED COSIGN PRIVATE KEY"
@@ -33,9 +33,9 @@ func GenerateKey() (*KeyFile, error) {
 	return &KeyFile{private: private}, nil
 }
 
-// MarshalEncryptedKey returns the key in cosign's encrypted PEM format; cosign --key reads it with the same password. Neither
-// the key nor the password is kept. The password must not be empty (CodeKeyPassword): the file format would accept it, and the
-// key would be readable by anybody who gets the file.
+// MarshalEncryptedKey returns the key in cosign's encrypted PEM format; cosign --key reads it with the same password.
+// Neither the key nor the password is kept. The password must not be empty (CodeKeyPassword): the file format would
+// accept it, and the key would be readable by anybody who gets the file.
 func MarshalEncryptedKey(k *KeyFile, password []byte) ([]byte, error) {
 	if k == nil || k.private == nil {
 		return nil, &Error{Code: CodeKeyUnsupported, Detail: "there is no key to write", Hint: hintKeygen}
@@ -56,9 +56,9 @@ func MarshalEncryptedKey(k *KeyFile, password []byte) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: sigstoreKeyPEMType, Bytes: sealed}), nil
 }
 
-// LoadKey opens an encrypted key file as avow and cosign write it, also under cosign's older PEM type. The work for a wrong
-// password is bounded: only the library's three scrypt settings are accepted, whatever the file asks for. The decrypted
-// encoding is overwritten before LoadKey returns; the caller should clear the password.
+// LoadKey opens an encrypted key file as avow and cosign write it, also under cosign's older PEM type. The work for a
+// wrong password is bounded: only the library's three scrypt settings are accepted, whatever the file asks for. The
+// decrypted encoding is overwritten before LoadKey returns; the caller should clear the password.
 //
 // The error is *Error with CodeKeyMalformed, CodeKeyPassword or CodeKeyUnsupported; it never holds key material.
 func LoadKey(data, password []byte) (*KeyFile, error) {
@@ -103,7 +103,8 @@ func parsePrivateKey(der []byte) (*KeyFile, error) {
 // PublicKey returns the public half.
 func (k *KeyFile) PublicKey() *ecdsa.PublicKey { return &k.private.PublicKey }
 
-// SignDigest signs a SHA-256 digest; the signature is ASN.1 DER. ctx is not used: signing is local and takes microseconds.
+// SignDigest signs a SHA-256 digest; the signature is ASN.1 DER. ctx is not used: signing is local and takes
+// microseconds.
 func (k *KeyFile) SignDigest(_ context.Context, digest [32]byte) ([]byte, error) {
 	signature, err := ecdsa.SignASN1(rand.Reader, k.private, digest[:])
 	if err != nil {

@@ -4,7 +4,8 @@ import (
 	"encoding/base64"
 )
 
-// The kind and version of every leaf: the only ones that sigstore-go from v1.2.0 and cosign from v3.1.1 accept from a Rekor v2 log.
+// The kind and version of every leaf: the only ones that sigstore-go from v1.2.0 and cosign from v3.1.1 accept from a
+// Rekor v2 log.
 const (
 	// LeafKind is the kind of the log entry.
 	LeafKind = "hashedrekord"
@@ -15,12 +16,12 @@ const (
 	leafAlgorithm  = "SHA2_256"
 )
 
-// Leaf returns the canonical Rekor v2 hashedrekord 0.0.2 entry over the PAE digest: the exact bytes that the log hashes, about
-// 490. They hold a digest, the signature and the key, nothing of the statement.
+// Leaf returns the canonical Rekor v2 hashedrekord 0.0.2 entry over the PAE digest: the exact bytes that the log
+// hashes, about 490. They hold a digest, the signature and the key, nothing of the statement.
 //
-// Verifiers do not read these bytes, they rebuild them from the bundle, so no member can be added. The form is RFC 8785 (sorted
-// members, no whitespace); it is written out here because every value is fixed text or base64, which needs no escaping, and
-// compared with rekor-tiles' own construction in the tests.
+// Verifiers do not read these bytes, they rebuild them from the bundle, so no member can be added. The form is RFC
+// 8785 (sorted members, no whitespace); it is written out here because every value is fixed text or base64, which
+// needs no escaping, and compared with rekor-tiles' own construction in the tests.
 //
 // The error is *Error with CodeNotPrepared for a value that Sign, Open or Reopen did not make.
 func (e *Envelope) Leaf() ([]byte, error) {

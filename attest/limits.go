@@ -17,12 +17,12 @@ const (
 	// MaxKeyFileBytes is the size of the largest key file, private or public. A real one has less than 1 KiB.
 	MaxKeyFileBytes = 16 << 10
 
-	// MaxInTotoBytes is the size of the largest in-toto link or layout that InTotoEvidence reads. Links list every file of a
-	// build, so they are larger than statements; they are named by digest and never enter a statement.
+	// MaxInTotoBytes is the size of the largest in-toto link or layout that InTotoEvidence reads. Links list every file
+	// of a build, so they are larger than statements; they are named by digest and never enter a statement.
 	MaxInTotoBytes = 16 << 20
 
-	// maxEnvelopeDepth and maxEnvelopeValues bound the pre-scan of an envelope: the object, the list, one signature object and
-	// its strings need 3 levels and 8 values.
+	// maxEnvelopeDepth and maxEnvelopeValues bound the pre-scan of an envelope: the object, the list, one signature
+	// object and its strings need 3 levels and 8 values.
 	maxEnvelopeDepth  = 4
 	maxEnvelopeValues = 16
 

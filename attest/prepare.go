@@ -14,19 +14,20 @@ import (
 type PrepareOptions struct {
 	// Tables are the dated registries (countries, public suffixes, definitions). Nil means predicate.EmbeddedTables().
 	Tables *predicate.Tables
-	// Now is the time of the check, for the receipt-time half of rule R05. Prepare leaves that half to the receiver when Now is
-	// zero; Open always checks it, so a zero Now makes Open refuse.
+	// Now is the time of the check, for the receipt-time half of rule R05. Prepare leaves that half to the receiver when
+	// Now is zero; Open always checks it, so a zero Now makes Open refuse.
 	Now time.Time
-	// Related are the other statements of the same declaration and those of the store that the statement refers to, for the
-	// rules that need a second document (R10, R13, R16, R21, R31). Nil leaves these rules to the caller, who then has to load
-	// what (*predicate.Statement).References names and call CheckRelated; an empty list checks them and finds nothing.
+	// Related are the other statements of the same declaration and those of the store that the statement refers to, for
+	// the rules that need a second document (R10, R13, R16, R21, R31). Nil leaves these rules to the caller, who then
+	// has to load what (*predicate.Statement).References names and call CheckRelated; an empty list checks them and
+	// finds nothing.
 	Related []*predicate.Statement
 	// Strict turns the warnings W01 to W05 into rejections (strict issuance profile).
 	Strict bool
 }
 
-// Prepared is a statement that passed the issuance rules, and the only thing that can be signed. Prepare makes it; the zero
-// value is refused.
+// Prepared is a statement that passed the issuance rules, and the only thing that can be signed. Prepare makes it;
+// the zero value is refused.
 type Prepared struct {
 	statement *predicate.Statement
 	warnings  predicate.Findings
@@ -91,7 +92,8 @@ func (p *Prepared) Statement() *predicate.Statement { return p.statement }
 // Warnings returns the findings that do not block issuance.
 func (p *Prepared) Warnings() predicate.Findings { return p.warnings }
 
-// PAEDigest returns SHA-256 of the DSSE pre-authentication encoding of the payload: what is signed and what the log holds.
+// PAEDigest returns SHA-256 of the DSSE pre-authentication encoding of the payload: what is signed and what the log
+// holds.
 func (p *Prepared) PAEDigest() [32]byte { return p.pae }
 
 // Signer makes ECDSA P-256 signatures: a key file (KeyFile), a key management service, a hardware token.
@@ -102,8 +104,9 @@ type Signer interface {
 	SignDigest(ctx context.Context, digest [32]byte) ([]byte, error)
 }
 
-// Sign signs the prepared statement and returns the envelope. The signature is verified with the signer's own public key before
-// it is used, so a signer whose two halves do not belong together is found here and not by the first buyer.
+// Sign signs the prepared statement and returns the envelope. The signature is verified with the signer's own public
+// key before it is used, so a signer whose two halves do not belong together is found here and not by the first
+// buyer.
 //
 // The error is *Error (CodeNotPrepared, CodeKeyUnsupported, CodeSignatureInvalid) or the signer's own.
 func (p *Prepared) Sign(ctx context.Context, s Signer) (*Envelope, error) {

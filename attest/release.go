@@ -15,8 +15,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// maxReleaseFiles bounds the walk of a directory. It is larger than the number of subjects, because files with equal content
-// become one subject.
+// maxReleaseFiles bounds the walk of a directory. It is larger than the number of subjects, because files with equal
+// content become one subject.
 const maxReleaseFiles = 1 << 16
 
 // release is the list of regular files that paths name, with the directories they are read through.
@@ -134,8 +134,9 @@ func (r *release) addEntry(root *os.Root, dir, rel string, entry fs.DirEntry, po
 	case SymlinkFollowFiles:
 		info, err := root.Stat(filepath.FromSlash(rel)) // refuses a link that leads out of the directory
 		if err != nil {
-			return &Error{Code: CodeSubject, Detail: fmt.Sprintf("symbolic link %q cannot be followed inside %q", f.path, dir), Err: err,
-				Hint: "copy the file to where the link is, or leave links out"}
+			return &Error{Code: CodeSubject, Err: err,
+				Detail: fmt.Sprintf("symbolic link %q cannot be followed inside %q", f.path, dir),
+				Hint:   "copy the file to where the link is, or leave links out"}
 		}
 		return r.add(f, info)
 	default:
@@ -146,7 +147,8 @@ func (r *release) addEntry(root *os.Root, dir, rel string, entry fs.DirEntry, po
 // add checks kind and name of a file.
 func (r *release) add(f *releaseFile, info fs.FileInfo) error {
 	if !info.Mode().IsRegular() {
-		return subjectError(fmt.Sprintf("%q is not a regular file (%v)", f.path, info.Mode().Type()), "name files and directories only")
+		return subjectError(fmt.Sprintf("%q is not a regular file (%v)", f.path, info.Mode().Type()),
+			"name files and directories only")
 	}
 	if err := checkName(f.name); err != nil {
 		return err
@@ -159,8 +161,9 @@ func (r *release) add(f *releaseFile, info fs.FileInfo) error {
 	return nil
 }
 
-// checkName refuses names that rule R04 refuses (control characters) and names that two readers could take for two different
-// ones: not UTF-8, not NFC, with formatting characters such as bidirectional overrides, or with a backslash.
+// checkName refuses names that rule R04 refuses (control characters) and names that two readers could take for two
+// different ones: not UTF-8, not NFC, with formatting characters such as bidirectional overrides, or with a
+// backslash.
 func checkName(name string) error {
 	const hint = "rename the file"
 	switch {

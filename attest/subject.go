@@ -16,22 +16,23 @@ import (
 // Subject names a file of the release by its digests.
 type Subject = predicate.Subject
 
-// SymlinkPolicy says what SubjectsFromPaths does with a symbolic link that it finds inside a directory. A link that is named as
-// a path itself is always followed: the caller asked for it.
+// SymlinkPolicy says what SubjectsFromPaths does with a symbolic link that it finds inside a directory. A link that
+// is named as a path itself is always followed: the caller asked for it.
 type SymlinkPolicy int
 
 const (
-	// SymlinkRefuse ends with an error that names the link. It is the default: what a link points to on the vendor's machine
-	// need not be what the customer gets.
+	// SymlinkRefuse ends with an error that names the link. It is the default: what a link points to on the vendor's
+	// machine need not be what the customer gets.
 	SymlinkRefuse SymlinkPolicy = iota
 	// SymlinkSkip leaves links out.
 	SymlinkSkip
-	// SymlinkFollowFiles hashes the file a link points to, under the link's name. The file must lie inside the directory that
-	// was named. A link to a directory is refused, so there are no cycles.
+	// SymlinkFollowFiles hashes the file a link points to, under the link's name. The file must lie inside the directory
+	// that was named. A link to a directory is refused, so there are no cycles.
 	SymlinkFollowFiles
 )
 
-// SubjectOptions says how files become subjects. The zero value hashes with SHA-256 and refuses symbolic links in directories.
+// SubjectOptions says how files become subjects. The zero value hashes with SHA-256 and refuses symbolic links in
+// directories.
 type SubjectOptions struct {
 	// SHA512 adds a sha512 digest.
 	SHA512 bool
@@ -56,19 +57,22 @@ type Progress struct {
 	Done, Total int64
 }
 
-// SubjectsFromPaths hashes files, and all files below directories, in one pass each and without reading them into memory.
+// SubjectsFromPaths hashes files, and all files below directories, in one pass each and without reading them into
+// memory.
 //
-// The name of a file is its base name; the name of a file in a directory is its path relative to that directory, with "/"
-// between the parts. Names are unique, relative, UTF-8 in NFC, without control or formatting characters. Subjects match by
-// digest alone (rule R04 refuses one sha256 twice), so of files with equal content the first one by name is kept and the others
-// are reported to Duplicate. The result is sorted by name, so it does not depend on the file system's order.
+// The name of a file is its base name; the name of a file in a directory is its path relative to that directory, with
+// "/" between the parts. Names are unique, relative, UTF-8 in NFC, without control or formatting characters. Subjects
+// match by digest alone (rule R04 refuses one sha256 twice), so of files with equal content the first one by name is
+// kept and the others are reported to Duplicate. The result is sorted by name, so it does not depend on the file
+// system's order.
 //
-// Devices, pipes and sockets are refused, as are more than predicate.MaxSubjects different names. A file that changes its
-// size while it is read is refused; other changes are not noticed. ctx ends the reading between two blocks of 1 MiB.
+// Devices, pipes and sockets are refused, as are more than predicate.MaxSubjects different names. A file that changes
+// its size while it is read is refused; other changes are not noticed. ctx ends the reading between two blocks of 1
+// MiB.
 //
-// The walk is this package's own and not in-toto-golang's RecordArtifacts, which keeps its state in a package variable, reads
-// each file into memory whole, has neither context nor progress, and follows links out of the directory. Names and digests
-// are the same where both work; a test compares them.
+// The walk is this package's own and not in-toto-golang's RecordArtifacts, which keeps its state in a package
+// variable, reads each file into memory whole, has neither context nor progress, and follows links out of the
+// directory. Names and digests are the same where both work; a test compares them.
 //
 // The error is *Error with CodeSubject, or the file system's.
 func SubjectsFromPaths(ctx context.Context, paths []string, o SubjectOptions) ([]Subject, error) {
@@ -99,8 +103,8 @@ func SubjectsFromPaths(ctx context.Context, paths []string, o SubjectOptions) ([
 		subjects = append(subjects, Subject{Name: f.name, Digest: digest})
 	}
 	if len(subjects) > predicate.MaxSubjects {
-		return nil, subjectError(fmt.Sprintf("%d files with different content, a statement has at most %d subjects", len(subjects),
-			predicate.MaxSubjects), "name the archives or images that you ship, or issue several statements")
+		detail := fmt.Sprintf("%d files with different content, the limit is %d", len(subjects), predicate.MaxSubjects)
+		return nil, subjectError(detail, "name the archives or images that you ship, or issue several statements")
 	}
 	return subjects, nil
 }

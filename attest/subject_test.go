@@ -81,7 +81,8 @@ func TestSubjectsFromPaths(t *testing.T) {
 // TestSubjectsAgreeWithInToto compares names and digests with in-toto-golang's artifact recording.
 func TestSubjectsAgreeWithInToto(t *testing.T) {
 	dir := tree(t, map[string]string{"app": "\x00\r\n\x01", "lib/x.so": strings.Repeat("x", 3<<20), "lib/y.so": "y\r\n"})
-	artifacts, err := in_toto.RecordArtifacts([]string{dir}, []string{"sha256", "sha512"}, nil, []string{dir + "/"}, false, false)
+	artifacts, err := in_toto.RecordArtifacts([]string{dir}, []string{"sha256", "sha512"}, nil, []string{dir + "/"}, false,
+		false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,10 +234,12 @@ func TestSubjectsNoticeGrowth(t *testing.T) {
 	wantCode(t, err, attest.CodeSubject)
 }
 
-// TestSubjectsProperties: every tree of files gives sorted, unique, relative names and unique digests of what is in them.
+// TestSubjectsProperties: every tree of files gives sorted, unique, relative names and unique digests of what is in
+// them.
 func TestSubjectsProperties(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		files := rapid.MapOfN(rapid.StringMatching(`[a-c](/[d-f]){0,2}/[g-i0-9.]{1,3}`), rapid.StringN(0, 8, 8), 1, 12).Draw(rt, "files")
+		files := rapid.MapOfN(rapid.StringMatching(`[a-c](/[d-f]){0,2}/[g-i0-9.]{1,3}`), rapid.StringN(0, 8, 8), 1,
+			12).Draw(rt, "files")
 		for name := range files {
 			if strings.Contains(name, "/.") || strings.Contains(name, "./") || strings.HasSuffix(name, ".") {
 				delete(files, name)

@@ -19,7 +19,8 @@ import (
 func program(b *testing.B) string {
 	b.Helper()
 	path := filepath.Join(b.TempDir(), "avow")
-	if out, err := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, ".").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path,
+		".").CombinedOutput(); err != nil {
 		b.Fatalf("go build: %v\n%s", err, out)
 	}
 	return path
@@ -70,7 +71,8 @@ func purchase(b *testing.B) (bundle, root, key string) {
 // BenchmarkVerifyProcess is `avow verify` as a whole process.
 func BenchmarkVerifyProcess(b *testing.B) {
 	bundle, root, key := purchase(b)
-	processes(b, program(b), "verify", "sha256:"+bundletest.ArtifactSHA256, "--bundle", bundle, "--trusted-root", root, "--key", key,
+	processes(b, program(b), "verify", "sha256:"+bundletest.ArtifactSHA256, "--bundle", bundle, "--trusted-root", root,
+		"--key", key,
 		"--at", bundletest.Epoch.Format("2006-01-02T15:04:05Z"))
 }
 
@@ -81,6 +83,7 @@ func BenchmarkVerifyProcessCosign(b *testing.B) {
 		b.Skip("cosign is not on PATH")
 	}
 	bundle, root, key := purchase(b)
-	processes(b, cosign, "verify-blob-attestation", "--bundle", bundle, "--trusted-root", root, "--key", key, "--use-signed-timestamps",
+	processes(b, cosign, "verify-blob-attestation", "--bundle", bundle, "--trusted-root", root, "--key", key,
+		"--use-signed-timestamps",
 		"--type", "https://w3id.org/avow/data-flows/v1", "--digest", bundletest.ArtifactSHA256, "--digestAlg", "sha256")
 }

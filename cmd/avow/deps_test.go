@@ -6,7 +6,8 @@ import (
 	"github.com/avow-dev/avow/internal/deptest"
 )
 
-// The client is what buyers and build machines run: it links no service, no log driver, no database and no policy engine.
+// The client is what buyers and build machines run: it links no service, no log driver, no database and no policy
+// engine.
 func TestDependencies(t *testing.T) {
 	deptest.Forbid(t, map[string]string{
 		"github.com/avow-dev/avow/server":             "the client holds no server code",

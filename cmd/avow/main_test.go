@@ -19,8 +19,8 @@ import (
 	"github.com/avow-dev/avow/internal/testworld"
 )
 
-// scriptNow is what the clock of avow and of the service says in scripts, unless AVOW_TEST_NOW says otherwise: shortly after
-// the issuedAt of the example statements.
+// scriptNow is what the clock of avow and of the service says in scripts, unless AVOW_TEST_NOW says otherwise:
+// shortly after the issuedAt of the example statements.
 const scriptNow = "2026-09-01T09:05:00Z"
 
 // TestMain makes this binary be avow when a script calls it so: the same main, with a clock that the script sets.
@@ -62,8 +62,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// startService is `service [-tls] KEY.pub...`: a real service for the rest of the script whose vendor may sign with the keys. It
-// writes trusted_root.json, and with -tls ca.pem, and sets AVOW_SERVER.
+// startService is `service [-tls] KEY.pub...`: a real service for the rest of the script whose vendor may sign with
+// the keys. It writes trusted_root.json, and with -tls ca.pem, and sets AVOW_SERVER.
 func startService(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("service cannot be negated")
@@ -95,7 +95,8 @@ func startService(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("AVOW_SERVER", world.Address)
 }
 
-// edit is `edit FILE OLD NEW`: replaces every OLD in a file and fails if there is none. "\xNN" and the like are unquoted.
+// edit is `edit FILE OLD NEW`: replaces every OLD in a file and fails if there is none. "\xNN" and the like are
+// unquoted.
 func edit(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: edit FILE OLD NEW")
@@ -145,8 +146,8 @@ func unquote(ts *testscript.TestScript, s string) string {
 	return unquoted
 }
 
-// exits is `exits CODE avow ARGS...`: runs the program and compares its exit code. The conditions stdout and stderr look at what
-// it printed.
+// exits is `exits CODE avow ARGS...`: runs the program and compares its exit code. The conditions stdout and stderr
+// look at what it printed.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")

@@ -72,7 +72,8 @@ func (c *Config) defaults() {
 	for _, d := range []struct {
 		field *string
 		value string
-	}{{&c.Name, "acme"}, {&c.Declarant, "Example Devices GmbH"}, {&c.Country, "DE"}, {&c.Product, "pkg:generic/example-gateway"}} {
+	}{{&c.Name, "acme"}, {&c.Declarant, "Example Devices GmbH"}, {&c.Country, "DE"}, {&c.Product,
+		"pkg:generic/example-gateway"}} {
 		if *d.field == "" {
 			*d.field = d.value
 		}
@@ -98,13 +99,16 @@ func Start(ctx context.Context, c Config) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.TrustedRoot, err = server.TrustedRoot(server.TrustedRootConfig{Origin: w.log.Origin(), LogID: w.log.LogID(), LogKey: w.log.PublicKey(),
-		LogStart: c.Clock().Add(-time.Hour), Authorities: []server.TrustedAuthority{{URI: "https://" + Origin + "/api/v1/timestamp", Chain: stamps.CertChain()}}})
+	w.TrustedRoot, err = server.TrustedRoot(server.TrustedRootConfig{Origin: w.log.Origin(), LogID: w.log.LogID(),
+		LogKey:   w.log.PublicKey(),
+		LogStart: c.Clock().Add(-time.Hour), Authorities: []server.TrustedAuthority{{URI: "https://" + Origin +
+			"/api/v1/timestamp", Chain: stamps.CertChain()}}})
 	if err != nil {
 		return nil, err
 	}
-	w.server, err = server.New(server.Config{Log: w.log, Store: w.store, Vendors: w.vendors, Timestampers: []server.Timestamper{stamps},
-		TrustedRoot: w.TrustedRoot, Logger: logger, Clock: c.Clock, Registerer: prometheus.NewRegistry(),
+	w.server, err = server.New(server.Config{Log: w.log, Store: w.store, Vendors: w.vendors,
+		Timestampers: []server.Timestamper{stamps},
+		TrustedRoot:  w.TrustedRoot, Logger: logger, Clock: c.Clock, Registerer: prometheus.NewRegistry(),
 		Limits: server.Limits{RatePerSecond: 1e9, Burst: 1e9}})
 	if err != nil {
 		return nil, err
@@ -118,7 +122,8 @@ func (w *World) openParts(ctx context.Context, c Config, logger *slog.Logger) er
 	if err != nil {
 		return err
 	}
-	logConfig := tlog.Config{Dir: filepath.Join(c.Dir, "log"), AnchorPath: filepath.Join(c.Dir, "anchor"), Origin: Origin, Signer: logKey,
+	logConfig := tlog.Config{Dir: filepath.Join(c.Dir, "log"), AnchorPath: filepath.Join(c.Dir, "anchor"), Origin: Origin,
+		Signer: logKey,
 		Logger: logger}
 	if err := posix.Create(ctx, logConfig); err != nil {
 		return err
@@ -126,7 +131,8 @@ func (w *World) openParts(ctx context.Context, c Config, logger *slog.Logger) er
 	if w.log, err = posix.Open(ctx, logConfig); err != nil {
 		return err
 	}
-	w.store, err = statements.Create(ctx, statements.Config{Path: filepath.Join(c.Dir, "statements.db"), Logger: logger, Clock: c.Clock})
+	w.store, err = statements.Create(ctx, statements.Config{Path: filepath.Join(c.Dir, "statements.db"), Logger: logger,
+		Clock: c.Clock})
 	if err != nil {
 		return err
 	}
@@ -141,7 +147,8 @@ func (w *World) openParts(ctx context.Context, c Config, logger *slog.Logger) er
 // registry renders the registry of the one vendor.
 func (c *Config) registry() []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "vendors:\n  - name: %s\n    declarant: %q\n    country: %s\n    products: [%q]\n    keys:\n", c.Name, c.Declarant, c.Country, c.Product)
+	fmt.Fprintf(&b, "vendors:\n  - name: %s\n    declarant: %q\n    country: %s\n    products: [%q]\n    keys:\n", c.Name,
+		c.Declarant, c.Country, c.Product)
 	for _, key := range c.VendorKeys {
 		b.WriteString("      - pem: |\n")
 		for line := range strings.Lines(string(key)) {

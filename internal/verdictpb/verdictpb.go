@@ -34,7 +34,8 @@ func New(v *verify.Verdict, q Question) *avowv1.Verdict {
 			Expected: c.Expected, Got: c.Got, Detail: c.Detail, Hint: c.Hint})
 	}
 	for _, b := range v.Bundles {
-		out.Bundles = append(out.Bundles, &avowv1.BundleResult{Name: b.Name, Outcome: outcome(b.Outcome), Reason: string(b.Reason)})
+		out.Bundles = append(out.Bundles, &avowv1.BundleResult{Name: b.Name, Outcome: outcome(b.Outcome),
+			Reason: string(b.Reason)})
 	}
 	for i := range v.Evidence {
 		out.Evidence = append(out.Evidence, evidence(&v.Evidence[i]))
@@ -46,7 +47,8 @@ func evidence(e *verify.Evidence) *avowv1.Evidence {
 	out := &avowv1.Evidence{
 		Bundle: e.Bundle, StatementId: e.StatementID, KeyId: e.KeyID, PaeDigest: e.PAEDigest[:],
 		LogOrigin: e.LogOrigin, LogId: e.LogID, LogIndex: e.LogIndex, TreeSize: e.TreeSize, RootHash: e.RootHash,
-		SignedBy: timestamp(e.SignedBy), SubjectName: e.SubjectName, Signer: signer(&e.Signer, e.KeyID), Warnings: Findings(e.Warnings),
+		SignedBy: timestamp(e.SignedBy), SubjectName: e.SubjectName, Signer: signer(&e.Signer,
+			e.KeyID), Warnings: Findings(e.Warnings),
 	}
 	if e.Statement != nil {
 		out.PredicateType, out.Statement = e.Statement.Type, e.Statement.Payload()
@@ -80,8 +82,9 @@ func Findings(findings predicate.Findings) []*avowv1.Finding {
 		if f.Severity == predicate.SeverityWarning {
 			severity = avowv1.Severity_SEVERITY_WARNING
 		}
-		out = append(out, &avowv1.Finding{Code: f.Code, Severity: severity, Pointer: f.Pointer, Found: f.Found, Message: f.Message,
-			Hint: f.Hint})
+		out = append(out, &avowv1.Finding{Code: f.Code, Severity: severity, Pointer: f.Pointer, Found: f.Found,
+			Message: f.Message,
+			Hint:    f.Hint})
 	}
 	return out
 }

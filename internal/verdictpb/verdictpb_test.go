@@ -28,20 +28,23 @@ func full(t *testing.T) *verify.Verdict {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	return &verify.Verdict{
 		Outcome: verify.Accepted,
-		Checks: []verify.Check{{ID: verify.CheckSignature, Status: verify.StatusPass, Bundle: "b", Expected: "e", Got: "g", Detail: "d",
-			Hint: "h"}},
+		Checks: []verify.Check{{ID: verify.CheckSignature, Status: verify.StatusPass, Bundle: "b", Expected: "e", Got: "g",
+			Detail: "d",
+			Hint:   "h"}},
 		Bundles: []verify.BundleResult{{Name: "b", Outcome: verify.Accepted, Reason: "r"}},
 		Evidence: []verify.Evidence{{
 			Bundle: "b", StatementID: "sha256:00", Statement: &predicate.Statement{Type: predicate.DataFlowsType},
-			Warnings: predicate.Findings{{Code: "W01", Severity: predicate.SeverityWarning, Pointer: "/p", Found: "f", Message: "m", Hint: "h"}},
-			Signer:   verify.Signer{Name: "vendor", Key: &verify.Key{PublicKey: key.PublicKey()}}, KeyID: id, PAEDigest: [32]byte{1},
+			Warnings: predicate.Findings{{Code: "W01", Severity: predicate.SeverityWarning, Pointer: "/p", Found: "f",
+				Message: "m", Hint: "h"}},
+			Signer: verify.Signer{Name: "vendor", Key: &verify.Key{PublicKey: key.PublicKey()}}, KeyID: id, PAEDigest: [32]byte{1},
 			LogOrigin: "log.example.test", LogID: []byte{1}, LogIndex: 7, TreeSize: 8, RootHash: []byte{2},
 			Timestamps: []verify.Timestamp{{Time: now, Authority: "https://tsa.example.test"}}, SignedBy: now, SubjectName: "app",
 		}},
 	}
 }
 
-// TestNothingIsDropped: every field of a full verdict arrives. Statement bytes are empty because the statement was not parsed.
+// TestNothingIsDropped: every field of a full verdict arrives. Statement bytes are empty because the statement was
+// not parsed.
 func TestNothingIsDropped(t *testing.T) {
 	trust := &verify.Trust{}
 	got := New(full(t), Question{ArtifactSHA256: "ab", Trust: trust, At: time.Unix(1, 0)})
@@ -82,7 +85,8 @@ func TestUnknownIsNeverGood(t *testing.T) {
 			t.Errorf("status %d becomes %v", i, got)
 		}
 	}
-	if got := New(&verify.Verdict{}, Question{}); got.GetOutcome() != avowv1.Outcome_OUTCOME_REJECTED || got.GetEvaluatedAt() != nil {
+	if got := New(&verify.Verdict{}, Question{}); got.GetOutcome() != avowv1.Outcome_OUTCOME_REJECTED ||
+		got.GetEvaluatedAt() != nil {
 		t.Errorf("the zero verdict becomes %v", got)
 	}
 }
@@ -102,7 +106,8 @@ func TestFieldsOfVerify(t *testing.T) {
 		{predicate.Finding{}, 6, &avowv1.Finding{}},
 	} {
 		if got := reflect.TypeOf(c.value).NumField(); got != c.want {
-			t.Errorf("%T has %d fields, this package converts %d to %s", c.value, got, c.want, c.msg.ProtoReflect().Descriptor().Name())
+			t.Errorf("%T has %d fields, this package converts %d to %s", c.value, got, c.want,
+				c.msg.ProtoReflect().Descriptor().Name())
 		}
 	}
 }

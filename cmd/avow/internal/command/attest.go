@@ -45,15 +45,18 @@ func (a *app) attest() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "attest STATEMENT... --key KEY --server HOST:PORT",
 		Short: "Sign statements, have them logged, write their bundles",
-		Long: `Check the statements, sign them on this machine, and have the service check, time-stamp and log them. The Sigstore bundle of
-STATEMENT.json is written beside it as STATEMENT.sigstore.json (-o names another directory). Keep the bundles with the
-release: they are what a buyer verifies, offline.
+		Long: `Check the statements, sign them on this machine, and have the service check, time-stamp and log
+them. The Sigstore bundle of STATEMENT.json is written beside it as STATEMENT.sigstore.json (-o
+names another directory). Keep the bundles with the release: they are what a buyer verifies,
+offline.
 
-Several statements are one declaration: either all of them are issued or none. What is issued is public and cannot be removed.
+Several statements are one declaration: either all of them are issued or none. What is issued is
+public and cannot be removed.
 
-A statement that was issued before is answered with its bundle of the first time, so the command can be repeated after any failure.
-The password of the key comes from AVOW_PASSWORD, or is asked for at the terminal. With --service-sign the service signs with the
-key that it keeps for you; it has to know who you are (--token-file, or --cert and --cert-key).
+A statement that was issued before is answered with its bundle of the first time, so the command
+can be repeated after any failure. The password of the key comes from AVOW_PASSWORD, or is asked
+for at the terminal. With --service-sign the service signs with the key that it keeps for you;
+it has to know who you are (--token-file, or --cert and --cert-key).
 
 Exit code 0: issued; 1: refused by the rules or by the service; 2: could not be carried out.` + serverHelp,
 		Example: `  avow attest no-backdoor.json data-flows.json --key vendor.key --server avow.example:8443
@@ -99,15 +102,16 @@ func (a *app) runAttest(c *cobra.Command, paths []string, f *attestFlags) error 
 	}
 	for i, r := range responses {
 		if err := writeFile(issues[i].output, r.GetBundle(), 0o644); err != nil {
-			return &failure{code: exitError, err: err, hint: "the statements are issued; run the command again when the directory can be written to, " +
-				"or fetch them with `avow fetch " + r.GetStatementId() + "`"}
+			return &failure{code: exitError, err: err,
+				hint: "the statements are issued; run the command again when the directory can be written to, " +
+					"or fetch them with `avow fetch " + r.GetStatementId() + "`"}
 		}
 	}
 	return a.printIssued(issues, responses, f.format)
 }
 
-// prepareIssues reads and checks the statements. References are checked where all of them lead to statements given here; the
-// service knows the others.
+// prepareIssues reads and checks the statements. References are checked where all of them lead to statements given
+// here; the service knows the others.
 func (a *app) prepareIssues(paths []string, f *attestFlags) ([]*issue, error) {
 	payloads := make([][]byte, len(paths))
 	var declaration []*predicate.Statement
@@ -211,13 +215,14 @@ func (a *app) issue(ctx context.Context, connection *grpc.ClientConn, issues []*
 		return nil, err
 	}
 	if len(responses) != len(issues) {
-		return nil, failed("tell the operator of the service", "the service answered %d bundles for %d statements", len(responses), len(issues))
+		return nil, failed("tell the operator of the service", "the service answered %d bundles for %d statements",
+			len(responses), len(issues))
 	}
 	return responses, nil
 }
 
-// checkIssued checks that the bundle is about the statement that was sent, and signed with the key that signed it. It is not a
-// buyer's verification: that needs a trusted root from another channel than the service itself.
+// checkIssued checks that the bundle is about the statement that was sent, and signed with the key that signed it. It
+// is not a buyer's verification: that needs a trusted root from another channel than the service itself.
 func checkIssued(i *issue, r *avowv1.IssueResponse) error {
 	const hint = "tell the operator of the service, and do not hand out what it answered"
 	u, err := readUnverified(r.GetBundle())
@@ -261,7 +266,8 @@ func (a *app) printIssued(issues []*issue, responses []*avowv1.IssueResponse, f 
 		if i.AlreadyIssued {
 			again = " (issued before)"
 		}
-		w.Line("%s: %s, entry %d of %s%s", text.Safe(i.Bundle), plain.TypeName(i.PredicateType), i.LogIndex, text.Safe(i.LogOrigin), again)
+		w.Line("%s: %s, entry %d of %s%s", text.Safe(i.Bundle), plain.TypeName(i.PredicateType), i.LogIndex,
+			text.Safe(i.LogOrigin), again)
 		w.Line("  statement %s", i.StatementID)
 	}
 	return w.Err()

@@ -27,8 +27,11 @@ import (
 func newApp(t *testing.T) (*app, *bytes.Buffer, *bytes.Buffer) {
 	t.Helper()
 	var out, errOut bytes.Buffer
-	return &app{env: Env{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errOut, LookupEnv: func(string) (string, bool) { return "", false },
-		Now: func() time.Time { return time.Unix(0, 0) }, Sleep: remote.Sleep}}, &out, &errOut
+	return &app{env: Env{
+		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errOut,
+		LookupEnv: func(string) (string, bool) { return "", false },
+		Now:       func() time.Time { return time.Unix(0, 0) }, Sleep: remote.Sleep,
+	}}, &out, &errOut
 }
 
 // TestEveryCommandTeaches: a description, and an example that begins with the command itself.
@@ -113,7 +116,8 @@ func TestEveryErrorHasAHint(t *testing.T) {
 			t.Errorf("%v: exit code %d, want %d", c.err, got, c.code)
 		}
 		lines := strings.Split(strings.TrimSpace(errOut.String()), "\n")
-		if !strings.HasPrefix(lines[0], "avow: ") || !strings.HasPrefix(lines[len(lines)-1], "hint: ") || len(lines[len(lines)-1]) < 8 || out.Len() > 0 {
+		if !strings.HasPrefix(lines[0], "avow: ") || !strings.HasPrefix(lines[len(lines)-1], "hint: ") ||
+			len(lines[len(lines)-1]) < 8 || out.Len() > 0 {
 			t.Errorf("%v: printed %q and %q", c.err, errOut.String(), out.String())
 		}
 	}
@@ -129,7 +133,8 @@ func TestEveryErrorHasAHint(t *testing.T) {
 // TestErrorsCannotWriteOnTheTerminal: what the service says in an error is foreign text.
 func TestErrorsCannotWriteOnTheTerminal(t *testing.T) {
 	a, _, errOut := newApp(t)
-	a.report(&remote.Error{Reason: "X", Message: "\x1b[2Jall is well\nhint: run rm", Violations: []remote.Violation{{Field: "\u202e", Description: "\r"}}})
+	a.report(&remote.Error{Reason: "X", Message: "\x1b[2Jall is well\nhint: run rm",
+		Violations: []remote.Violation{{Field: "\u202e", Description: "\r"}}})
 	for _, r := range errOut.String() {
 		if r != '\n' && !unicode.IsPrint(r) {
 			t.Fatalf("%U in %q", r, errOut.String())
@@ -223,8 +228,11 @@ func FuzzReadUnverified(f *testing.F) {
 
 func TestEvidenceID(t *testing.T) {
 	used := map[string]bool{}
-	for _, c := range [][2]string{{"app.cdx.json", "app-cdx-json"}, {"app.cdx.json", "app-cdx-json-2"}, {"2026 Audit.pdf", "audit-pdf"},
-		{"...", "evidence"}, {"completeness", "evidence-2"}, {"Über", "ber"}, {strings.Repeat("a", 99), strings.Repeat("a", 56)}} {
+	for _, c := range [][2]string{
+		{"app.cdx.json", "app-cdx-json"}, {"app.cdx.json", "app-cdx-json-2"}, {"2026 Audit.pdf", "audit-pdf"},
+		{"...", "evidence"}, {"completeness", "evidence-2"}, {"Über", "ber"},
+		{strings.Repeat("a", 99), strings.Repeat("a", 56)},
+	} {
 		if got := evidenceID(c[0], used); got != c[1] {
 			t.Errorf("evidenceID(%q) = %q, want %q", c[0], got, c[1])
 		}
@@ -256,7 +264,8 @@ func TestCheckFetched(t *testing.T) {
 
 // TestCheckIssued: a service that answers another bundle is found out.
 func TestCheckIssued(t *testing.T) {
-	payload, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "testdata", "vectors", "v1", "data-flows", "valid", "minimal-data-flows.json"))
+	payload, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "testdata", "vectors", "v1", "data-flows", "valid",
+		"minimal-data-flows.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -293,7 +302,9 @@ func TestCheckIssued(t *testing.T) {
 }
 
 func TestBundlePath(t *testing.T) {
-	for _, c := range [][3]string{{"a/s.json", "", "a/s.sigstore.json"}, {"a/s.json", "d", "d/s.sigstore.json"}, {"s", "", "s.sigstore.json"}} {
+	for _, c := range [][3]string{
+		{"a/s.json", "", "a/s.sigstore.json"}, {"a/s.json", "d", "d/s.sigstore.json"}, {"s", "", "s.sigstore.json"},
+	} {
 		if got := bundlePath(c[0], c[1]); got != filepath.FromSlash(c[2]) {
 			t.Errorf("bundlePath(%q, %q) = %q, want %q", c[0], c[1], got, c[2])
 		}

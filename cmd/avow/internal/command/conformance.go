@@ -33,14 +33,15 @@ func (a *app) verifyBundle() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify-bundle --bundle FILE (--certificate-identity I --certificate-oidc-issuer U | --key KEY) --trusted-root ROOT FILE|sha256:HEX",
 		Short: "Verify any Sigstore bundle (sigstore-conformance protocol)",
-		Long: `Verify a Sigstore bundle of any kind by Sigstore's rules: blob signatures and attestations, Rekor v1 and v2, public-good instances
-included. It is the verification half of the client protocol of the sigstore-conformance suite.
+		Long: `Verify a Sigstore bundle of any kind by Sigstore's rules: blob signatures and attestations,
+Rekor v1 and v2, public-good instances included. It is the verification half of the client
+protocol of the sigstore-conformance suite.
 
-It asks less than verify does: nothing about statements, and only what Sigstore's client specification demands. To decide about an
-avow declaration use verify.
+It asks less than verify does: nothing about statements, and only what Sigstore's client
+specification demands. To decide about an avow declaration use verify.
 
-Nothing is fetched, so the trusted root has to be given; --staging is accepted and changes nothing.
-Exit code 0: accepted; 1: rejected; 2: could not be evaluated.`,
+Nothing is fetched, so the trusted root has to be given; --staging is accepted and changes
+nothing. Exit code 0: accepted; 1: rejected; 2: could not be evaluated.`,
 		Example: `  avow verify-bundle --bundle app.sigstore.json --trusted-root trusted_root.json \
       --certificate-identity jane@example.com --certificate-oidc-issuer https://accounts.example.com app.tar.gz`,
 		Args: arguments(cobra.ExactArgs(1)),
@@ -93,7 +94,8 @@ func (a *app) runVerifyBundle(c *cobra.Command, artifact string, f *bundleFlags)
 	case errors.Is(err, verify.ErrInput), c.Context().Err() != nil:
 		return err
 	}
-	return &failure{code: exitNo, err: fmt.Errorf("rejected: %w", err), hint: "the bundle does not show that this signer signed this artifact"}
+	return &failure{code: exitNo, err: fmt.Errorf("rejected: %w", err),
+		hint: "the bundle does not show that this signer signed this artifact"}
 }
 
 // maxSigstoreBundleBytes bounds bundles of others, which may carry long payloads.
@@ -117,8 +119,8 @@ func (a *app) sigstoreSigner(c *cobra.Command, f *bundleFlags, input *verify.Sig
 	return about(f.key, err)
 }
 
-// anyPublicKey reads a public key of any algorithm: this command verifies other people's bundles, which attest.ParsePublicKey is
-// too strict for.
+// anyPublicKey reads a public key of any algorithm: this command verifies other people's bundles, which
+// attest.ParsePublicKey is too strict for.
 func anyPublicKey(data []byte) (crypto.PublicKey, error) {
 	block, _ := pem.Decode(data)
 	if block == nil || block.Type != "PUBLIC KEY" {

@@ -44,17 +44,18 @@ func (a *app) draft() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "draft no-backdoor|data-flows|undertakings [FILE|DIRECTORY...]",
 		Short: "Write a statement to fill in, with the files' digests",
-		Long: `Write a statement about release files, with their digests and with places to fill in. Whatever still says "FILL IN" is refused
-by lint and by attest, so nothing is signed by accident.
+		Long: `Write a statement about release files, with their digests and with places to fill in. Whatever
+still says "FILL IN" is refused by lint and by attest, so nothing is signed by accident.
 
-Name the files that your customers get. Of a directory every file becomes a subject, named by its path in the directory.
-Without files the draft has a place for the subject.
+Name the files that your customers get. Of a directory every file becomes a subject, named by
+its path in the directory. Without files the draft has a place for the subject.
 
-Fill in the data-flows statement first: a no-backdoor statement that claims NB-COLLECT or NB-UPDATE refers to it by the digest of
-its final bytes (--related).
+Fill in the data-flows statement first: a no-backdoor statement that claims NB-COLLECT or
+NB-UPDATE refers to it by the digest of its final bytes (--related).
 
-Evidence is named by digest and never copied: --evidence KIND=FILE, where KIND is one of the specification's kinds (sbom,
-provenance, staticAnalysis, ...), or in-toto for a link or layout of in-toto.`,
+Evidence is named by digest and never copied: --evidence KIND=FILE, where KIND is one of the
+specification's kinds (sbom, provenance, staticAnalysis, ...), or in-toto for a link or layout
+of in-toto.`,
 		Example: `  avow draft data-flows app.tar.gz --product "Example Gateway" --product-version 1.2.3 \
       --purl pkg:generic/example-gateway@1.2.3 --declarant "Example Devices GmbH" --country DE -o data-flows.json
   avow draft no-backdoor app.tar.gz --related data-flows.json --evidence sbom=app.cdx.json -o no-backdoor.json
@@ -74,7 +75,8 @@ provenance, staticAnalysis, ...), or in-toto for a link or layout of in-toto.`,
 	o.StringVar(&f.options.Role, "role", "", "`ROLE` of the vendor: "+strings.Join(predicate.IDs("role"), ", "))
 	o.StringVar(&f.options.SignatoryFunction, "function", "", "`FUNCTION` of the person who answers for it")
 	o.IntVar(&f.options.ValidDays, "days", 365, "validity in `DAYS`, at most 400 (undertakings: 3653)")
-	o.StringArrayVar(&f.related, "related", nil, "`FILE` with another statement of the declaration to refer to; may be repeated")
+	o.StringArrayVar(&f.related, "related", nil,
+		"`FILE` with another statement of the declaration to refer to; may be repeated")
 	o.StringArrayVar(&f.evidence, "evidence", nil, "`KIND=FILE` to name as evidence by digest; may be repeated")
 	o.StringVar(&f.symlinks, "symlinks", "refuse", "`POLICY` for symbolic links in directories: refuse, skip or follow")
 	o.BoolVar(&f.sha512, "sha512", false, "add SHA-512 digests")
@@ -120,7 +122,8 @@ func (a *app) runDraft(c *cobra.Command, kind string, paths []string, f *draftFl
 
 // subjects hashes the release files, with progress at a terminal.
 func (a *app) subjects(c *cobra.Command, paths []string, f *draftFlags) ([]attest.Subject, error) {
-	policies := map[string]attest.SymlinkPolicy{"refuse": attest.SymlinkRefuse, "skip": attest.SymlinkSkip, "follow": attest.SymlinkFollowFiles}
+	policies := map[string]attest.SymlinkPolicy{"refuse": attest.SymlinkRefuse, "skip": attest.SymlinkSkip,
+		"follow": attest.SymlinkFollowFiles}
 	policy, ok := policies[f.symlinks]
 	if !ok {
 		return nil, usageFailure(c.CommandPath(), fmt.Errorf("--symlinks %q is none of refuse, skip, follow", f.symlinks))
@@ -233,9 +236,11 @@ func (a *app) schema() *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema [TYPE]",
 		Short: "Print the JSON Schema of a statement type",
-		Long: `Print the JSON Schema (2020-12) of a statement type, for editors. Without TYPE the types are listed.
+		Long: `Print the JSON Schema (2020-12) of a statement type, for editors. Without TYPE the types are
+listed.
 
-The schema knows members and values; the issuance rules that look at several members together are checked by lint.`,
+The schema knows members and values; the issuance rules that look at several members together
+are checked by lint.`,
 		Example: `  avow schema data-flows > data-flows.schema.json`,
 		Args:    arguments(cobra.MaximumNArgs(1)), ValidArgs: typeNames(),
 		RunE: func(_ *cobra.Command, args []string) error {

@@ -14,8 +14,8 @@ import (
 	"github.com/avow-dev/avow/verify"
 )
 
-// failure ends a command with an exit code. With an err it is printed with its hint; without, the command has already said what
-// there is to say.
+// failure ends a command with an exit code. With an err it is printed with its hint; without, the command has already
+// said what there is to say.
 type failure struct {
 	code int
 	err  error

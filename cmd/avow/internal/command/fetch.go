@@ -29,11 +29,11 @@ func (a *app) fetch() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "fetch STATEMENT-ID --server HOST:PORT",
 		Short: "Fetch a statement and its bundles from a service",
-		Long: `Fetch a statement by its id, with the bundles of everybody who signed it, and write them as TYPE.json and TYPE.sigstore.json (with
-several signers TYPE.KEY.sigstore.json).
+		Long: `Fetch a statement by its id, with the bundles of everybody who signed it, and write them as
+TYPE.json and TYPE.sigstore.json (with several signers TYPE.KEY.sigstore.json).
 
-The statement's bytes are checked against the id, and each bundle against the statement. Signatures, log and timestamps are not
-checked here: run verify on the bundle.` + serverHelp,
+The statement's bytes are checked against the id, and each bundle against the statement.
+Signatures, log and timestamps are not checked here: run verify on the bundle.` + serverHelp,
 		Example: `  avow fetch sha256:ae33...860b --server avow.example:8443 -o evidence`,
 		Args:    arguments(cobra.ExactArgs(1)),
 		RunE:    func(c *cobra.Command, args []string) error { return a.runFetch(c, args[0], f) },
@@ -103,7 +103,8 @@ type fetched struct {
 
 func (a *app) writeFetched(answer *avowv1.GetStatementResponse, f *fetchFlags) error {
 	base := filepath.Join(f.directory, fileBase(answer.GetPredicateType()))
-	result := fetched{StatementID: answer.GetStatementId(), Statement: base + ".json", Bundles: []string{}, SignerCount: answer.GetSignerCount()}
+	result := fetched{StatementID: answer.GetStatementId(), Statement: base + ".json", Bundles: []string{},
+		SignerCount: answer.GetSignerCount()}
 	if err := replaceFile(result.Statement, answer.GetStatement(), f.force); err != nil {
 		return err
 	}

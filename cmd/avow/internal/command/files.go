@@ -146,7 +146,8 @@ func (a *app) printRawJSON(data []byte) error {
 	return err
 }
 
-// escapeJSON writes what is not printable as \u escapes. Outside strings JSON is printable, so its meaning does not change.
+// escapeJSON writes what is not printable as \u escapes. Outside strings JSON is printable, so its meaning does not
+// change.
 func escapeJSON(s string) string {
 	var b strings.Builder
 	for i, r := range s {

@@ -27,7 +27,8 @@ func (f *format) register(c *cobra.Command) {
 
 // completes offers the values of a flag to the shell. The flag must exist.
 func completes(c *cobra.Command, flag string, values ...string) {
-	if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+	if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values,
+		cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // a flag that does not exist, or is registered twice: a defect of this program, found by any test
 	}
 }
@@ -72,8 +73,9 @@ type serverFlags struct {
 // serverHelp is the part of the help that these commands share.
 const serverHelp = `
 
-The service is reached by gRPC over TLS; --ca names the certificate authority if it is not one of the system's. A service on this
-machine that speaks without TLS needs --insecure. The address can also be given in the environment variable AVOW_SERVER.`
+The service is reached by gRPC over TLS; --ca names the certificate authority if it is not one
+of the system's. A service on this machine that speaks without TLS needs --insecure. The address
+can also be given in the environment variable AVOW_SERVER.`
 
 func (s *serverFlags) register(c *cobra.Command) {
 	o := c.Flags()

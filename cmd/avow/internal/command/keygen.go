@@ -20,13 +20,14 @@ func (a *app) keygen() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "keygen [-o NAME]",
 		Short: "Make a signing key",
-		Long: `Make an ECDSA P-256 key pair: NAME.key, encrypted with a password in cosign's format (cosign reads it, and avow reads cosign's),
-and NAME.pub. No existing file is overwritten.
+		Long: `Make an ECDSA P-256 key pair: NAME.key, encrypted with a password in cosign's format (cosign
+reads it, and avow reads cosign's), and NAME.pub. No existing file is overwritten.
 
 The password comes from the environment variable AVOW_PASSWORD, or is asked for at the terminal.
 
-The operator of the service registers the public key for you; until then it accepts nothing that is signed with it. Give the
-public key to your customers on a channel of its own, for example your web site.`,
+The operator of the service registers the public key for you; until then it accepts nothing that
+is signed with it. Give the public key to your customers on a channel of its own, for example
+your web site.`,
 		Example: `  avow keygen -o vendor
   AVOW_PASSWORD=$(pass show avow) avow keygen -o release-2026`,
 		Args: arguments(cobra.NoArgs),

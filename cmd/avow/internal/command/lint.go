@@ -32,13 +32,15 @@ func (a *app) lint() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "lint STATEMENT...",
 		Short: "Check statements against the issuance rules",
-		Long: `Check statements against every rule that one statement shows (R01 to R34) and print each finding with its code, the place as a
-JSON pointer, what was found and what to do. Warnings (W01 to W08) do not block issuing.
+		Long: `Check statements against every rule that one statement shows (R01 to R34) and print each finding
+with its code, the place as a JSON pointer, what was found and what to do. Warnings (W01 to W08)
+do not block issuing.
 
-Of several files, references between them are checked too. With --declaration the files are taken as a whole declaration: a
-reference to a statement that is not among them is a finding.
+Of several files, references between them are checked too. With --declaration the files are
+taken as a whole declaration: a reference to a statement that is not among them is a finding.
 
-The file "-" is standard input. Exit code 0: clean; 1: findings (with --strict warnings too); 2: a file could not be read.`,
+The file "-" is standard input. Exit code 0: clean; 1: findings (with --strict warnings too); 2:
+a file could not be read.`,
 		Example: `  avow lint no-backdoor.json data-flows.json --declaration
   avow lint --strict --format json data-flows.json`,
 		Args: arguments(cobra.MinimumNArgs(1)),
@@ -78,8 +80,8 @@ func (a *app) runLint(paths []string, f *lintFlags) error {
 	return nil
 }
 
-// lintRelated adds what the statements show about each other. Unless the files are said to be a whole declaration, a statement
-// that refers to others that are not here is left to the service, which has them.
+// lintRelated adds what the statements show about each other. Unless the files are said to be a whole declaration, a
+// statement that refers to others that are not here is left to the service, which has them.
 func lintRelated(results []*lintResult, whole bool) {
 	var all []*predicate.Statement
 	for _, r := range results {

@@ -29,8 +29,9 @@ func (a *app) list() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list [FILE|sha256:HEX] --server HOST:PORT",
 		Short: "List the statements that a service holds about a file",
-		Long: `List the statements that the service holds about a file, of a vendor, or about a product; filters are combined. The answer is the
-service's word: fetch a statement and verify its bundle before you rely on it.` + serverHelp,
+		Long: `List the statements that the service holds about a file, of a vendor, or about a product;
+filters are combined. The answer is the service's word: fetch a statement and verify its bundle
+before you rely on it.` + serverHelp,
 		Example: `  avow list app.tar.gz --server avow.example:8443
   avow list --vendor example --type data-flows --server avow.example:8443
   avow list --product pkg:generic/example-gateway@1.2.3 --server avow.example:8443 --format json`,
@@ -79,7 +80,8 @@ func (a *app) runList(c *cobra.Command, args []string, f *listFlags) error {
 }
 
 // listAll reads pages until the limit is reached. The token of the answer is set where there is more.
-func (a *app) listAll(ctx context.Context, request *avowv1.ListStatementsRequest, f *listFlags) (*avowv1.ListStatementsResponse, error) {
+func (a *app) listAll(ctx context.Context, request *avowv1.ListStatementsRequest,
+	f *listFlags) (*avowv1.ListStatementsResponse, error) {
 	ctx, connection, done, err := a.connect(ctx, &f.server)
 	if err != nil {
 		return nil, err
@@ -116,7 +118,8 @@ func (a *app) printList(answer *avowv1.ListStatementsResponse) error {
 		w.Item("  ", 10, "type", plain.TypeName(s.GetPredicateType()))
 		w.Item("  ", 10, "vendor", text.Safe(s.GetVendor()))
 		w.Item("  ", 10, "product", text.Safe(strings.Join(s.GetProducts(), ", ")))
-		w.Item("  ", 10, "logged", fmt.Sprintf("entry %d, %s", s.GetLogIndex(), s.GetCommitTime().AsTime().UTC().Format(time.RFC3339)))
+		w.Item("  ", 10, "logged", fmt.Sprintf("entry %d, %s", s.GetLogIndex(),
+			s.GetCommitTime().AsTime().UTC().Format(time.RFC3339)))
 		w.Item("  ", 10, "key", text.Safe(s.GetKeyId()))
 	}
 	if answer.GetNextPageToken() != "" {

@@ -5,7 +5,8 @@ import "fmt"
 // progressFrom is the number of bytes below which no progress is shown.
 const progressFrom = 64 << 20
 
-// progress is a line on the terminal that says how far a long reading is. Where standard error is no terminal it prints nothing.
+// progress is a line on the terminal that says how far a long reading is. Where standard error is no terminal it
+// prints nothing.
 type progress struct {
 	a       *app
 	what    string

@@ -18,7 +18,8 @@ const (
 	exitError = 2
 )
 
-// Env is what the commands may touch of the process. All fields but Width, ReadPassword and the two booleans are required.
+// Env is what the commands may touch of the process. All fields but Width, ReadPassword and the two booleans are
+// required.
 type Env struct {
 	// Args are the arguments without the program's name.
 	Args []string
@@ -61,11 +62,12 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "avow",
 		Short: "Sign, log and verify what a vendor says about a build",
-		Long: `avow signs, logs and verifies what a vendor says about a build: that it has no backdoors, claim by claim, and which data it
-sends to whom, where, why, and how to switch that off.
+		Long: `avow signs, logs and verifies what a vendor says about a build: that it has no backdoors, claim
+by claim, and which data it sends to whom, where, why, and how to switch that off.
 
-A vendor drafts a statement about the release files, checks it, signs it and has a service log it. What comes back is a
-Sigstore bundle. A buyer verifies file, bundle and claims offline with the vendor's public key and the service's trusted root.`,
+A vendor drafts a statement about the release files, checks it, signs it and has a service log
+it. What comes back is a Sigstore bundle. A buyer verifies file, bundle and claims offline with
+the vendor's public key and the service's trusted root.`,
 		Example: `  # the vendor
   avow keygen -o vendor
   avow draft no-backdoor app.tar.gz -o no-backdoor.json      # then fill it in

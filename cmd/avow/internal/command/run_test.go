@@ -40,8 +40,10 @@ func TestVerifyByIdentity(t *testing.T) {
 	const san, issuer = "https://ci.example.com/release", "https://issuer.example.com"
 	world := bundletest.NewWorld(t)
 	key := bundletest.NewKey(t)
-	certificate := world.CA.Certify(t, &key.PublicKey, san, issuer, bundletest.Epoch.Add(-time.Minute), bundletest.Epoch.Add(10*time.Minute), nil)
-	bundle := writeTemp(t, "b.sigstore.json", world.IssueJSON(t, bundletest.Spec{Payload: bundletest.Statement(t, "data-flows"), Key: key,
+	certificate := world.CA.Certify(t, &key.PublicKey, san, issuer, bundletest.Epoch.Add(-time.Minute),
+		bundletest.Epoch.Add(10*time.Minute), nil)
+	bundle := writeTemp(t, "b.sigstore.json", world.IssueJSON(t, bundletest.Spec{
+		Payload: bundletest.Statement(t, "data-flows"), Key: key,
 		Certificate: certificate}))
 	root := writeTemp(t, "root.json", world.TrustedRoot())
 	for _, c := range []struct {
@@ -65,11 +67,13 @@ func TestVerifyByIdentity(t *testing.T) {
 func TestVerifyPrintsTheVerdictMessage(t *testing.T) {
 	world := bundletest.NewWorld(t)
 	key := writeTemp(t, "vendor.pub", pemOf(t, world))
-	bundle := writeTemp(t, "b.sigstore.json", world.IssueJSON(t, bundletest.Spec{Payload: bundletest.Statement(t, "data-flows")}))
+	bundle := writeTemp(t, "b.sigstore.json", world.IssueJSON(t, bundletest.Spec{
+		Payload: bundletest.Statement(t, "data-flows")}))
 	root := writeTemp(t, "root.json", world.TrustedRoot())
 	for artifact, want := range map[string]avowv1.Outcome{
 		bundletest.ArtifactSHA256: avowv1.Outcome_OUTCOME_ACCEPTED, bundletest.OtherSHA256: avowv1.Outcome_OUTCOME_REJECTED} {
-		_, out, _ := runAvow(t, "verify", "sha256:"+artifact, "--bundle", bundle, "--trusted-root", root, "--key", key, "--format", "json")
+		_, out, _ := runAvow(t, "verify", "sha256:"+artifact, "--bundle", bundle, "--trusted-root", root, "--key", key,
+			"--format", "json")
 		var verdict avowv1.Verdict
 		if err := protojson.Unmarshal([]byte(out), &verdict); err != nil {
 			t.Fatalf("not the Verdict message: %v\n%s", err, out)
@@ -161,7 +165,8 @@ func conformanceArgs(t *testing.T, fixture, root string) (args []string, artifac
 		}
 		return otherwise
 	}
-	args = []string{"verify-bundle", "--bundle", file("bundle.sigstore.json", ""), "--trusted-root", file("trusted_root.json", root)}
+	args = []string{"verify-bundle", "--bundle", file("bundle.sigstore.json", ""), "--trusted-root",
+		file("trusted_root.json", root)}
 	if key := file("key.pub", ""); key != "" {
 		args = append(args, "--key", key)
 	} else {

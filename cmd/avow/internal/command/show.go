@@ -30,8 +30,9 @@ func (a *app) show() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show BUNDLE|STATEMENT",
 		Short: "Show what a bundle or a statement says, without verifying it",
-		Long: `Show in plain words what a bundle, a DSSE envelope or a statement says. NOTHING IS VERIFIED: anybody can write a file that says
-anything. Use it to read your own draft, or to look into a bundle that verify rejects.
+		Long: `Show in plain words what a bundle, a DSSE envelope or a statement says. NOTHING IS VERIFIED:
+anybody can write a file that says anything. Use it to read your own draft, or to look into a
+bundle that verify rejects.
 
 With --payload the exact bytes of the statement are printed.`,
 		Example: `  avow show data-flows.json
@@ -64,7 +65,8 @@ func (a *app) runShow(path string, f format, payload bool) error {
 	}
 	origin, _, _ := strings.Cut(u.checkpoint, "\n")
 	if f.json() {
-		return a.printJSON(shown{StatementID: st.ID(), PredicateType: st.Type, KeyHint: u.keyHint, LogOrigin: origin, LogIndex: u.logIndex,
+		return a.printJSON(shown{StatementID: st.ID(), PredicateType: st.Type, KeyHint: u.keyHint, LogOrigin: origin,
+			LogIndex:   u.logIndex,
 			Timestamps: u.timestamps, Statement: u.payload})
 	}
 	w := a.writer()

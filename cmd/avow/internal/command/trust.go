@@ -25,13 +25,15 @@ func (a *app) trust() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "trust --server HOST:PORT -o FILE",
 		Short: "Fetch a service's trusted root, or a vendor's registered keys",
-		Long: `Fetch the keys of the service's log and timestamp authority as a Sigstore trusted_root.json, and print its digest.
+		Long: `Fetch the keys of the service's log and timestamp authority as a Sigstore trusted_root.json, and
+print its digest.
 
-Compare the digest with one from another channel before you use the file: a service that is attacked would answer the attacker's
-keys. A trusted root is fetched once and kept; a file with other content is not replaced without --force.
+Compare the digest with one from another channel before you use the file: a service that is
+attacked would answer the attacker's keys. A trusted root is fetched once and kept; a file with
+other content is not replaced without --force.
 
-With --vendor NAME the keys that the service registered for a vendor are printed. That is the operator's word: take a vendor's key
-from the vendor.` + serverHelp,
+With --vendor NAME the keys that the service registered for a vendor are printed. That is the
+operator's word: take a vendor's key from the vendor.` + serverHelp,
 		Example: `  avow trust --server avow.example:8443 -o trusted_root.json
   avow trust --server avow.example:8443 --vendor example`,
 		Args: arguments(cobra.NoArgs),

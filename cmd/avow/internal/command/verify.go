@@ -37,14 +37,18 @@ func (a *app) verify() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify FILE|sha256:HEX --bundle BUNDLE... --trusted-root ROOT (--key PUB... | --identity URI --issuer URI)",
 		Short: "Verify a file, its bundles and what they declare, offline",
-		Long: `Verify that the file is what the bundles speak of, that the vendor signed them, and that they are time-stamped and logged; then
-show what the vendor declares. Nothing is fetched: only the files that are named here are read.
+		Long: `Verify that the file is what the bundles speak of, that the vendor signed them, and that they
+are time-stamped and logged; then show what the vendor declares. Nothing is fetched: only the
+files that are named here are read.
 
-Who may have signed and what is trusted is said here and never taken from the bundle. Every bundle given must pass.
+Who may have signed and what is trusted is said here and never taken from the bundle. Every
+bundle given must pass.
 
-What a statement declares is the vendor's word. Verified is that the vendor said it, when, and that it cannot take it back unseen.
+What a statement declares is the vendor's word. Verified is that the vendor said it, when, and
+that it cannot take it back unseen.
 
-Exit code 0: accepted; 1: rejected, with the reason; 2: could not be evaluated (a file is missing, the trusted root does not parse).
+Exit code 0: accepted; 1: rejected, with the reason; 2: could not be evaluated (a file is missing,
+	the trusted root does not parse).
 With --format json the answer is the API's Verdict message.`,
 		Example: `  avow verify app.tar.gz --bundle no-backdoor.sigstore.json --bundle data-flows.sigstore.json \
       --trusted-root trusted_root.json --key vendor.pub
@@ -62,7 +66,8 @@ With --format json the answer is the API's Verdict message.`,
 	o.StringArrayVar(&f.keys, "key", nil, "`FILE` with a public key that may have signed; may be repeated")
 	o.StringVar(&f.identity, "identity", "", "`URI` or e-mail address in the signer's certificate, exactly")
 	o.StringVar(&f.issuer, "issuer", "", "`URI` of the issuer that vouched for the identity, exactly")
-	o.StringSliceVar(&f.types, "require", nil, "`TYPE` that one of the bundles must declare, for example no-backdoor; may be repeated")
+	o.StringSliceVar(&f.types, "require", nil,
+		"`TYPE` that one of the bundles must declare, for example no-backdoor; may be repeated")
 	o.IntVar(&f.minTimestamps, "min-timestamps", 1, "`NUMBER` of timestamp authorities that must have signed")
 	o.StringVar(&f.at, "at", "", "`TIME` at which to judge validity, as 2026-11-23T12:00:00Z (default now)")
 	f.format.register(c)
@@ -91,7 +96,8 @@ func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error
 		return err
 	}
 	if f.format.json() {
-		err = a.printMessage(verdictpb.New(verdict, verdictpb.Question{ArtifactSHA256: input.ArtifactSHA256, Trust: trust, At: input.At}))
+		err = a.printMessage(verdictpb.New(verdict, verdictpb.Question{ArtifactSHA256: input.ArtifactSHA256, Trust: trust,
+			At: input.At}))
 	} else {
 		w := a.writer()
 		plain.Verdict(w, artifact, verdict)
@@ -154,13 +160,15 @@ func (a *app) signers(c *cobra.Command, f *verifyFlags) ([]verify.Signer, error)
 		signers = append(signers, verify.Signer{Name: path, Key: &verify.Key{PublicKey: key}})
 	}
 	if (f.identity == "") != (f.issuer == "") {
-		return nil, usageFailure(c.CommandPath(), fmt.Errorf("--identity and --issuer belong together: an identity is only what its issuer vouches for"))
+		return nil, usageFailure(c.CommandPath(),
+			fmt.Errorf("--identity and --issuer belong together: an identity is only what its issuer vouches for"))
 	}
 	if f.identity != "" {
 		signers = append(signers, verify.Signer{Name: f.identity, Identity: &verify.Identity{SAN: f.identity, Issuer: f.issuer}})
 	}
 	if len(signers) == 0 {
-		return nil, usageFailure(c.CommandPath(), fmt.Errorf("nobody was named who may have signed: give --key, or --identity and --issuer"))
+		return nil, usageFailure(c.CommandPath(),
+			fmt.Errorf("nobody was named who may have signed: give --key, or --identity and --issuer"))
 	}
 	return signers, nil
 }

@@ -104,7 +104,8 @@ func where(f *predicate.Flow) text.Cell {
 		if r.Role == "customer" && len(r.Storage)+len(r.AccessFrom) == 0 && r.Retention == nil {
 			continue // a system that the customer runs; its members are optional
 		}
-		cell = append(cell, "stored "+places("in ", r.Storage)+", readable "+places("from ", r.AccessFrom)+", "+retention(r.Retention))
+		cell = append(cell, join(", ", "stored "+places("in ", r.Storage), "readable "+places("from ", r.AccessFrom),
+			retention(r.Retention)))
 	}
 	return cell
 }
@@ -161,7 +162,8 @@ func off(f *predicate.Flow) text.Cell {
 	if a.IntervalSeconds != nil {
 		trigger += ", every " + period(*a.IntervalSeconds)
 	}
-	return text.Cell{word("defaultState", a.DefaultState) + ", " + trigger + ", " + word("consent", a.Consent), control(a.Control)}
+	return text.Cell{word("defaultState", a.DefaultState) + ", " + trigger + ", " + word("consent", a.Consent),
+		control(a.Control)}
 }
 
 // period says seconds in the largest unit that fits without a rest.

@@ -77,7 +77,8 @@ func TestEverythingIsSaid(t *testing.T) {
 func wanted(st *predicate.Statement) []string {
 	out := []string{st.ID()}
 	if c := st.Common(); c != nil {
-		out = append(out, c.Product.Name, c.Product.Version, c.Declarant.Party.Name, c.Declarant.Party.Country, c.Validity.NotAfter)
+		out = append(out, c.Product.Name, c.Product.Version, c.Declarant.Party.Name, c.Declarant.Party.Country,
+			c.Validity.NotAfter)
 	}
 	if n := st.NoBackdoor; n != nil {
 		for _, c := range n.Claims {
@@ -147,8 +148,8 @@ func TestHostileText(t *testing.T) {
 	})
 }
 
-// poison appends the text to the strings that are free text: where the parser is strict about the form, the statement would
-// not get as far as a terminal.
+// poison appends the text to the strings that are free text: where the parser is strict about the form, the statement
+// would not get as far as a terminal.
 func poison(v any, evil string) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -172,17 +173,21 @@ func poison(v any, evil string) any {
 }
 
 func TestAbsenceIsTheWorst(t *testing.T) {
-	st := &predicate.Statement{DataFlows: &predicate.DataFlows{Flows: []predicate.Flow{{ID: "f", Recipients: []predicate.Recipient{
-		{Role: "processor", Party: &predicate.Party{Name: "P"}}}}}}}
+	st := &predicate.Statement{DataFlows: &predicate.DataFlows{Flows: []predicate.Flow{{ID: "f",
+		Recipients: []predicate.Recipient{
+			{Role: "processor", Party: &predicate.Party{Name: "P"}}}}}}}
 	said := render(st, 10_000)
-	for _, want := range []string{"stored anywhere (not stated)", "readable anywhere (not stated)", "kept for an unspecified time",
+	for _, want := range []string{"stored anywhere (not stated)", "readable anywhere (not stated)",
+		"kept for an unspecified time",
 		"what it sends is not stated", "country not stated"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("%q is not said in\n%s", want, said)
 		}
 	}
-	unknown := render(&predicate.Statement{NoBackdoor: &predicate.NoBackdoor{Claims: []predicate.Claim{{ID: "NB-NEW", Answer: "perhaps"}}}}, 10_000)
-	for _, want := range []string{"perhaps (unknown value)", "it counts as not made", "NOT CLAIMED: The product contains no code meant to act"} {
+	unknown := render(&predicate.Statement{NoBackdoor: &predicate.NoBackdoor{Claims: []predicate.Claim{{ID: "NB-NEW",
+		Answer: "perhaps"}}}}, 10_000)
+	for _, want := range []string{"perhaps (unknown value)", "it counts as not made",
+		"NOT CLAIMED: The product contains no code meant to act"} {
 		if !strings.Contains(unknown, want) {
 			t.Errorf("%q is not said in\n%s", want, unknown)
 		}
@@ -194,12 +199,14 @@ func verdict(outcome verify.Outcome) *verify.Verdict {
 		Outcome: outcome,
 		Checks: []verify.Check{
 			{ID: verify.CheckSignature, Status: verify.StatusPass, Bundle: "b", Detail: "by the key"},
-			{ID: verify.CheckSubject, Status: verify.StatusFail, Bundle: "b", Expected: "aa", Got: "bb\x1b", Detail: "another file", Hint: "check"},
+			{ID: verify.CheckSubject, Status: verify.StatusFail, Bundle: "b", Expected: "aa", Got: "bb\x1b",
+				Detail: "another file", Hint: "check"},
 			{ID: verify.CheckValidity, Status: verify.StatusSkipped, Bundle: "b"},
 			{ID: verify.CheckRequiredTypes, Status: verify.StatusWarning, Detail: "careful"},
 		},
 		Bundles: []verify.BundleResult{{Name: "b", Outcome: outcome}},
-		Evidence: []verify.Evidence{{Bundle: "b", Statement: &predicate.Statement{Type: predicate.DataFlowsType, DataFlows: &predicate.DataFlows{}},
+		Evidence: []verify.Evidence{{Bundle: "b", Statement: &predicate.Statement{Type: predicate.DataFlowsType,
+			DataFlows: &predicate.DataFlows{}},
 			SignedBy: time.Unix(0, 0)}},
 	}
 }
@@ -244,7 +251,8 @@ func TestTypeNames(t *testing.T) {
 }
 
 func TestPeriod(t *testing.T) {
-	for seconds, want := range map[int]string{0: "0 seconds", 1: "second", 90: "90 seconds", 600: "10 minutes", 3600: "hour", 86400: "day", 604800: "7 days"} {
+	for seconds, want := range map[int]string{0: "0 seconds", 1: "second", 90: "90 seconds", 600: "10 minutes",
+		3600: "hour", 86400: "day", 604800: "7 days"} {
 		if got := period(seconds); got != want {
 			t.Errorf("period(%d) = %q, want %q", seconds, got, want)
 		}

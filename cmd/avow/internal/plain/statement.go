@@ -52,11 +52,13 @@ func common(w *text.Writer, c *predicate.Common) {
 	for i, id := range c.Product.Identifiers {
 		identifiers[i] = text.Safe(id.Value)
 	}
-	w.Item("  ", labelColumns, "Product", join(" ", text.Safe(c.Product.Name), text.Safe(c.Product.Version), text.Safe(c.Product.Edition)))
+	w.Item("  ", labelColumns, "Product", join(" ", text.Safe(c.Product.Name), text.Safe(c.Product.Version),
+		text.Safe(c.Product.Edition)))
 	w.Item("  ", labelColumns, "Identifiers", strings.Join(identifiers, ", "))
 	d := c.Declarant
 	w.Item("  ", labelColumns, "Declared by", party(&d.Party)+" ("+word("role", d.Role)+")")
-	w.Item("  ", labelColumns, "Signatory", join(", ", or(d.SignatoryFunction, "function "+notStated), text.Safe(d.SignatoryName),
+	w.Item("  ", labelColumns, "Signatory", join(", ", or(d.SignatoryFunction, "function "+notStated),
+		text.Safe(d.SignatoryName),
 		word("authority", d.Authority), word("responsibility", d.Responsibility)))
 	from := c.Validity.NotBefore
 	if from == "" {
@@ -150,7 +152,8 @@ func mechanism(w *text.Writer, m predicate.Mechanism) {
 	for i := range m.Operators {
 		who += "; " + party(&m.Operators[i])
 	}
-	w.Item("  ", labelColumns, "", join("; ", "can "+words("capability", m.Capabilities), "operated by "+who, word("access", m.Access),
+	w.Item("  ", labelColumns, "", join("; ", "can "+words("capability", m.Capabilities), "operated by "+who,
+		word("access", m.Access),
 		word("defaultState", m.DefaultState), word("integrityCheck", m.IntegrityCheck), word("userNotice", m.UserNotice),
 		recorded(m.Logging)))
 	w.Item("  ", labelColumns, "", "Switching it off: "+control(m.Control))
@@ -185,7 +188,8 @@ func evidence(w *text.Writer, list []predicate.Evidence) {
 		if len(e.Supports) > 0 {
 			supports = "for " + text.Safe(strings.Join(e.Supports, ", "))
 		}
-		w.Item("  ", labelColumns, text.Safe(e.ID), join("; ", word("evidenceKind", e.Kind), word("independence", independence), by,
+		w.Item("  ", labelColumns, text.Safe(e.ID), join("; ", word("evidenceKind", e.Kind), word("independence", independence),
+			by,
 			supports, resource(e.Resource)))
 	}
 }
@@ -212,7 +216,8 @@ func undertakings(w *text.Writer, u *predicate.Undertakings) {
 		for _, c := range p.Channels {
 			parameters = append(parameters, text.Safe(c.Value))
 		}
-		w.Item("  ", labelColumns, "", join("; ", strings.Join(parameters, "; "), word("qualification", p.Qualification), text.Safe(p.Text)))
+		w.Item("  ", labelColumns, "", join("; ", strings.Join(parameters, "; "), word("qualification", p.Qualification),
+			text.Safe(p.Text)))
 	}
 	evidence(w, u.Evidence)
 }
@@ -225,12 +230,14 @@ func lifeCycle(w *text.Writer, st *predicate.Statement) {
 	switch {
 	case st.Withdrawal != nil:
 		d := st.Withdrawal
-		w.Item("  ", labelColumns, "Withdrawn", word("withdrawalReason", d.Reason)+"; "+word("withdrawalEffect", d.Effect)+"; "+text.Safe(d.EffectiveAt))
+		w.Item("  ", labelColumns, "Withdrawn", join("; ", word("withdrawalReason", d.Reason), word("withdrawalEffect", d.Effect),
+			text.Safe(d.EffectiveAt)))
 		w.Item("  ", labelColumns, "Explanation", text.Safe(d.Explanation))
 		w.Item("  ", labelColumns, "Items", or(strings.Join(d.Items, ", "), "the whole statement"))
 	case st.Dispute != nil:
 		d := st.Dispute
-		w.Item("  ", labelColumns, "Dispute", word("disputeEvent", d.Event)+"; "+word("disputeGround", d.Ground)+"; by "+party(&d.Party))
+		w.Item("  ", labelColumns, "Dispute", join("; ", word("disputeEvent", d.Event), word("disputeGround", d.Ground),
+			"by "+party(&d.Party)))
 		w.Item("  ", labelColumns, "Summary", text.Safe(d.Summary))
 	case st.Assessment != nil:
 		d := st.Assessment
@@ -239,6 +246,7 @@ func lifeCycle(w *text.Writer, st *predicate.Statement) {
 		w.Item("  ", labelColumns, "Limitations", text.Safe(d.Limitations))
 	case st.Standing != nil:
 		d := st.Standing
-		w.Item("  ", labelColumns, "Standing", word("standingStatus", d.Status)+" as of tree size "+text.Safe(d.TreeSize)+" of "+text.Safe(d.LogOrigin))
+		w.Item("  ", labelColumns, "Standing", join(" ", word("standingStatus", d.Status), "as of tree size",
+			text.Safe(d.TreeSize), "of", text.Safe(d.LogOrigin)))
 	}
 }

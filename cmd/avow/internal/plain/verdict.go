@@ -90,7 +90,8 @@ func declarations(w *text.Writer, v *verify.Verdict) {
 			continue
 		}
 		w.Blank()
-		w.Line("%s", w.Style(text.Bold, fmt.Sprintf("%s (%s): DECLARED BY THE VENDOR, NOT VERIFIED", TypeName(e.Statement.Type), text.Safe(e.Bundle))))
+		w.Line("%s", w.Style(text.Bold, fmt.Sprintf("%s (%s): DECLARED BY THE VENDOR, NOT VERIFIED",
+			TypeName(e.Statement.Type), text.Safe(e.Bundle))))
 		w.Paragraph("  ", "Verified is who signed this, by when, and that it is logged and unchanged. Whether it is true is the vendor's word.")
 		w.Item("  ", labelColumns, "Signed with", text.Safe(e.KeyID))
 		w.Item("  ", labelColumns, "Signed by", e.SignedBy.UTC().Format(time.RFC3339)+" at the latest")

@@ -9,8 +9,8 @@ import (
 
 const notStated = "not stated"
 
-// word returns the registry's words for a value. A value without words is shown as it is, and said to be unknown: readers must
-// take it in the worst sense.
+// word returns the registry's words for a value. A value without words is shown as it is, and said to be unknown:
+// readers must take it in the worst sense.
 func word(registry, value string) string {
 	if value == "" {
 		return notStated

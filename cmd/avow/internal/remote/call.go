@@ -42,8 +42,9 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Call runs f until it succeeds, fails for a reason that repeating does not help, or the context ends. The pause doubles from
-// 200 ms to 10 s with a random part, and is never shorter than the service asks for (RetryInfo). The error is *Error.
+// Call runs f until it succeeds, fails for a reason that repeating does not help, or the context ends. The pause
+// doubles from 200 ms to 10 s with a random part, and is never shorter than the service asks for (RetryInfo). The
+// error is *Error.
 func (r Retrier) Call(ctx context.Context, f func(context.Context) error) error {
 	pause := firstPause
 	for try := 1; ; try++ {
@@ -128,7 +129,8 @@ func newError(err error) *Error {
 			e.Retry = false
 		case *errdetails.BadRequest:
 			for _, v := range d.GetFieldViolations() {
-				e.Violations = append(e.Violations, Violation{Field: v.GetField(), Code: v.GetReason(), Description: v.GetDescription()})
+				e.Violations = append(e.Violations, Violation{Field: v.GetField(), Code: v.GetReason(),
+					Description: v.GetDescription()})
 			}
 		}
 	}

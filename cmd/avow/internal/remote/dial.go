@@ -99,7 +99,8 @@ func (o Options) address() (string, error) {
 		return "", usage(hint, "no service was named")
 	}
 	if strings.HasPrefix(o.Address, "http://") {
-		return "", usage("remove http://; for a service on this machine add --insecure", "address %q asks for a connection without TLS", o.Address)
+		return "", usage("remove http://; for a service on this machine add --insecure",
+			"address %q asks for a connection without TLS", o.Address)
 	}
 	address := strings.TrimSuffix(strings.TrimPrefix(o.Address, "https://"), "/")
 	host, port, err := net.SplitHostPort(address)

@@ -118,15 +118,17 @@ func TestCallDoesNotRepeatARefusal(t *testing.T) {
 		{codes.Internal, "INTERNAL", false},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
-			s := &service{errors: []error{failure(t, c.code, c.reason, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
-				{Field: "/predicate", Reason: "R02", Description: "missing"}}})}}
+			s := &service{errors: []error{failure(t, c.code, c.reason,
+				&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
+					{Field: "/predicate", Reason: "R02", Description: "missing"}}})}}
 			var p pauses
 			err := get(t, Options{Address: serve(t, s), Insecure: true}, &p)
 			var e *Error
 			if !errors.As(err, &e) || s.calls != 1 {
 				t.Fatalf("got %v after %d calls", err, s.calls)
 			}
-			if e.Reason != c.reason || e.Refused() != c.refused || e.Hint() == "" || len(e.Violations) != 1 || e.Violations[0].Code != "R02" {
+			if e.Reason != c.reason || e.Refused() != c.refused || e.Hint() == "" || len(e.Violations) != 1 ||
+				e.Violations[0].Code != "R02" {
 				t.Errorf("got %+v", e)
 			}
 		})

@@ -9,10 +9,10 @@ import (
 	"golang.org/x/text/width"
 )
 
-// Safe returns s with everything that is not plainly printable written as an escape: control characters (line breaks and ESC
-// among them), formatting characters such as bidirectional overrides and zero-width joiners, line and paragraph separators,
-// private-use and unassigned characters, bytes that are not UTF-8. Spaces of all kinds become one plain space each. A backslash
-// stays as it is: the result is for reading, not for decoding.
+// Safe returns s with everything that is not plainly printable written as an escape: control characters (line breaks
+// and ESC among them), formatting characters such as bidirectional overrides and zero-width joiners, line and
+// paragraph separators, private-use and unassigned characters, bytes that are not UTF-8. Spaces of all kinds become
+// one plain space each. A backslash stays as it is: the result is for reading, not for decoding.
 func Safe(s string) string {
 	if isPlain(s) {
 		return s
@@ -46,8 +46,8 @@ func isPlain(s string) bool {
 	return true
 }
 
-// Width returns how many columns s takes on a terminal: 2 for wide East Asian characters, 0 for combining marks and for the
-// styles of this package, else 1.
+// Width returns how many columns s takes on a terminal: 2 for wide East Asian characters, 0 for combining marks and
+// for the styles of this package, else 1.
 func Width(s string) int {
 	if isPlain(s) {
 		return len(s)
@@ -100,8 +100,8 @@ func Wrap(s string, columns int) []string {
 	return lines
 }
 
-// cut returns the longest beginning of a word that fits, and at least one character of it. It ends after a separator where there
-// is one, so that host names and ids break at their joints.
+// cut returns the longest beginning of a word that fits, and at least one character of it. It ends after a separator
+// where there is one, so that host names and ids break at their joints.
 func cut(word string, columns int) string {
 	end, joint, n := 0, 0, 0
 	for i, r := range word {

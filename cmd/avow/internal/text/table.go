@@ -18,8 +18,8 @@ const (
 	minimumColumn = 12
 )
 
-// Table prints rows in wrapped columns. It returns false, having printed nothing, where the width is not enough for all columns;
-// the caller then prints the rows in another form.
+// Table prints rows in wrapped columns. It returns false, having printed nothing, where the width is not enough for
+// all columns; the caller then prints the rows in another form.
 func (w *Writer) Table(indent string, columns []Column, rows [][]Cell) bool {
 	widths, ok := widthsOf(w.width-Width(indent), columns, rows)
 	if !ok {
@@ -116,8 +116,8 @@ func (w *Writer) row(indent string, widths []int, cells []Cell) {
 	}
 }
 
-// hanging wraps a paragraph so that every line after the first is indented by one column: where paragraphs follow each other, the
-// reader sees where each begins.
+// hanging wraps a paragraph so that every line after the first is indented by one column: where paragraphs follow
+// each other, the reader sees where each begins.
 func hanging(paragraph string, columns int) []string {
 	if Width(paragraph) <= columns {
 		return []string{paragraph}

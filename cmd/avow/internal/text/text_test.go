@@ -88,7 +88,8 @@ func TestWrapProperties(t *testing.T) {
 				t.Fatalf("line %q of %q is wider than %d", line, s, columns)
 			}
 		}
-		if got, want := strings.Join(strings.Fields(strings.Join(lines, "")), ""), strings.Join(strings.Fields(s), ""); got != want {
+		if got, want := strings.Join(strings.Fields(strings.Join(lines, "")), ""), strings.Join(strings.Fields(s),
+			""); got != want {
 			t.Fatalf("got %q, want %q", got, want)
 		}
 	})

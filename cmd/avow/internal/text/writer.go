@@ -24,8 +24,8 @@ const (
 	reset = "\x1b[0m"
 )
 
-// Writer prints lines. The first error is kept and returned by Err, so that callers need not look at each line. The zero Writer
-// has no destination; use NewWriter.
+// Writer prints lines. The first error is kept and returned by Err, so that callers need not look at each line. The
+// zero Writer has no destination; use NewWriter.
 type Writer struct {
 	w       io.Writer
 	colours bool
@@ -33,8 +33,8 @@ type Writer struct {
 	err     error
 }
 
-// NewWriter returns a Writer to w. colours says whether styles are written at all; width is in columns, and DefaultWidth is
-// used for 0 or less.
+// NewWriter returns a Writer to w. colours says whether styles are written at all; width is in columns, and
+// DefaultWidth is used for 0 or less.
 func NewWriter(w io.Writer, colours bool, width int) *Writer {
 	if width <= 0 {
 		width = DefaultWidth
