@@ -24,7 +24,7 @@
 // # Trust
 //
 // A key in memory is trusted to be the vendor's; which key may speak for which vendor is decided elsewhere. Bytes
-// given to Open, Reopen, LoadKey, ParsePublicKey and InTotoEvidence are foreign: they are limited in size before any
+// given to Open, Reopen, LoadKey, ParsePublicKey and ReadInToto are foreign: they are limited in size before any
 // work (limits.go) and parsed strictly. Keys are ECDSA P-256 only, the one choice that sigstore-go, cosign and
 // @sigstore/verify all accept as key and as certificate; every other key is refused with the reason.
 //

@@ -17,7 +17,7 @@ const (
 	// MaxKeyFileBytes is the size of the largest key file, private or public. A real one has less than 1 KiB.
 	MaxKeyFileBytes = 16 << 10
 
-	// MaxInTotoBytes is the size of the largest in-toto link or layout that InTotoEvidence reads. Links list every file
+	// MaxInTotoBytes is the size of the largest in-toto link or layout that ReadInToto reads. Links list every file
 	// of a build, so they are larger than statements; they are named by digest and never enter a statement.
 	MaxInTotoBytes = 16 << 20
 
