@@ -69,18 +69,16 @@ func newIdentity(ctx context.Context, origin string, key ed25519.PrivateKey) (id
 // (https://c2sp.org/tlog-checkpoint)
 func parseHead(text []byte, origin string) (head, error) {
 	var cp formats.Checkpoint
-	rest, err := cp.Unmarshal(text)
+	_, err := cp.Unmarshal(text)
 	switch {
 	case err != nil:
 		return head{}, err
-	case len(rest) != 0:
-		return head{}, fmt.Errorf("checkpoint has %d bytes of extension lines, want none", len(rest))
 	case cp.Origin != origin:
 		return head{}, fmt.Errorf("checkpoint of %q, want %q", cp.Origin, origin)
 	case len(cp.Hash) != sha256.Size:
 		return head{}, fmt.Errorf("root of %d bytes, want %d", len(cp.Hash), sha256.Size)
 	case string(cp.Marshal()) != string(text):
-		return head{}, errors.New("checkpoint is not in its canonical form")
+		return head{}, errors.New("checkpoint is not in its canonical form, or has extension lines")
 	}
 	return head{size: cp.Size, root: hash(cp.Hash)}, nil
 }
