@@ -1,41 +1,17 @@
 package authority
 
 import (
+	"bytes"
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/x509/pkix"
-	"encoding/asn1"
 	"errors"
 	"io"
 	"log/slog"
-	"math/big"
 	"mime"
 	"net/http"
 
 	"github.com/digitorus/timestamp"
 )
-
-// request is a TimeStampReq (RFC 3161, section 2.4.1) whose imprint is kept as
-// it came, because the token must repeat it.
-type request struct {
-	Version    int
-	Imprint    asn1.RawValue
-	Policy     asn1.ObjectIdentifier `asn1:"optional"`
-	Nonce      *big.Int              `asn1:"optional"`
-	CertReq    bool                  `asn1:"optional,default:false"`
-	Extensions []pkix.Extension      `asn1:"tag:0,optional"`
-}
-
-type messageImprint struct {
-	Algorithm pkix.AlgorithmIdentifier
-	Digest    []byte
-}
-
-// hashes are the algorithms that are strong enough, by the last arc of their OID 2.16.840.1.101.3.4.2.
-var hashes = map[int]crypto.Hash{1: crypto.SHA256, 2: crypto.SHA384, 3: crypto.SHA512}
-
-var oidHashes = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2}
 
 // Respond answers one RFC 3161 request. A request that cannot be granted is
 // answered by a response with the PKIFailureInfo that says why, and the error
@@ -51,15 +27,9 @@ func (a *Authority) Respond(ctx context.Context, der []byte) ([]byte, error) {
 	if err != nil {
 		return refusal(failure), err
 	}
-	var nonce []byte
-	if req.Nonce != nil {
-		if nonce, err = asn1.Marshal(req.Nonce); err != nil {
-			return refusal(timestamp.BadDataFormat), fail(BadRequest, err, "the nonce cannot be encoded")
-		}
-	}
-	token, err := a.issue(req.Imprint.FullBytes, nonce, req.CertReq)
+	token, err := a.issue(req.HashAlgorithm, req.HashedMessage, req.Nonce, req.Certificates)
 	if err == nil {
-		err = a.check(token)
+		err = a.check(req, token)
 	}
 	var e *Error
 	switch {
@@ -71,23 +41,25 @@ func (a *Authority) Respond(ctx context.Context, der []byte) ([]byte, error) {
 	return refusal(timestamp.SystemFailure), err
 }
 
-// parse reads a request strictly and says what is wrong with it.
-func (a *Authority) parse(der []byte) (*request, timestamp.FailureInfo, error) {
+// parse reads a request and says what is wrong with it.
+func (a *Authority) parse(der []byte) (*timestamp.Request, timestamp.FailureInfo, error) {
 	if len(der) > MaxRequestBytes {
 		return nil, timestamp.BadRequest, fail(BadRequest, nil, "request has %d bytes, want at most %d", len(der), MaxRequestBytes)
 	}
-	var req request
-	if rest, err := asn1.Unmarshal(der, &req); err != nil || len(rest) != 0 {
-		return nil, timestamp.BadDataFormat, fail(BadRequest, err, "not a TimeStampReq, or %d bytes after it", len(rest))
+	req, err := timestamp.ParseRequest(der)
+	if err != nil {
+		return nil, timestamp.BadDataFormat, fail(BadRequest, err, "not a TimeStampReq")
 	}
-	if req.Version != 1 {
-		return nil, timestamp.BadRequest, fail(BadRequest, nil, "version %d, want 1", req.Version)
+	switch req.HashAlgorithm {
+	case crypto.SHA256, crypto.SHA384, crypto.SHA512:
+	default:
+		return nil, timestamp.BadAlgorithm, fail(BadRequest, nil, "hash algorithm %v, want SHA-256, SHA-384 or SHA-512", req.HashAlgorithm)
 	}
-	if failure, err := checkImprint(req.Imprint); err != nil {
-		return nil, failure, err
+	if got, want := len(req.HashedMessage), req.HashAlgorithm.Size(); got != want {
+		return nil, timestamp.BadDataFormat, fail(BadRequest, nil, "digest of %d bytes, want %d", got, want)
 	}
-	if len(req.Policy) != 0 && !req.Policy.Equal(a.form.policy) {
-		return nil, timestamp.UnacceptedPolicy, fail(BadRequest, nil, "policy %v, want %v", req.Policy, a.form.policy)
+	if len(req.TSAPolicyOID) != 0 && !req.TSAPolicyOID.Equal(a.policy) {
+		return nil, timestamp.UnacceptedPolicy, fail(BadRequest, nil, "policy %v, want %v", req.TSAPolicyOID, a.policy)
 	}
 	// > "If an extension, whether it is marked critical or not critical, is used
 	// > by a requester but is not recognized by a time-stamping server, the server
@@ -98,76 +70,29 @@ func (a *Authority) parse(der []byte) (*request, timestamp.FailureInfo, error) {
 	if req.Nonce != nil && req.Nonce.BitLen() > 8*MaxNonceBytes {
 		return nil, timestamp.BadDataFormat, fail(BadRequest, nil, "nonce of %d bits, want at most %d", req.Nonce.BitLen(), 8*MaxNonceBytes)
 	}
-	return &req, timestamp.UnknownFailureInfo, nil
+	return req, timestamp.UnknownFailureInfo, nil
 }
 
-func checkImprint(raw asn1.RawValue) (timestamp.FailureInfo, error) {
-	var imprint messageImprint
-	if rest, err := asn1.Unmarshal(raw.FullBytes, &imprint); err != nil || len(rest) != 0 {
-		return timestamp.BadDataFormat, fail(BadRequest, err, "not a MessageImprint")
-	}
-	oid := imprint.Algorithm.Algorithm
-	n := len(oidHashes)
-	if len(oid) != n+1 || !oid[:n].Equal(oidHashes) || hashes[oid[n]] == 0 {
-		return timestamp.BadAlgorithm, fail(BadRequest, nil, "hash algorithm %v, want SHA-256, SHA-384 or SHA-512", oid)
-	}
-	if p := imprint.Algorithm.Parameters.FullBytes; len(p) != 0 && string(p) != string(asn1.NullBytes) {
-		return timestamp.BadDataFormat, fail(BadRequest, nil, "hash algorithm with parameters")
-	}
-	if want := hashes[oid[n]].Size(); len(imprint.Digest) != want {
-		return timestamp.BadDataFormat, fail(BadRequest, nil, "digest of %d bytes, want %d", len(imprint.Digest), want)
-	}
-	return timestamp.UnknownFailureInfo, nil
-}
-
-// check reads the attributes and the signature out of a finished token and
-// verifies the one by the other.
-func (a *Authority) check(response []byte) error {
-	attributes, signature, err := signedPart(response)
-	if err != nil {
-		return fail(Internal, err, "a token does not parse")
-	}
-	digest := crypto.SHA256.New()
-	digest.Write(attributes)
-	if !ecdsa.VerifyASN1(&a.key.PublicKey, digest.Sum(nil), signature) {
-		return fail(Internal, nil, "a token does not verify")
+// check verifies a finished token along the path of a client that knows the
+// digest and the nonce it asked for.
+func (a *Authority) check(req *timestamp.Request, token []byte) error {
+	stamp, err := timestamp.ParseResponse(token)
+	switch {
+	case err != nil:
+		return fail(Internal, err, "a token does not verify")
+	case !bytes.Equal(stamp.HashedMessage, req.HashedMessage) || stamp.HashAlgorithm != req.HashAlgorithm:
+		return fail(Internal, nil, "a token is over another digest than the request")
+	case req.Nonce != nil && (stamp.Nonce == nil || stamp.Nonce.Cmp(req.Nonce) != 0):
+		return fail(Internal, nil, "a token has another nonce than the request")
 	}
 	return nil
-}
-
-// signedPart finds the signed attributes, tagged as they are signed, and the signature.
-func signedPart(response []byte) (attributes, signature []byte, err error) {
-	var resp struct {
-		Status asn1.RawValue
-		Token  struct {
-			Type asn1.ObjectIdentifier
-			Data struct {
-				Version      int
-				Algorithms   asn1.RawValue
-				Content      asn1.RawValue
-				Certificates asn1.RawValue `asn1:"optional,tag:0"`
-				Signers      []struct {
-					Version    int
-					ID, Digest asn1.RawValue
-					Attributes asn1.RawValue `asn1:"tag:0"`
-					Algorithm  asn1.RawValue
-					Signature  []byte
-				} `asn1:"set"`
-			} `asn1:"explicit,tag:0"`
-		}
-	}
-	if rest, err := asn1.Unmarshal(response, &resp); err != nil || len(rest) != 0 || len(resp.Token.Data.Signers) != 1 {
-		return nil, nil, errors.Join(errors.New("not a token with one signer"), err)
-	}
-	signer := resp.Token.Data.Signers[0]
-	return tlv(tagSet, signer.Attributes.Bytes), signer.Signature, nil
 }
 
 // refusal is a TimeStampResp without a token.
 func refusal(why timestamp.FailureInfo) []byte {
 	der, err := timestamp.CreateErrorResponse(timestamp.Rejection, why)
 	if err != nil { // the input is one of a few constants
-		return []byte{tagSequence, 5, tagSequence, 3, tagInteger, 1, byte(timestamp.Rejection)}
+		return []byte{0x30, 5, 0x30, 3, 2, 1, byte(timestamp.Rejection)} // TimeStampResp{PKIStatusInfo{status}}
 	}
 	return der
 }
