@@ -1,0 +1,7 @@
+package doctest
+
+import "testing"
+
+func TestDocumentation(t *testing.T) {
+	t.Skip("the documentation shows commands of a POSIX shell")
+}
