@@ -378,11 +378,11 @@ func committedBundle(rec *statements.Record) (*issued, error) {
 func bundleOf(rec *statements.Record, env *attest.Envelope) ([]byte, error) {
 	entry, err := storedEntry(rec.Entry)
 	if err != nil {
-		return nil, fmt.Errorf("stored entry of %s: %w", rec.StatementID, err)
+		return nil, damaged("entry", rec, err)
 	}
 	bundle, err := attest.NewBundle(env, entry, rec.Tokens)
 	if err != nil {
-		return nil, fmt.Errorf("stored bundle of %s: %v", rec.StatementID, err)
+		return nil, damaged("bundle", rec, err)
 	}
 	return bundle, nil
 }

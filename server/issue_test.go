@@ -16,6 +16,7 @@ import (
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/server/statements"
+	"github.com/avow-dev/avow/server/vendors"
 	"github.com/avow-dev/avow/verify"
 )
 
@@ -444,5 +445,54 @@ func TestSelfCheck(t *testing.T) {
 	must(w.attestation().Issue(t.Context(), req))(t)
 	if w.log.Size() != 1 {
 		t.Errorf("%d leaves, want 1", w.log.Size())
+	}
+}
+
+// TestDeclarantIsCompared: name and country must be the registered ones, byte for byte.
+func TestDeclarantIsCompared(t *testing.T) {
+	w := newWorld(t)
+	for member, values := range map[string][]string{
+		"name":    {"example devices gmbh", "Example Devices GmbH ", "Ехample Devices GmbH", "Example Devices GmbH\u200b", "Example Devices"},
+		"country": {"AT", "US"},
+	} {
+		for _, value := range values {
+			payload := statement(t, "data-flows", func(common, _, _ map[string]any) {
+				common["declarant"].(map[string]any)["party"].(map[string]any)[member] = value
+			})
+			wantReason(t, w.refused(signed(t, payload, w.acme)), reasonDeclarantMismatch)
+		}
+	}
+}
+
+// panicking is what a defect looks like.
+type panicking struct{}
+
+func (panicking) Timestamp(context.Context, []byte) ([]byte, error) { panic("defect") }
+
+// TestPanics: a panic in a handler, and one in the work behind it, is one call's INTERNAL; the service goes on.
+func TestPanics(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.stamps = []Timestamper{panicking{}} })
+	w.server.issuer.cfg.SigningKey = func(context.Context, *vendors.SigningKey) (attest.Signer, error) { panic("defect") }
+	wantReason(t, w.refused(signed(t, dataFlows(t), w.acme)), reasonInternal)
+	_, err := w.attestation().Issue(withToken(t.Context(), w.heldToken), unsigned(heldFlows(t)))
+	wantReason(t, err, reasonInternal)
+	if got := metricValue(t, w, "avow_panics_total"); got != 2 {
+		t.Errorf("%v panics were counted, want 2", got)
+	}
+	if !strings.Contains(w.logs.String(), "defect") {
+		t.Error("the panic was not logged")
+	}
+	must(w.logService().GetCheckpoint(t.Context(), &avowv1.GetCheckpointRequest{}))(t)
+}
+
+// TestResumeOfCommittedRow: a row that was committed between the listing and the claim is left alone.
+func TestResumeOfCommittedRow(t *testing.T) {
+	w := newWorld(t)
+	first := w.issue(dataFlows(t), w.acme)
+	rec := must(w.store.GetBy(t.Context(), first.GetStatementId(), first.GetKeyId()))(t)
+	rec.State = statements.StatePending // as it was listed
+	wantOK(t, w.server.issuer.resume(t.Context(), []statements.Record{rec}))
+	if got := metricValue(t, w, "avow_statements_reconciled_total"); got != 0 || w.log.Size() != 1 {
+		t.Errorf("%v statements were completed again, %d leaves", got, w.log.Size())
 	}
 }

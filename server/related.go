@@ -142,16 +142,22 @@ func (r *related) remember(id string, st *predicate.Statement, size int) {
 func reopen(rec *statements.Record) (*attest.Envelope, error) {
 	pub, err := x509.ParsePKIXPublicKey(rec.PublicKey)
 	if err != nil {
-		return nil, fmt.Errorf("stored key %s: %w", rec.KeyID, err)
+		return nil, damaged("key", rec, err)
 	}
 	key, ok := pub.(*ecdsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("stored key %s is a %T, want ECDSA", rec.KeyID, pub)
+		return nil, damaged("key", rec, fmt.Errorf("got a %T, want ECDSA", pub))
 	}
 	env, err := attest.Reopen(rec.Envelope, key)
 	if err != nil {
-		// Not wrapped: to the caller a damaged store is no fault of their envelope.
-		return nil, fmt.Errorf("stored envelope %s: %v", rec.StatementID, err)
+		return nil, damaged("envelope", rec, err)
 	}
 	return env, nil
+}
+
+// damaged says that something stored cannot be read. It hides what kind of error that is: to a caller a damaged store is not
+// the fault of an envelope.
+func damaged(what string, rec *statements.Record, err error) error {
+	return &refusal{reason: reasonInternal, message: "internal error",
+		cause: fmt.Errorf("stored %s of statement %s by %s: %w", what, rec.StatementID, rec.KeyID, err)}
 }

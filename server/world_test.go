@@ -265,10 +265,7 @@ func (w *world) config() Config {
 
 func (w *world) trustedRoot() []byte {
 	w.t.Helper()
-	return must(TrustedRoot(TrustedRootConfig{
-		Origin: w.log.Origin(), LogID: w.log.LogID(), LogKey: w.log.PublicKey(), LogStart: issuedAt.Add(-time.Hour),
-		Authorities: []TrustedAuthority{{URI: "https://" + origin + "/api/v1/timestamp", Chain: w.authority.CertChain()}},
-	}))(w.t)
+	return must(TrustedRoot(w.rootConfig()))(w.t)
 }
 
 // restart stops the service and starts it on the same directories.
