@@ -211,10 +211,20 @@ func (s *story) takeArtifact(context.Context) error {
 		return err
 	}
 	s.digest = fmt.Sprintf("%x", hash.Sum(nil))
-	s.heading("A release: the avowd binary that is running", fmt.Sprintf("cp %s %s", exe, s.path("artifact")))
+	s.heading("A release: the avowd binary that is running, copied", s.copyCommand(exe)...)
 	s.say("  %d bytes, sha256 %s\n", size, s.digest)
 	return nil
 }
+
+// copyCommand is how to copy the program by hand, unless it is one that `go run` removes afterwards.
+func (s *story) copyCommand(exe string) []string {
+	if isGoRun(exe) {
+		return nil
+	}
+	return []string{fmt.Sprintf("cp %s %s", exe, s.path("artifact"))}
+}
+
+func isGoRun(exe string) bool { return strings.Contains(exe, string(filepath.Separator)+"go-build") }
 
 func (s *story) path(name string) string { return filepath.Join(s.dir, name) }
 
@@ -235,7 +245,7 @@ func program(name string) string {
 	if err != nil {
 		return name
 	}
-	if strings.Contains(exe, string(filepath.Separator)+"go-build") {
+	if isGoRun(exe) {
 		return "go run ./cmd/" + name
 	}
 	beside := filepath.Join(filepath.Dir(exe), name)

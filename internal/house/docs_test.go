@@ -54,6 +54,7 @@ func TestDirectDependenciesHaveReasons(t *testing.T) {
 	}
 	for _, r := range goMod(t).Require {
 		if r.Indirect {
+			delete(reasons, r.Mod.Path) // `go mod tidy` will call it direct when something imports it
 			continue
 		}
 		if len(reasons[r.Mod.Path]) < 20 {
@@ -62,7 +63,7 @@ func TestDirectDependenciesHaveReasons(t *testing.T) {
 		delete(reasons, r.Mod.Path)
 	}
 	for path := range reasons {
-		t.Errorf("docs/dependencies.md lists %s, which go.mod does not require directly", path)
+		t.Errorf("docs/dependencies.md lists %s, which go.mod does not require", path)
 	}
 }
 
