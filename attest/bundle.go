@@ -7,11 +7,8 @@ import (
 
 	bundlev1 "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	commonv1 "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
-	dssev1 "github.com/sigstore/protobuf-specs/gen/pb-go/dsse"
 	rekorv1 "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
 	"google.golang.org/protobuf/encoding/protojson"
-
-	"github.com/avow-dev/avow/attest/predicate"
 )
 
 // BundleMediaType is the media type of the bundles that NewBundle makes.
@@ -36,32 +33,30 @@ func NewBundle(e *Envelope, entry *rekorv1.TransparencyLogEntry, tokens [][]byte
 	if err != nil {
 		return nil, err
 	}
-	b := &bundlev1.Bundle{
-		MediaType: BundleMediaType,
-		VerificationMaterial: &bundlev1.VerificationMaterial{
-			Content:                   &bundlev1.VerificationMaterial_PublicKey{PublicKey: &commonv1.PublicKeyIdentifier{Hint: e.KeyHint()}},
-			TlogEntries:               []*rekorv1.TransparencyLogEntry{entry},
-			TimestampVerificationData: timestamps,
-		},
-		Content: &bundlev1.Bundle_DsseEnvelope{DsseEnvelope: &dssev1.Envelope{
-			Payload:     e.statement.Payload(),
-			PayloadType: predicate.PayloadType,
-			Signatures:  []*dssev1.Signature{{Sig: e.signature}},
-		}},
-	}
-	loose, err := protojson.Marshal(b)
+	material, err := protojson.Marshal(&bundlev1.VerificationMaterial{
+		Content:                   &bundlev1.VerificationMaterial_PublicKey{PublicKey: &commonv1.PublicKeyIdentifier{Hint: e.KeyHint()}},
+		TlogEntries:               []*rekorv1.TransparencyLogEntry{entry},
+		TimestampVerificationData: timestamps,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("bundle of %s: %w", e.StatementID(), err)
 	}
+	// The envelope, which is most of the bundle, is in the canonical form already: it is not encoded a second time.
+	envelope := e.JSON()
+	var b bytes.Buffer
+	b.Grow(len(material) + len(envelope) + 256)
+	b.WriteString(`{"mediaType":"` + BundleMediaType + `","verificationMaterial":`)
 	// protojson puts spaces at random on purpose; without them its output is deterministic.
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, loose); err != nil {
+	if err := json.Compact(&b, material); err != nil {
 		return nil, fmt.Errorf("bundle of %s: %w", e.StatementID(), err)
 	}
-	if compact.Len() > MaxBundleBytes {
-		return nil, mismatch("the bundle has %d bytes, the limit is %d", compact.Len(), MaxBundleBytes)
+	b.WriteString(`,"dsseEnvelope":`)
+	b.Write(envelope)
+	b.WriteByte('}')
+	if b.Len() > MaxBundleBytes {
+		return nil, mismatch("the bundle has %d bytes, the limit is %d", b.Len(), MaxBundleBytes)
 	}
-	return compact.Bytes(), nil
+	return b.Bytes(), nil
 }
 
 // checkEntry refuses a log entry that is incomplete or was made for another envelope.

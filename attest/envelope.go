@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/avow-dev/avow/attest/predicate"
 )
@@ -75,6 +76,14 @@ func decodeEnvelope(envelope []byte) (payload, signature []byte, err error) {
 			Detail: fmt.Sprintf("the envelope has %d bytes, the limit is %d", len(envelope), MaxEnvelopeBytes),
 			Hint:   "name large evidence by digest instead of including it, or use several statements"}
 	}
+	if payload, signature, ok := decodeOwnForm(envelope); ok {
+		return payload, signature, nil
+	}
+	return parseEnvelope(envelope)
+}
+
+// parseEnvelope reads an envelope in any strict form.
+func parseEnvelope(envelope []byte) (payload, signature []byte, err error) {
 	limits := predicate.JSONLimits{MaxBytes: MaxEnvelopeBytes, MaxDepth: maxEnvelopeDepth, MaxValues: maxEnvelopeValues}
 	if err := predicate.StrictJSON(envelope, limits); err != nil {
 		return nil, nil, malformed("the envelope is not strict JSON", err)
@@ -103,6 +112,42 @@ func decodeEnvelope(envelope []byte) (payload, signature []byte, err error) {
 		return nil, nil, err
 	}
 	return payload, signature, nil
+}
+
+// decodeOwnForm reads an envelope in exactly the form that Envelope.JSON writes, which most are, at a fifth of the cost of
+// parsing JSON. It cannot read anything differently from the parser: what it returns is encoded again and must give the same
+// bytes. Everything else, ill-formed or only formed otherwise, is left to the parser.
+func decodeOwnForm(envelope []byte) (payload, signature []byte, ok bool) {
+	rest, ok1 := bytes.CutPrefix(envelope, []byte(ownFormPayload))
+	encodedPayload, rest, ok2 := bytes.Cut(rest, []byte(ownFormSignature))
+	encodedSignature, ok3 := bytes.CutSuffix(rest, []byte(ownFormEnd))
+	if !ok1 || !ok2 || !ok3 {
+		return nil, nil, false
+	}
+	payload, err1 := base64.StdEncoding.Strict().AppendDecode(nil, encodedPayload)
+	signature, err2 := base64.StdEncoding.Strict().AppendDecode(nil, encodedSignature)
+	if err1 != nil || err2 != nil || len(signature) == 0 || len(signature) > maxSignatureBytes {
+		return nil, nil, false
+	}
+	return payload, signature, bytes.Equal(appendOwnForm(nil, payload, signature), envelope)
+}
+
+// The text of Envelope.JSON around the payload and the signature.
+const (
+	ownFormPayload   = `{"payload":"`
+	ownFormSignature = `","payloadType":"` + predicate.PayloadType + `","signatures":[{"sig":"`
+	ownFormEnd       = `"}]}`
+)
+
+// appendOwnForm writes an envelope in the one form of this package.
+func appendOwnForm(b, payload, signature []byte) []byte {
+	b = slices.Grow(b, len(ownFormPayload)+len(ownFormSignature)+len(ownFormEnd)+
+		base64.StdEncoding.EncodedLen(len(payload))+base64.StdEncoding.EncodedLen(len(signature)))
+	b = append(b, ownFormPayload...)
+	b = base64.StdEncoding.AppendEncode(b, payload)
+	b = append(b, ownFormSignature...)
+	b = base64.StdEncoding.AppendEncode(b, signature)
+	return append(b, ownFormEnd...)
 }
 
 // decodeSignatures reads the list of signatures, which must hold one.
@@ -197,13 +242,7 @@ func (e *Envelope) valid() bool { return e != nil && e.statement != nil && e.key
 // JSON returns the DSSE envelope in this package's one form: members payload, payloadType and signatures, no key id, no
 // whitespace. It is the same for the same statement and signature, however the bytes looked that Open was given.
 func (e *Envelope) JSON() []byte {
-	payload := e.statement.Payload()
-	b := make([]byte, 0, base64.StdEncoding.EncodedLen(len(payload))+256)
-	b = append(b, `{"payload":"`...)
-	b = base64.StdEncoding.AppendEncode(b, payload)
-	b = append(b, `","payloadType":"`+predicate.PayloadType+`","signatures":[{"sig":"`...)
-	b = base64.StdEncoding.AppendEncode(b, e.signature)
-	return append(b, `"}]}`...)
+	return appendOwnForm(nil, e.statement.Payload(), e.signature)
 }
 
 // Statement returns the parsed statement. It must not be changed.
