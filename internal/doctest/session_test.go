@@ -18,6 +18,8 @@ import (
 const (
 	// commandLimit ends a command that hangs. It measures nothing: commands of the documents take milliseconds.
 	commandLimit = 2 * time.Minute
+	// readyLimit is how long a background command may take to print what is expected of it.
+	readyLimit = 30 * time.Second
 	// endLimit is how long the services of a session may take to stop before they are killed.
 	endLimit = 10 * time.Second
 	// pollEvery is how often the output of a background command is looked at.
@@ -119,7 +121,7 @@ func (s *session) run(c command) error {
 // await waits until a background command has printed what is documented.
 func (s *session) await(output string, want []string) error {
 	want = append(outputLines(strings.Join(want, "\n")), anything) // it may print on
-	for deadline := time.Now().Add(commandLimit); ; time.Sleep(pollEvery) {
+	for deadline := time.Now().Add(readyLimit); ; time.Sleep(pollEvery) {
 		got, err := s.read(output)
 		if err != nil {
 			return err
@@ -129,7 +131,7 @@ func (s *session) await(output string, want []string) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("the output differs after %s (- documented, + printed)\n%s", commandLimit, different)
+			return fmt.Errorf("the output differs after %s (- documented, + printed)\n%s", readyLimit, different)
 		}
 	}
 }
