@@ -318,7 +318,8 @@ func (i *issuer) assemble(ctx context.Context, w *work) error {
 		return i.alarm(ctx, w, err)
 	}
 	signer := verify.Signer{Key: &verify.Key{PublicKey: w.envelope.PublicKey()}}
-	evidence, checks, err := i.verifier.VerifyBundle(ctx, w.bundle, signer)
+	// The statement was parsed when its envelope was opened; the verifier takes it only for the same bytes.
+	evidence, checks, err := i.verifier.VerifyBundle(ctx, w.bundle, signer, w.envelope.Statement())
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
