@@ -36,11 +36,7 @@ func startRekor(ctx context.Context, program, dir string) (*rekorServer, error) 
 	}
 	var ports [3]string
 	for i := range ports {
-		address, err := freeAddress("127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		if _, ports[i], err = net.SplitHostPort(address); err != nil {
+		if ports[i], err = freePort(); err != nil {
 			return nil, err
 		}
 	}
@@ -98,4 +94,14 @@ func signDigests(_ context.Context, n int) ([]send, error) {
 			return err
 		}, nil
 	})
+}
+
+// freePort is a port that nobody has now. That server takes its ports as arguments and refuses 0, so it may be lost again.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, errors.Join(err, l.Close())
 }

@@ -54,6 +54,8 @@ type story struct {
 	dir    string
 	out    io.Writer
 	config *Config
+	// listen are open from the start, so that nobody takes a port between the configuration that names it and the service.
+	listen *listeners
 	server addresses
 	key    *attest.KeyFile
 	digest string // SHA-256 of the artifact, hex
@@ -66,6 +68,7 @@ func quickstart(ctx context.Context, dir string, exit bool, out, errOut io.Write
 	if err != nil {
 		return err
 	}
+	defer s.listen.close()
 	if err := s.makeVendor(); err != nil {
 		return err
 	}
@@ -75,7 +78,8 @@ func quickstart(ctx context.Context, dir string, exit bool, out, errOut io.Write
 	ready := make(chan addresses, 1)
 	served := make(chan error, 1)
 	go func() {
-		served <- serve(serving, s.config, logger, func(a addresses) error { ready <- a; return nil })
+		served <- serve(serving, s.config, logger, func(*Config) (*listeners, error) { return s.listen, nil },
+			func(a addresses) error { ready <- a; return nil })
 	}()
 	select {
 	case s.server = <-ready:
@@ -128,34 +132,50 @@ func newStory(ctx context.Context, dir string, out io.Writer) (*story, error) {
 	}
 	c := defaultConfig()
 	c.Origin = quickstartOrigin
-	for _, listen := range []*string{&c.GRPC.Listen, &c.REST.Listen, &c.Admin.Listen} {
-		if *listen, err = freeAddress(*listen); err != nil {
-			return nil, err
-		}
-	}
-	s.heading("Keys, log, store and a commented configuration", fmt.Sprintf("%s init --dir %s --origin %s", program("avowd"), abs, c.Origin))
-	if err := initialise(ctx, abs, c, time.Now); err != nil {
+	if s.listen, err = listenNearby(&c); err != nil {
 		return nil, err
 	}
-	s.say("  %s\n", s.path(configName))
-	s.config, err = loadConfig(s.path(configName))
-	return s, err
+	s.heading("Keys, log, store and a commented configuration", fmt.Sprintf("%s init --dir %s --origin %s", program("avowd"), abs, c.Origin))
+	err = initialise(ctx, abs, c, time.Now)
+	if err == nil {
+		s.say("  %s\n", s.path(configName))
+		s.config, err = loadConfig(s.path(configName))
+	}
+	if err != nil {
+		s.listen.close()
+		return nil, err
+	}
+	return s, nil
 }
 
-// freeAddress keeps an address that nobody listens on, and otherwise takes a free port of the same host.
-func freeAddress(listen string) (string, error) {
-	l, err := net.Listen("tcp", listen)
-	if err != nil {
-		host, _, splitErr := net.SplitHostPort(listen)
-		if splitErr != nil {
-			return "", splitErr
+// listenNearby opens the listeners at the configured addresses, or at free ports of the same hosts where these are taken, and
+// writes into the configuration where they are.
+func listenNearby(c *Config) (*listeners, error) {
+	l := &listeners{}
+	for _, x := range []struct {
+		to   *net.Listener
+		addr *string
+	}{{&l.grpc, &c.GRPC.Listen}, {&l.rest, &c.REST.Listen}, {&l.admin, &c.Admin.Listen}} {
+		var err error
+		if *x.to, err = listenNear(*x.addr); err != nil {
+			l.close()
+			return nil, err
 		}
-		if l, err = net.Listen("tcp", net.JoinHostPort(host, "0")); err != nil {
-			return "", err
-		}
+		*x.addr = (*x.to).Addr().String()
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return l, nil
+}
+
+func listenNear(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err == nil {
+		return l, nil
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	return net.Listen("tcp", net.JoinHostPort(host, "0"))
 }
 
 // makeVendor makes the vendor's key and registers it. The service never sees the private key.

@@ -166,3 +166,36 @@ func flipBit(t *testing.T, path string) {
 	data[len(data)-1] ^= 1
 	must(t, os.WriteFile(path, data, 0o644))
 }
+
+// TestRestoredStore: a store that was put back to an older state is served, because its statements are true; fsck says what it
+// misses, and by which index.
+func TestRestoredStore(t *testing.T) {
+	w := newWorld(t, t.TempDir())
+	p := w.start()
+	issueSome(t, w, p, 2)
+	p.stop()
+	store := w.config.path(w.config.Statements.Path)
+	old, err := os.ReadFile(store)
+	must(t, err)
+	p = w.start()
+	lost := w.envelope()
+	before, err := w.issue(t.Context(), p, lost)
+	must(t, err)
+	p.stop()
+	must(t, os.WriteFile(store, old, 0o600))
+	for _, beside := range []string{"-wal", "-shm"} {
+		if err := os.Remove(store + beside); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	err = fsck(t.Context(), w.config, &strings.Builder{})
+	if err == nil || !strings.Contains(err.Error(), "1 entries of the log have no statement") || hintOf(err) == "" {
+		t.Errorf("fsck: got %v (hint %q)", err, hintOf(err))
+	}
+	p = w.start()
+	after, err := w.issue(t.Context(), p, lost)
+	must(t, err)
+	w.mustVerify(before.GetBundle())
+	w.mustVerify(after.GetBundle())
+	t.Logf("index before the loss %d, after sending it again %d", before.GetLogIndex(), after.GetLogIndex())
+}

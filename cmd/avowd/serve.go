@@ -38,7 +38,7 @@ SIGHUP reads the registry of vendors and the TLS certificate again.`,
 			if err != nil {
 				return usageError{err, ""}
 			}
-			return serve(cmd.Context(), c, logger, func(a addresses) error {
+			return serve(cmd.Context(), c, logger, openListeners, func(a addresses) error {
 				fmt.Fprintf(cmd.OutOrStdout(), "serving %s\n%s", c.Origin, a)
 				return a.writeReadyFile(readyFile)
 			})
@@ -53,8 +53,10 @@ func addConfigFlag(cmd *cobra.Command, config *string) {
 	cmd.Flags().StringVarP(config, "config", "c", configName, "configuration file")
 }
 
-// serve runs the service until ctx ends, then drains it. ready is called once every listener accepts.
-func serve(ctx context.Context, c *Config, logger *slog.Logger, ready func(addresses) error) (err error) {
+// serve runs the service until ctx ends, then drains it. listen is called once the data is open and in order, ready once every
+// listener accepts.
+func serve(ctx context.Context, c *Config, logger *slog.Logger, listen func(*Config) (*listeners, error),
+	ready func(addresses) error) (err error) {
 	// What is opened outlives ctx: a signal must not tear the log from under the calls that are being answered.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
@@ -77,7 +79,7 @@ func serve(ctx context.Context, c *Config, logger *slog.Logger, ready func(addre
 		logger.LogAttrs(ctx, slog.LevelWarn, "statements stay pending", slog.Any("error", err))
 	}
 	logger.LogAttrs(ctx, slog.LevelInfo, "pending statements reconciled with the log", slog.Duration("since_start", time.Since(began)))
-	l, err := openListeners(c)
+	l, err := listen(c)
 	if err != nil {
 		return err
 	}

@@ -119,7 +119,7 @@ func TestBusyPort(t *testing.T) {
 	defer l.Close()
 	w := newWorld(t, t.TempDir())
 	w.config.REST.Listen = l.Addr().String()
-	err = serve(t.Context(), w.config, slog.New(slog.DiscardHandler), func(addresses) error { return nil })
+	err = serve(t.Context(), w.config, slog.New(slog.DiscardHandler), openListeners, func(addresses) error { return nil })
 	if err == nil || !strings.Contains(err.Error(), "rest.listen") || hintOf(err) == "" {
 		t.Errorf("got %v (hint %q), want rest.listen", err, hintOf(err))
 	}
