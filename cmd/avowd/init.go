@@ -27,6 +27,14 @@ var registryTemplate string
 
 const configName = "avowd.yaml"
 
+// initialised is what init says when it is done: origin, directory, configuration.
+const initialised = `initialised %s in %s
+next:
+  avowd vendor add --config %s --name NAME --declarant "LEGAL NAME" --country CC \
+      --key VENDOR.pub --product pkg:generic/NAME
+  avowd serve --config %[3]s
+`
+
 func newInitCommand() *cobra.Command {
 	var dir string
 	c := defaultConfig()
@@ -38,8 +46,7 @@ func newInitCommand() *cobra.Command {
 			if err := initialise(cmd.Context(), dir, c, time.Now); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "initialised %s in %s\nnext:\n  avowd vendor add --config %s ...\n  avowd serve --config %[3]s\n",
-				c.Origin, dir, filepath.Join(dir, configName))
+			fmt.Fprintf(cmd.OutOrStdout(), initialised, c.Origin, dir, filepath.Join(dir, configName))
 			return nil
 		},
 	}

@@ -21,10 +21,12 @@ Exit codes: 0 done, 1 it could not be done or what was checked is not in order, 
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          noArgs,
+		Version:       ownVersion(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return usageError{fmt.Errorf("which command?"), "avowd quickstart shows the whole story; avowd --help lists the commands"}
 		},
 	}
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{err, cmd.CommandPath() + " --help lists the flags"}
 	})
@@ -51,7 +53,7 @@ func newVersionCommand() *cobra.Command {
 			if !ok {
 				return fmt.Errorf("this binary carries no build information")
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "avowd %s %s\n", version(info), info.GoVersion)
+			fmt.Fprintf(cmd.OutOrStdout(), "avowd %s\n", ownVersion())
 			for _, s := range info.Settings {
 				if strings.HasPrefix(s.Key, "vcs") || s.Key == "GOOS" || s.Key == "GOARCH" || s.Key == "CGO_ENABLED" {
 					fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", s.Key, s.Value)
@@ -60,6 +62,15 @@ func newVersionCommand() *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// ownVersion is the first line of "avowd version", and what --version prints.
+func ownVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return version(info) + " " + info.GoVersion
 }
 
 // version is the module version, or "devel" for a build out of a work tree.

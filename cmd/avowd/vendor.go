@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,8 +57,7 @@ replaced; a running service reads it within a second.`,
 			if err := addVendor(c, v); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "registered %s in %s\n", v.vendor.Name, c.path(c.Vendors))
-			return nil
+			return printRegistered(cmd.OutOrStdout(), c.path(c.Vendors), v.vendor.Name)
 		},
 	}
 	addConfigFlag(cmd, &v.config)
@@ -71,6 +71,27 @@ replaced; a running service reads it within a second.`,
 	f.StringVar(&v.notBefore, "not-before", "", "start of the keys' window, RFC 3339")
 	f.StringVar(&v.notAfter, "not-after", "", "end of the keys' window, RFC 3339")
 	return cmd
+}
+
+// printRegistered says what the registry now holds of a vendor. The key id is for comparing it with the vendor, whose
+// avow keygen printed it, on another channel than the one on which the key came.
+func printRegistered(w io.Writer, path, name string) error {
+	registry, err := vendors.Load(path)
+	if err != nil {
+		return err
+	}
+	v, ok := registry.ByName(name)
+	if !ok {
+		return fmt.Errorf("%s does not hold %q, which was just added", path, name)
+	}
+	fmt.Fprintf(w, "registered %s in %s\n", v.Name, path)
+	for _, k := range v.Keys {
+		fmt.Fprintf(w, "  key id  %s\n", k.ID)
+	}
+	for _, p := range v.Products {
+		fmt.Fprintf(w, "  product %s\n", p)
+	}
+	return nil
 }
 
 // addVendor appends a vendor to the registry. What the registry cannot hold is wrong usage, and leaves it as it was.
