@@ -253,6 +253,11 @@ func (a *attestationService) ListStatements(
 	if err != nil {
 		return nil, err
 	}
+	if len(page) == 0 && from == 0 {
+		if err := a.vendorKnown(ctx, req.GetVendor()); err != nil {
+			return nil, err
+		}
+	}
 	resp := &avowv1.ListStatementsResponse{Statements: make([]*avowv1.StatementSummary, len(page))}
 	for n, s := range page {
 		resp.Statements[n] = &avowv1.StatementSummary{
@@ -265,6 +270,22 @@ func (a *attestationService) ListStatements(
 		resp.NextPageToken = pageToken(next, filter)
 	}
 	return resp, nil
+}
+
+// vendorKnown tells a vendor that declared nothing from a name that is misspelt. A vendor that left the registry is known
+// by its statements: they stay.
+func (a *attestationService) vendorKnown(ctx context.Context, name string) error {
+	if name == "" {
+		return nil
+	}
+	if _, ok := a.issuer.cfg.Vendors.Registry().ByName(name); ok {
+		return nil
+	}
+	page, _, err := a.issuer.cfg.Store.List(ctx, statements.Query{Vendor: name, Limit: 1})
+	if err == nil && len(page) == 0 {
+		err = refuse(reasonVendorNotFound, "no vendor is registered as %q, and none of that name has statements", clip(name, 80))
+	}
+	return err
 }
 
 func pageSize(asked uint32) int {

@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 )
 
 // rootConfig is the configuration of the world's trusted root.
@@ -14,6 +18,42 @@ func (w *world) rootConfig() TrustedRootConfig {
 	return TrustedRootConfig{
 		Origin: w.log.Origin(), LogID: w.log.LogID(), LogKey: w.log.PublicKey(), LogStart: issuedAt.Add(-time.Hour),
 		Authorities: []TrustedAuthority{{URI: "https://" + origin + "/api/v1/timestamp", Chain: w.authority.CertChain()}},
+	}
+}
+
+// TestListOfUnknownVendor: a misspelt name does not read as "has declared nothing", and a vendor that left the registry is
+// still known by what it declared.
+func TestListOfUnknownVendor(t *testing.T) {
+	w := newWorld(t)
+	must(w.attestation().Issue(t.Context(), signed(t, dataFlows(t), w.acme)))(t)
+	path := filepath.Join(w.dir, "vendors.yaml")
+	text := string(must(os.ReadFile(path))(t))
+	left := text[strings.Index(text, "  - name: held"):]
+	if err := os.WriteFile(path, []byte("vendors:\n"+left), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.vendors.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name    string
+		request *avowv1.ListStatementsRequest
+		want    int // -1: VENDOR_NOT_FOUND
+	}{
+		{"nobody", &avowv1.ListStatementsRequest{Vendor: "nobody"}, -1},
+		{"nobody, with another filter", &avowv1.ListStatementsRequest{Vendor: "nobody", Product: "pkg:generic/x@1"}, -1},
+		{"registered, nothing declared", &avowv1.ListStatementsRequest{Vendor: "held"}, 0},
+		{"removed, with statements", &avowv1.ListStatementsRequest{Vendor: "acme"}, 1},
+		{"removed, none that match", &avowv1.ListStatementsRequest{Vendor: "acme", Product: "pkg:generic/x@1"}, 0},
+		{"no vendor asked for", &avowv1.ListStatementsRequest{Product: "pkg:generic/x@1"}, 0},
+	} {
+		got, err := w.attestation().ListStatements(t.Context(), c.request)
+		switch {
+		case c.want < 0:
+			wantReason(t, err, reasonVendorNotFound)
+		case err != nil || len(got.GetStatements()) != c.want:
+			t.Errorf("%s: got %v, %v, want %d statements", c.name, got, err, c.want)
+		}
 	}
 }
 
