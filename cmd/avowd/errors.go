@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/server/authority"
 	"github.com/avow-dev/avow/server/statements"
 	"github.com/avow-dev/avow/server/tlog"
 )
@@ -43,6 +44,10 @@ func hintOf(err error) string {
 	var store *statements.Error
 	if errors.As(err, &store) {
 		return store.Hint
+	}
+	var tsa *authority.Error
+	if errors.As(err, &tsa) {
+		return tsa.Hint
 	}
 	var refused *attest.Error
 	if errors.As(err, &refused) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/server"
@@ -47,7 +48,7 @@ func openParts(ctx context.Context, c *Config, logger *slog.Logger) (p *parts, e
 	if p.registry, err = vendors.Watch(ctx, vendors.WatcherConfig{Path: c.path(c.Vendors), Logger: logger}); err != nil {
 		return p, err
 	}
-	p.server, err = newServer(c, p, logger)
+	p.server, err = newServer(ctx, c, p, logger)
 	return p, err
 }
 
@@ -60,12 +61,16 @@ func openLog(ctx context.Context, c *Config, logger *slog.Logger, metrics promet
 	return posix.Open(ctx, tc)
 }
 
-func newServer(c *Config, p *parts, logger *slog.Logger) (*server.Server, error) {
+func newServer(ctx context.Context, c *Config, p *parts, logger *slog.Logger) (*server.Server, error) {
 	root, err := readLimited(c.path(c.TrustedRoot), maxTrustedRootBytes)
 	if err != nil {
 		return nil, err
 	}
-	embedded, timestampers, err := c.timestampers()
+	floor, err := newestCommit(ctx, p.log, p.store)
+	if err != nil {
+		return nil, err
+	}
+	embedded, timestampers, err := c.timestampers(floor, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -111,10 +116,29 @@ func (c *Config) tlogConfig(logger *slog.Logger) (tlog.Config, error) {
 	}, nil
 }
 
+// newestAmong is how many of the newest entries are looked at for the newest commit; some may be pending.
+const newestAmong = 256
+
+// newestCommit is when the newest statement was committed, or the zero time in an empty service. The embedded authority signs
+// no time before it: a clock that went back while the service was down would date a statement before its predecessors.
+func newestCommit(ctx context.Context, log *tlog.Log, store *statements.Store) (newest time.Time, err error) {
+	size := log.Size()
+	page, _, err := store.List(ctx, statements.Query{From: size - min(size, newestAmong), Limit: newestAmong})
+	if err != nil {
+		return newest, err
+	}
+	for _, s := range page {
+		if s.CommittedAt.After(newest) {
+			newest = s.CommittedAt
+		}
+	}
+	return newest.Truncate(time.Second), nil // tokens have whole seconds
+}
+
 // timestampers opens the authorities in the order of the configuration; embedded is nil if there is none.
-func (c *Config) timestampers() (embedded *authority.Authority, all []server.Timestamper, err error) {
+func (c *Config) timestampers(floor time.Time, logger *slog.Logger) (embedded *authority.Authority, all []server.Timestamper, err error) {
 	if e := c.Timestamps.Embedded; e.Chain != "" {
-		if embedded, err = c.openAuthority(e); err != nil {
+		if embedded, err = c.openAuthority(e, floor, logger); err != nil {
 			return nil, nil, err
 		}
 		all = append(all, embedded)
@@ -133,7 +157,7 @@ func (c *Config) timestampers() (embedded *authority.Authority, all []server.Tim
 	return embedded, all, nil
 }
 
-func (c *Config) openAuthority(e EmbeddedTimestamps) (*authority.Authority, error) {
+func (c *Config) openAuthority(e EmbeddedTimestamps, floor time.Time, logger *slog.Logger) (*authority.Authority, error) {
 	chain, err := readChain(c.path(e.Chain))
 	if err != nil {
 		return nil, err
@@ -146,7 +170,7 @@ func (c *Config) openAuthority(e EmbeddedTimestamps) (*authority.Authority, erro
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.path(e.Key), err)
 	}
-	return authority.New(authority.Config{CertChain: chain, Key: key})
+	return authority.New(authority.Config{CertChain: chain, Key: key, NotBefore: floor, Logger: logger})
 }
 
 func readChain(path string) ([]*x509.Certificate, error) {
