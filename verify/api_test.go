@@ -257,3 +257,42 @@ func TestVerifySigstoreInput(t *testing.T) {
 		t.Errorf("too large: %v", err)
 	}
 }
+
+// TestWords: a failure says what was expected, a hint fits what the caller did, and one is not plural.
+func TestWords(t *testing.T) {
+	w := bundletest.NewWorld(t)
+	trust, err := verify.ParseTrust(w.TrustedRoot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle := w.IssueJSON(t, bundletest.Spec{Payload: bundletest.Statement(t, "no-backdoor")})
+	early, later := bundletest.Start, bundletest.Epoch.Add(time.Hour)
+	for name, c := range map[string]struct {
+		clock, at time.Time
+		bundle    string
+		id        verify.CheckID
+		want      string // in one of the check's texts
+	}{
+		"nothing required, nothing accepted": {later, time.Time{}, "{}", verify.CheckRequiredTypes, "at least one declaration"},
+		"the clock is wrong":                 {early, time.Time{}, string(bundle), verify.CheckTimestampAgreement, "this machine's clock"},
+		"the given time is wrong":            {later, early, string(bundle), verify.CheckTimestampAgreement, "was given"},
+		"one timestamp":                      {later, later, string(bundle), verify.CheckTimestampCount, "1 timestamp"},
+		"one authority":                      {later, later, string(bundle), verify.CheckTimestampAuthorities, "1 authority"},
+		"one bundle":                         {later, later, string(bundle), verify.CheckBundlesGiven, "1 of 1 bundle accepted"},
+	} {
+		v, err := verify.New(verify.Config{Trust: trust, Clock: func() time.Time { return c.clock }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		verdict, err := v.Verify(t.Context(), verify.Input{ArtifactSHA256: bundletest.ArtifactSHA256, At: c.at,
+			Bundles: []verify.NamedBundle{{Name: "b", Data: []byte(c.bundle)}},
+			Signers: []verify.Signer{{Key: &verify.Key{PublicKey: &w.Vendor.PublicKey}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(verdict.Checks, func(check verify.Check) bool { return check.ID == c.id })
+		if got := verdict.Checks[i]; got.Expected != c.want && got.Detail != c.want && !strings.Contains(got.Hint, c.want) {
+			t.Errorf("%s: got %+v, want %q", name, got, c.want)
+		}
+	}
+}

@@ -106,6 +106,14 @@ func pass(format string, args ...any) Check {
 	return Check{Status: StatusPass, Detail: fmt.Sprintf(format, args...)}
 }
 
+// counted is a number with what it counts.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
 func fail(expected, got, detail, hint string) Check {
 	return Check{Status: StatusFail, Expected: expected, Got: got, Detail: detail, Hint: hint}
 }
@@ -198,7 +206,7 @@ func (r *run) checkTimestampCount() Check {
 		return fail(fmt.Sprintf("%d to %d timestamps", r.req.minTimestamps, MaxTimestamps), fmt.Sprintf("%d", n),
 			"nothing else says when the statement was signed: the log signs no time", hintDamaged)
 	}
-	return pass("%d timestamps", n)
+	return pass("%s", counted(n, "timestamp", "timestamps"))
 }
 
 func (r *run) checkStatementSize() Check {

@@ -93,7 +93,7 @@ func (r *run) checkStatementRules() Check {
 	}
 	r.warnings = findings.Warnings()
 	if len(r.warnings) > 0 {
-		c := pass("%d warnings: %s", len(r.warnings), strings.Join(r.warnings.Codes(), ", "))
+		c := pass("%s: %s", counted(len(r.warnings), "warning", "warnings"), strings.Join(r.warnings.Codes(), ", "))
 		c.Status = StatusWarning
 		return c
 	}
@@ -111,7 +111,7 @@ func (r *run) checkValidity() Check {
 // checkInput runs the checks of the whole input over the evidence of the
 // accepted bundles.
 func checkInput(req *request, evidence []Evidence) []Check {
-	given := pass("%d of %d bundles accepted", len(evidence), len(req.bundles))
+	given := pass("%d of %s accepted", len(evidence), counted(len(req.bundles), "bundle", "bundles"))
 	if len(evidence) == 0 {
 		given = fail("at least one accepted bundle", fmt.Sprintf("%d given, none accepted", len(req.bundles)),
 			"nothing speaks for the artifact, and silence is not consent", "get the vendor's bundles for this artifact")
@@ -135,7 +135,11 @@ func checkRequiredTypes(req *request, evidence []Evidence) Check {
 	}
 	c := pass("%s", "every required type is stated")
 	if len(missing) > 0 {
-		c = fail(strings.Join(req.required, ", "), "without "+strings.Join(missing, ", "),
+		expected := strings.Join(req.required, ", ")
+		if expected == "" {
+			expected = "at least one declaration"
+		}
+		c = fail(expected, "without "+strings.Join(missing, ", "),
 			"no accepted bundle states what is required",
 			"get the missing statements from the vendor")
 	}

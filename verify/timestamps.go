@@ -35,7 +35,7 @@ func (r *run) checkTimestampAuthorities() Check {
 		return fail(fmt.Sprintf("%d authorities", r.req.minTimestamps), fmt.Sprintf("%d", n),
 			"too few timestamp authorities", "")
 	}
-	return pass("%d authorities", len(r.stamps))
+	return pass("%s", counted(len(r.stamps), "authority", "authorities"))
 }
 
 // checkTimestampAgreement bounds how far the authorities' clocks may disagree,
@@ -55,8 +55,12 @@ func (r *run) checkTimestampAgreement() Check {
 			"one of the authorities has a wrong clock, or a timestamp was added later")
 	}
 	if last.After(r.req.at.Add(r.v.skew)) {
+		hint := "check this machine's clock"
+		if r.req.atGiven {
+			hint = "the time of verification was given: give one after the timestamps"
+		}
 		return fail("timestamps not after "+r.req.at.UTC().Format(time.RFC3339), last.Format(time.RFC3339),
-			"a timestamp lies after the time of verification", "check this machine's clock")
+			"a timestamp lies after the time of verification", hint)
 	}
 	return pass("within %s", r.v.skew)
 }

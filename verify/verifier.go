@@ -194,6 +194,7 @@ type request struct {
 	required      []string
 	minTimestamps int
 	at            time.Time
+	atGiven       bool // at is the caller's, and not the clock's
 }
 
 // pinnedSigner is a Signer with what is compared with bundles.
@@ -206,8 +207,8 @@ type pinnedSigner struct {
 // request validates an input and gives every bundle a name of its own.
 func (v *Verifier) request(in Input) (*request, error) {
 	req := &request{artifact: in.ArtifactSHA256, required: in.RequiredTypes, minTimestamps: max(in.MinTimestamps, 1),
-		at: in.At}
-	if req.at.IsZero() {
+		at: in.At, atGiven: !in.At.IsZero()}
+	if !req.atGiven {
 		req.at = v.clock()
 	}
 	var err error
