@@ -87,7 +87,8 @@ func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error
 	if input.ArtifactSHA256, err = a.artifactDigest(artifact); err != nil {
 		return err
 	}
-	verifier, err := verify.New(verify.Config{Trust: trust, Clock: a.env.Now})
+	now := a.env.Now() // read once: what the verdict names is what was judged at
+	verifier, err := verify.New(verify.Config{Trust: trust, Clock: func() time.Time { return now }})
 	if err != nil {
 		return err
 	}
@@ -96,8 +97,11 @@ func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error
 		return err
 	}
 	if f.format.json() {
-		err = a.printMessage(verdictpb.New(verdict, verdictpb.Question{ArtifactSHA256: input.ArtifactSHA256, Trust: trust,
-			At: input.At}))
+		question := verdictpb.Question{ArtifactSHA256: input.ArtifactSHA256, Trust: trust, At: input.At}
+		if input.At.IsZero() {
+			question.At = now
+		}
+		err = a.printMessage(verdictpb.New(verdict, question))
 	} else {
 		w := a.writer()
 		plain.Verdict(w, artifact, verdict)
@@ -114,10 +118,10 @@ func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error
 
 // verifyInput reads what the flags name.
 func (a *app) verifyInput(c *cobra.Command, f *verifyFlags) (*verify.Input, error) {
-	input := &verify.Input{MinTimestamps: f.minTimestamps, At: a.env.Now()}
+	input := &verify.Input{MinTimestamps: f.minTimestamps}
 	var err error
 	if f.at != "" {
-		if input.At, err = time.Parse(time.RFC3339, f.at); err != nil {
+		if input.At, err = time.Parse(time.RFC3339, f.at); err != nil || input.At.IsZero() {
 			return nil, failed("write --at as 2026-11-23T12:00:00Z", "--at %q is not a time", f.at)
 		}
 	}

@@ -199,6 +199,7 @@ func verdict(outcome verify.Outcome) *verify.Verdict {
 		Outcome: outcome,
 		Checks: []verify.Check{
 			{ID: verify.CheckSignature, Status: verify.StatusPass, Bundle: "b", Detail: "by the key"},
+			{ID: verify.CheckStatementRules, Status: verify.StatusSkipped, Bundle: "b"},
 			{ID: verify.CheckSubject, Status: verify.StatusFail, Bundle: "b", Expected: "aa", Got: "bb\x1b",
 				Detail: "another file", Hint: "check"},
 			{ID: verify.CheckValidity, Status: verify.StatusSkipped, Bundle: "b"},
@@ -222,7 +223,7 @@ Bundle b: rejected
                                 expected: aa
                                 got: bb\x1b
                                 hint: check
-  ----  validity                not run
+  ----  not run: 2 checks
 
 The bundles together
   warn  required-types          careful

@@ -2,6 +2,7 @@ package plain
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,20 +13,25 @@ import (
 // checkColumns is the width of the longest check id and a space.
 const checkColumns = 24
 
-// Verdict prints the outcome, one line for each check, and, if the outcome is accepted, what the vendor declares.
+// skippedMark begins the line of what was not run.
+const skippedMark = "----"
+
+// Verdict prints the outcome, one line for each check that was run, and, if the outcome is accepted, what the vendor
+// declares.
 func Verdict(w *text.Writer, artifact string, v *verify.Verdict) {
 	if v.Outcome == verify.Accepted {
 		w.Line("%s  %s", w.Style(text.Green, "ACCEPTED"), text.Safe(artifact))
 	} else {
 		w.Line("%s  %s", w.Style(text.Red, "REJECTED"), text.Safe(artifact))
 	}
-	last := "\x00" // no bundle has this name
-	for _, c := range v.Checks {
-		if c.Bundle != last {
-			heading(w, v, c.Bundle)
-			last = c.Bundle
+	for rest := v.Checks; len(rest) > 0; {
+		end := slices.IndexFunc(rest, func(c verify.Check) bool { return c.Bundle != rest[0].Bundle })
+		if end < 0 {
+			end = len(rest)
 		}
-		check(w, c)
+		heading(w, v, rest[0].Bundle)
+		checks(w, rest[:end])
+		rest = rest[end:]
 	}
 	if v.Outcome != verify.Accepted {
 		w.Blank()
@@ -50,9 +56,28 @@ func heading(w *text.Writer, v *verify.Verdict, name string) {
 	w.Heading("Bundle " + text.Safe(name) + ": " + outcome.String())
 }
 
+// checks prints those of one bundle. Those that were not run, because an earlier one failed, share a line: they say
+// nothing, and the one that failed is not to be searched for among them.
+func checks(w *text.Writer, list []verify.Check) {
+	notRun := 0
+	for _, c := range list {
+		if c.Status == verify.StatusSkipped && c.Detail == "" {
+			notRun++
+			continue
+		}
+		check(w, c)
+	}
+	switch {
+	case notRun == 1:
+		w.Line("  %s  not run: 1 check", w.Style(text.Faint, skippedMark))
+	case notRun > 1:
+		w.Line("  %s  not run: %d checks", w.Style(text.Faint, skippedMark), notRun)
+	}
+}
+
 // check prints one line, and for a check that failed what was wanted, what was there and what to do.
 func check(w *text.Writer, c verify.Check) {
-	mark, colour := "----", text.Faint
+	mark, colour := skippedMark, text.Faint
 	switch c.Status {
 	case verify.StatusPass:
 		mark, colour = "ok  ", text.Green
@@ -61,12 +86,9 @@ func check(w *text.Writer, c verify.Check) {
 	case verify.StatusWarning:
 		mark, colour = "warn", text.Yellow
 	}
-	detail := text.Safe(c.Detail)
-	if detail == "" && c.Status == verify.StatusSkipped {
-		detail = "not run"
-	}
 	// Not wrapped: one line per check, for people who grep.
-	w.Line("  %s  %s", w.Style(colour, mark), strings.TrimRight(fmt.Sprintf("%-*s%s", checkColumns, c.ID, detail), " "))
+	line := fmt.Sprintf("%-*s%s", checkColumns, c.ID, text.Safe(c.Detail))
+	w.Line("  %s  %s", w.Style(colour, mark), strings.TrimRight(line, " "))
 	if c.Status != verify.StatusFail {
 		return
 	}
