@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -158,7 +159,7 @@ func TestRun(t *testing.T) {
 		}
 	}
 	cancel()
-	if err := <-done; err != context.Canceled { //nolint:errorlint // Run returns the context's error itself
+	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -67,6 +67,15 @@ type attribute struct {
 	Extra  asn1.RawValue   `asn1:"optional"`
 }
 
+// unmarshalWhole reads DER that is one value and nothing after it.
+func unmarshalWhole(der []byte, value any) error {
+	rest, err := asn1.Unmarshal(der, value)
+	if err == nil && len(rest) != 0 {
+		return fmt.Errorf("%d bytes after it", len(rest))
+	}
+	return err
+}
+
 // checkTokenForm refuses a response that is not the one way to write it. It
 // judges the form alone; signatures are verified elsewhere.
 func checkTokenForm(response []byte) error {
@@ -74,8 +83,8 @@ func checkTokenForm(response []byte) error {
 		return err
 	}
 	var r timestampResponse
-	if rest, err := asn1.Unmarshal(response, &r); err != nil || len(rest) != 0 {
-		return fmt.Errorf("not a timestamp response: %v, %d bytes after it", err, len(rest))
+	if err := unmarshalWhole(response, &r); err != nil {
+		return fmt.Errorf("not a timestamp response: %w", err)
 	}
 	// > When the status contains the value zero or one, a TimeStampToken MUST be present.
 	// One is "granted with modifications", which avow's own requests never ask for.
@@ -83,8 +92,8 @@ func checkTokenForm(response []byte) error {
 		return fmt.Errorf("status %d, want 0 (granted)", r.Status.Status)
 	}
 	var c contentInfo
-	if rest, err := asn1.Unmarshal(r.Token.FullBytes, &c); err != nil || len(rest) != 0 {
-		return fmt.Errorf("not CMS signed data: %v, %d bytes after it", err, len(rest))
+	if err := unmarshalWhole(r.Token.FullBytes, &c); err != nil {
+		return fmt.Errorf("not CMS signed data: %w", err)
 	}
 	switch s := c.Content; {
 	case len(r.Extra.FullBytes)+len(c.Extra.FullBytes)+len(s.Extra.FullBytes) > 0:

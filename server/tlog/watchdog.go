@@ -42,7 +42,7 @@ const (
 func (w *watchdog) tick(ctx context.Context, l *Log) {
 	w.ticks++
 	if w.ticks%writableTicks == 0 {
-		l.writable()
+		_ = l.writable() // Health tells the answer
 	}
 	lag, stopped := l.lag()
 	if stopped {

@@ -73,7 +73,7 @@ func run(in, out, version string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", in, err)
 	}
-	return os.WriteFile(out, []byte(table), 0o644)
+	return os.WriteFile(out, []byte(table), 0o644) //nolint:gosec // the file that whoever runs the generator names
 }
 
 // goRule is a rule in the module's table: its kind (1 plain, 2 wildcard, 3
@@ -144,8 +144,11 @@ func convertRule(rule, section string) (string, error) {
 			continue
 		}
 		ascii, err := idna.Lookup.ToASCII(label)
-		if err != nil || ascii == "" || strings.ContainsAny(ascii, "*! ") {
-			return "", fmt.Errorf("rule %q has the label %q: %v", rule, label, err)
+		if err != nil {
+			return "", fmt.Errorf("rule %q has the label %q: %w", rule, label, err)
+		}
+		if ascii == "" || strings.ContainsAny(ascii, "*! ") {
+			return "", fmt.Errorf("rule %q has the label %q", rule, label)
 		}
 		labels[i] = ascii
 	}
