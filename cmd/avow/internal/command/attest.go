@@ -10,12 +10,12 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/cmd/avow/internal/plain"
+	"github.com/avow-dev/avow/cmd/avow/internal/remote"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 )
 
@@ -90,7 +90,7 @@ func (a *app) runAttest(c *cobra.Command, paths []string, f *attestFlags) error 
 	if err := a.signIssues(ctx, issues, f.key); err != nil {
 		return err
 	}
-	a.note("issuing %s at %s ...", count(len(issues), "statement"), text.Safe(connection.Target()))
+	a.note("issuing %s at %s ...", count(len(issues), "statement"), text.Safe(connection.Address()))
 	responses, err := a.issue(ctx, connection, issues)
 	if err != nil {
 		return err
@@ -194,10 +194,10 @@ func (i *issue) request() *avowv1.IssueRequest {
 }
 
 // issue calls Issue for one statement and IssueBatch for several.
-func (a *app) issue(ctx context.Context, connection *grpc.ClientConn, issues []*issue) ([]*avowv1.IssueResponse, error) {
+func (a *app) issue(ctx context.Context, connection *remote.Connection, issues []*issue) ([]*avowv1.IssueResponse, error) {
 	client := avowv1.NewAttestationServiceClient(connection)
 	var responses []*avowv1.IssueResponse
-	err := a.call(ctx, func(ctx context.Context) error {
+	err := a.call(ctx, connection, func(ctx context.Context) error {
 		if len(issues) == 1 {
 			response, err := client.Issue(ctx, issues[0].request())
 			responses = []*avowv1.IssueResponse{response}

@@ -60,7 +60,7 @@ func (a *app) runFetch(c *cobra.Command, id string, f *fetchFlags) error {
 	}
 	defer done()
 	var answer *avowv1.GetStatementResponse
-	err = a.call(ctx, func(ctx context.Context) (err error) {
+	err = a.call(ctx, connection, func(ctx context.Context) (err error) {
 		answer, err = avowv1.NewAttestationServiceClient(connection).GetStatement(ctx,
 			&avowv1.GetStatementRequest{StatementId: id, KeyId: f.keyID})
 		return err

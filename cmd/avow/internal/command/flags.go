@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
 
 	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/cmd/avow/internal/plain"
@@ -89,7 +88,7 @@ func (s *serverFlags) register(c *cobra.Command) {
 }
 
 // connect opens the connection. The context ends with the timeout; both must be given back by calling close.
-func (a *app) connect(ctx context.Context, s *serverFlags) (context.Context, *grpc.ClientConn, func(), error) {
+func (a *app) connect(ctx context.Context, s *serverFlags) (context.Context, *remote.Connection, func(), error) {
 	options := s.options
 	if options.Address == "" {
 		options.Address, _ = a.env.LookupEnv(serverVariable)
@@ -107,8 +106,8 @@ func (a *app) connect(ctx context.Context, s *serverFlags) (context.Context, *gr
 }
 
 // call runs one call with repetitions, which are noted on standard error.
-func (a *app) call(ctx context.Context, f func(context.Context) error) error {
-	return remote.Retrier{Sleep: a.env.Sleep, Notify: func(cause *remote.Error, pause time.Duration) {
+func (a *app) call(ctx context.Context, connection *remote.Connection, f func(context.Context) error) error {
+	return remote.Retrier{Connection: connection, Sleep: a.env.Sleep, Notify: func(cause *remote.Error, pause time.Duration) {
 		a.note("%s; trying again in %s", text.Safe(cause.Error()), pause.Round(100*time.Millisecond))
 	}}.Call(ctx, f)
 }

@@ -92,7 +92,7 @@ func (a *app) listAll(ctx context.Context, request *avowv1.ListStatementsRequest
 	for {
 		request.PageSize = uint32(min(f.limit-len(all.Statements), 200))
 		var page *avowv1.ListStatementsResponse
-		err := a.call(ctx, func(ctx context.Context) (err error) {
+		err := a.call(ctx, connection, func(ctx context.Context) (err error) {
 			page, err = client.ListStatements(ctx, request)
 			return err
 		})

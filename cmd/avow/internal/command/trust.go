@@ -60,7 +60,7 @@ func (a *app) runTrust(ctx context.Context, f *trustFlags) error {
 	}
 	defer done()
 	var answer *avowv1.GetTrustedRootResponse
-	err = a.call(ctx, func(ctx context.Context) (err error) {
+	err = a.call(ctx, connection, func(ctx context.Context) (err error) {
 		answer, err = avowv1.NewTrustServiceClient(connection).GetTrustedRoot(ctx, &avowv1.GetTrustedRootRequest{})
 		return err
 	})
@@ -91,7 +91,7 @@ func (a *app) runVendor(ctx context.Context, f *trustFlags) error {
 	}
 	defer done()
 	var answer *avowv1.GetVendorResponse
-	err = a.call(ctx, func(ctx context.Context) (err error) {
+	err = a.call(ctx, connection, func(ctx context.Context) (err error) {
 		answer, err = avowv1.NewTrustServiceClient(connection).GetVendor(ctx, &avowv1.GetVendorRequest{Name: f.vendor})
 		return err
 	})

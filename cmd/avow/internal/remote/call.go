@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +26,8 @@ const (
 
 // Retrier repeats calls.
 type Retrier struct {
+	// Connection is where the calls go; errors name it. Required.
+	Connection *Connection
 	// Sleep waits, or returns the context's error; time.Sleep with a context.
 	Sleep func(ctx context.Context, d time.Duration) error
 	// Notify is told before each pause why and how long. May be nil.
@@ -52,7 +56,7 @@ func (r Retrier) Call(ctx context.Context, f func(context.Context) error) error 
 		if err == nil {
 			return nil
 		}
-		failure := newError(err)
+		failure := newError(err, r.Connection)
 		if !failure.Retry || try == maxTries || failure.Reason == "" && try == maxDials || ctx.Err() != nil {
 			return failure
 		}
@@ -84,43 +88,51 @@ type Error struct {
 	Status codes.Code
 	// Reason is the name of an ErrorReason without its prefix; empty when the call did not reach the service.
 	Reason string
-	// Message is the service's sentence. It is foreign text.
+	// Message is the service's sentence, or, where it was not reached, the cause. It is foreign text.
 	Message string
+	// Address is the service's "host:port".
+	Address string
 	// Violations are the fields at fault.
 	Violations []Violation
 	// Retry says that repeating the call can help; RetryAfter is the least pause that the service asks for.
 	Retry      bool
 	RetryAfter time.Duration
 
-	err error
+	insecure bool // spoken to without TLS
+	err      error
 }
 
-// Error returns reason and message.
+// Error returns reason and message, or which service could not be reached and why.
 func (e *Error) Error() string {
 	if e.Reason != "" {
 		return e.Reason + ": " + e.Message
 	}
-	return fmt.Sprintf("%s: %s", e.Status, e.Message)
+	if e.Status == codes.Unavailable {
+		return fmt.Sprintf("cannot reach %s: %s", e.Address, e.Message)
+	}
+	return fmt.Sprintf("%s: %s: %s", e.Address, e.Status, e.Message)
 }
 
 // Unwrap returns the status error.
 func (e *Error) Unwrap() error { return e.err }
 
-// Refused reports whether the service understood the request and said no, in contrast to not being able to answer.
+// Refused reports whether the service understood the request and said no, or that it does not have what was asked for,
+// in contrast to not being able to answer.
 func (e *Error) Refused() bool {
 	switch e.Status {
-	case codes.InvalidArgument, codes.PermissionDenied, codes.FailedPrecondition:
+	case codes.InvalidArgument, codes.PermissionDenied, codes.FailedPrecondition, codes.NotFound:
 		return e.Reason != ""
 	}
 	return false
 }
 
-func newError(err error) *Error {
+func newError(err error, c *Connection) *Error {
 	s, _ := status.FromError(err)
 	if errors.Is(err, context.DeadlineExceeded) {
 		s = status.New(codes.DeadlineExceeded, err.Error())
 	}
-	e := &Error{Status: s.Code(), Message: s.Message(), Retry: s.Code() == codes.Unavailable, err: err}
+	e := &Error{Status: s.Code(), Message: s.Message(), Address: c.address, Retry: s.Code() == codes.Unavailable,
+		insecure: c.insecure, err: err}
 	for _, detail := range s.Details() {
 		switch d := detail.(type) {
 		case *errdetails.ErrorInfo:
@@ -139,8 +151,47 @@ func newError(err error) *Error {
 			e.Retry, e.RetryAfter = true, d.GetRetryDelay().AsDuration()
 		}
 	}
-	if strings.Contains(e.Message, errNotLoopback.Error()) || strings.Contains(e.Message, "x509: ") {
-		e.Retry = false // the next try meets the same certificate
+	if e.Reason == "" && slices.ContainsFunc(permanent, func(s string) bool { return strings.Contains(e.Message, s) }) {
+		e.Retry = false
+	}
+	if e.Reason == "" && e.Status == codes.Unavailable {
+		e.Message = cause(e.Message)
 	}
 	return e
+}
+
+// Words of the causes for which the service cannot be reached and the next try will not reach it either.
+const (
+	noTLS    = "first record does not look like a TLS handshake"
+	noHost   = "no such host"
+	badChain = "x509: "
+	tlsAlert = "tls: "
+	// noAddress is what gRPC's resolver makes of a host that does not exist.
+	noAddress = "produced zero addresses"
+)
+
+var permanent = []string{errNotLoopback.Error(), noTLS, noHost, noAddress, badChain, tlsAlert}
+
+// cause takes the sentence out of what gRPC wraps around it.
+//
+//	connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:9: connect: connection refused"
+func cause(message string) string {
+	if i := strings.LastIndex(message, "desc = "); i >= 0 {
+		if quoted, err := strconv.QuotedPrefix(message[i+len("desc = "):]); err == nil {
+			message, _ = strconv.Unquote(quoted) // it is quoted: QuotedPrefix says so
+		}
+	}
+	for _, prefix := range []string{"transport: ", "Error while dialing: ", "authentication handshake failed: ",
+		"name resolver error: ", "dns: A record lookup error: "} {
+		message = strings.TrimPrefix(message, prefix)
+	}
+	if rest, ok := strings.CutPrefix(message, "dial tcp"); ok {
+		if _, said, ok := strings.Cut(rest, ": "); ok { // behind the address, which Error says
+			message = said
+		}
+	}
+	if message == noAddress {
+		return noHost
+	}
+	return strings.TrimPrefix(message, "connect: ")
 }

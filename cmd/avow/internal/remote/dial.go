@@ -58,8 +58,18 @@ func usage(hint, format string, args ...any) error {
 	return &Usage{Err: fmt.Errorf(format, args...), Hint: hint}
 }
 
+// Connection is a connection to the service. Dial makes it.
+type Connection struct {
+	*grpc.ClientConn
+	address  string
+	insecure bool
+}
+
+// Address returns "host:port", as people wrote it.
+func (c *Connection) Address() string { return c.address }
+
 // Dial prepares the connection. Nothing is sent before the first call. The error is *Usage.
-func Dial(o Options) (*grpc.ClientConn, error) {
+func Dial(o Options) (*Connection, error) {
 	address, err := o.address()
 	if err != nil {
 		return nil, err
@@ -85,14 +95,18 @@ func Dial(o Options) (*grpc.ClientConn, error) {
 		}
 		options = append(options, grpc.WithPerRPCCredentials(bearer{token: token, overTLS: !o.Insecure}))
 	}
-	connection, err := grpc.NewClient(address, options...)
+	target := "dns:///" + address
+	if o.Insecure {
+		target = "passthrough:///" + address // dialLoopback looks at what it reached
+	}
+	connection, err := grpc.NewClient(target, options...)
 	if err != nil {
 		return nil, usage("give the address as HOST:PORT", "address %q: %w", o.Address, err)
 	}
-	return connection, nil
+	return &Connection{ClientConn: connection, address: address, insecure: o.Insecure}, nil
 }
 
-// address returns what grpc dials.
+// address returns "host:port".
 func (o Options) address() (string, error) {
 	const hint = "give the address as HOST:PORT, with --server or in AVOW_SERVER"
 	if o.Address == "" {
@@ -110,10 +124,7 @@ func (o Options) address() (string, error) {
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return "", usage(hint, "address %q has no port number", o.Address)
 	}
-	if o.Insecure {
-		return "passthrough:///" + address, nil
-	}
-	return "dns:///" + address, nil
+	return address, nil
 }
 
 func (o Options) tls() (*tls.Config, error) {

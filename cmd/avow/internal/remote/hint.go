@@ -46,13 +46,18 @@ func (e *Error) Hint() string {
 	switch {
 	case strings.Contains(e.Message, errNotLoopback.Error()):
 		return "leave --insecure out: beyond this machine the service is spoken to with TLS only"
-	case strings.Contains(e.Message, "first record does not look like a TLS handshake"):
+	case strings.Contains(e.Message, noTLS):
 		return "the service speaks without TLS; if it is on this machine add --insecure"
-	case strings.Contains(e.Message, "x509: "):
+	case strings.Contains(e.Message, badChain):
 		return "give the certificate authority of the service with --ca"
+	case strings.Contains(e.Message, noHost):
+		return "check the host name, in --server or AVOW_SERVER"
 	}
 	switch e.Status {
 	case codes.Unavailable:
+		if e.insecure {
+			return "check that the service runs at that address, and that it speaks without TLS"
+		}
 		return "check that the service runs at that address; for one on this machine without TLS add --insecure"
 	case codes.DeadlineExceeded:
 		return "repeat the command with a longer --timeout; nothing is issued twice"

@@ -71,7 +71,7 @@ func get(t *testing.T, o Options, p *pauses) error {
 		t.Fatal(err)
 	}
 	defer connection.Close()
-	return Retrier{Sleep: p.sleep}.Call(t.Context(), func(ctx context.Context) error {
+	return Retrier{Connection: connection, Sleep: p.sleep}.Call(t.Context(), func(ctx context.Context) error {
 		_, err := avowv1.NewAttestationServiceClient(connection).GetStatement(ctx, &avowv1.GetStatementRequest{})
 		return err
 	})
@@ -114,6 +114,7 @@ func TestCallDoesNotRepeatARefusal(t *testing.T) {
 	}{
 		{codes.InvalidArgument, "STATEMENT_INVALID", true},
 		{codes.PermissionDenied, "KEY_UNKNOWN", true},
+		{codes.NotFound, "STATEMENT_NOT_FOUND", true},
 		{codes.Unavailable, "LOG_HALTED", false}, // without RetryInfo
 		{codes.Internal, "INTERNAL", false},
 	} {
@@ -165,8 +166,57 @@ func TestNobodyListens(t *testing.T) {
 	err = get(t, Options{Address: address, Insecure: true}, &p)
 	var e *Error
 	if !errors.As(err, &e) || e.Status != codes.Unavailable || e.Reason != "" || len(p) != maxDials-1 ||
-		!strings.Contains(e.Hint(), "check that the service runs") {
-		t.Errorf("got %v after %d pauses", err, len(p))
+		!strings.Contains(e.Hint(), "check that the service runs") || strings.Contains(e.Hint(), "--insecure") {
+		t.Errorf("got %v after %d pauses, hint %q", err, len(p), e.Hint())
+	}
+	if want := "cannot reach " + address + ": connection refused"; e.Error() != want {
+		t.Errorf("got %q, want %q", e, want)
+	}
+}
+
+// TestCallDoesNotRepeatInVain: another try meets the same name and the same server.
+func TestCallDoesNotRepeatInVain(t *testing.T) {
+	plain := serve(t, &service{})
+	for name, c := range map[string]struct {
+		options   Options
+		want, fix string
+	}{
+		"no TLS":          {Options{Address: plain}, noTLS, "add --insecure"},
+		"no host":         {Options{Address: "avow.invalid:1"}, noHost, "check the host name"},
+		"no host, no TLS": {Options{Address: "avow.invalid:1", Insecure: true}, noHost, "check the host name"},
+	} {
+		var p pauses
+		err := get(t, c.options, &p)
+		var e *Error
+		if !errors.As(err, &e) {
+			t.Errorf("%s: got %v", name, err)
+			continue
+		}
+		if c.want == noHost && !strings.Contains(e.Error(), noHost) {
+			t.Logf("%s: the resolver of this machine says something else: %v", name, e)
+			continue
+		}
+		if len(p) != 0 || !strings.Contains(e.Error(), c.want) || !strings.Contains(e.Hint(), c.fix) {
+			t.Errorf("%s: got %v after %d pauses, hint %q", name, e, len(p), e.Hint())
+		}
+	}
+}
+
+// TestCause: the sentences of gRPC's errors, as they come, without what is around them.
+func TestCause(t *testing.T) {
+	for message, want := range map[string]string{
+		`connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:9: connect: connection refused"`:    "connection refused",
+		`last connection error: connection error: desc = "transport: Error while dialing: dial tcp [::1]:9: i/o timeout"`: "i/o timeout",
+		`connection error: desc = "transport: authentication handshake failed: tls: first record \"x\""`:                  `tls: first record "x"`,
+		"dial tcp: lookup a.invalid on 127.0.0.53:53: no such host":                                                       "lookup a.invalid on 127.0.0.53:53: no such host",
+		"name resolver error: produced zero addresses":                                                                    noHost,
+		`desc = "not closed`:  `desc = "not closed`,
+		"any other sentence":  "any other sentence",
+		"dial tcp without it": "dial tcp without it",
+	} {
+		if got := cause(message); got != want {
+			t.Errorf("%s: got %q, want %q", message, got, want)
+		}
 	}
 }
 
