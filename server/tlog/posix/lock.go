@@ -78,7 +78,9 @@ func holder(f *os.File) string {
 func (l *locks) release() error {
 	l.once.Do(func() {
 		for _, f := range l.files {
-			l.err = errors.Join(l.err, f.Close())
+			// Closing alone would leave the lock with a child that this process starts right now: between fork and exec
+			// it shares the open file.
+			l.err = errors.Join(l.err, syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
 		}
 	})
 	return l.err

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,6 +62,30 @@ func TestLockOfAnUnfinishedHolder(t *testing.T) {
 		if _, err := lock(path); tlog.CodeOf(err) != tlog.CodeLocked || !strings.Contains(err.Error(), "another process") {
 			t.Errorf("%q: got %v", text, err)
 		}
+	}
+}
+
+// TestLockIsGivenBackDespiteADuplicate: a child between fork and exec shares the locked file.
+func TestLockIsGivenBackDespiteADuplicate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	first, err := lock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	duplicate, err := syscall.Dup(int(first.files[0].Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(duplicate)
+	if err := first.release(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := lock(path)
+	if err != nil {
+		t.Fatalf("got %v, want the lock", err)
+	}
+	if err := again.release(); err != nil {
+		t.Error(err)
 	}
 }
 
