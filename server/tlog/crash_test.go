@@ -132,6 +132,24 @@ func (w *witnessed) watch(ctx context.Context, dir string) {
 	}
 }
 
+// publishedAgain waits for the checkpoint of everything that is integrated. An entry is acknowledged as soon as its checkpoint
+// can be read; if the power goes before the checkpoint's directory is synced, the entry, the tree and the anchor are on disk, and
+// the log publishes that tree again after it is opened.
+func publishedAgain(ctx context.Context, l *tlog.Log) (uint64, error) {
+	for range 1000 {
+		if _, size, _ := l.Checkpoint(); size == l.Size() {
+			return size, nil
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	_, size, _ := l.Checkpoint()
+	return 0, fmt.Errorf("%d entries are published of %d", size, l.Size())
+}
+
 // check compares a log with everything that was seen of it: each acknowledged entry at its index, each published head a
 // prefix, no entry twice, and every file in order.
 func (w *witnessed) check(ctx context.Context, l *tlog.Log) error {
@@ -140,7 +158,10 @@ func (w *witnessed) check(ctx context.Context, l *tlog.Log) error {
 	if w.fault != nil {
 		return w.fault
 	}
-	_, size, _ := l.Checkpoint()
+	size, err := publishedAgain(ctx, l)
+	if err != nil {
+		return err
+	}
 	r := (&compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}).NewEmptyRange(0)
 	twice := map[string]uint64{}
 	found := 0
