@@ -2,6 +2,7 @@ package predicate
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -18,10 +19,16 @@ type DraftOptions struct {
 	// ProductName, ProductVersion and ProductPURL name the product; the
 	// package URL carries the version.
 	ProductName, ProductVersion, ProductPURL string
-	// DeclarantName is the legal name, DeclarantCountry its ISO 3166-1 code.
-	DeclarantName, DeclarantCountry string
-	// Role and SignatoryFunction say who signs for the declarant.
-	Role, SignatoryFunction string
+	// DeclarantName is the legal name, DeclarantCountry its ISO 3166-1 code,
+	// and DeclarantControlledFrom that of its ultimate controlling parent.
+	DeclarantName, DeclarantCountry, DeclarantControlledFrom string
+	// Role, SignatoryFunction, Authority and Responsibility say who signs for
+	// the declarant, and how far it answers.
+	Role, SignatoryFunction, Authority, Responsibility string
+	// Like is a finished statement, of which product, declarant and scope are
+	// taken where no option says otherwise. Identifiers of another version and
+	// facts about another declarant are not.
+	Like *Statement
 	// Now becomes issuedAt; mandatory.
 	Now time.Time
 	// ValidDays is the time from issuedAt to notAfter in days; 0 = 365.
@@ -91,34 +98,77 @@ func (o DraftOptions) common() (Common, error) {
 		id = randomUUID()
 	}
 	issued := o.Now.UTC().Truncate(time.Second)
-	role := o.Role
-	if role == "" {
-		role = fillOne("role")
-	}
 	return Common{
 		StatementID: "urn:uuid:" + id,
-		Product: Product{
-			Name:    fillUnless(o.ProductName, "name of the product"),
-			Version: fillUnless(o.ProductVersion, "version of the product"),
-			Identifiers: []Identifier{{Scheme: "purl",
-				Value: fillUnless(o.ProductPURL, "package URL with the version, pkg:generic/NAME@VERSION")}},
-		},
-		Declarant: Declarant{
-			Party: Party{
-				Name:    fillUnless(o.DeclarantName, "legal name of the vendor"),
-				Country: fillUnless(o.DeclarantCountry, "ISO 3166-1 code of the country of establishment, for example DE"),
-			},
-			Role:              role,
-			SignatoryFunction: fillUnless(o.SignatoryFunction, "function of who signs, for example Head of Product Security"),
-			Authority:         fillOne("authority"),
-			Responsibility:    fillOne("responsibility"),
-		},
+		Product:     o.product(),
+		Declarant:   o.declarant(),
 		Validity: Validity{
 			IssuedAt: issued.Format(timeLayout),
 			NotAfter: issued.Add(time.Duration(days) * 24 * time.Hour).Format(timeLayout),
 		},
 		Related: o.Related,
 	}, nil
+}
+
+// like returns the common members of Like, or empty ones.
+func (o DraftOptions) like() Common {
+	if o.Like == nil || o.Like.Common() == nil {
+		return Common{}
+	}
+	return *o.Like.Common()
+}
+
+// product takes the product of Like only where it is the same one, and its
+// identifiers, which carry the version (R08), only of the same version.
+func (o DraftOptions) product() Product {
+	p := o.like().Product
+	if o.ProductName != "" && o.ProductName != p.Name {
+		p = Product{Name: o.ProductName}
+	}
+	if o.ProductVersion != "" && o.ProductVersion != p.Version {
+		p.Version, p.Identifiers = o.ProductVersion, nil
+	}
+	p.Name = fillUnless(p.Name, "name of the product")
+	p.Version = fillUnless(p.Version, "version of the product")
+	if o.ProductPURL != "" || len(p.Identifiers) == 0 {
+		p.Identifiers = []Identifier{{Scheme: "purl",
+			Value: fillUnless(o.ProductPURL, "package URL with the version, pkg:generic/NAME@VERSION")}}
+	}
+	return p
+}
+
+// declarant takes nothing of Like if it is of another party.
+func (o DraftOptions) declarant() Declarant {
+	d := o.like().Declarant
+	if o.DeclarantName != "" && o.DeclarantName != d.Party.Name {
+		d = Declarant{Party: Party{Name: o.DeclarantName}}
+	}
+	for _, m := range []struct {
+		member       *string
+		option, fill string
+	}{
+		{&d.Party.Name, o.DeclarantName, fill("legal name of the vendor")},
+		{&d.Party.Country, o.DeclarantCountry, fill("ISO 3166-1 code of the country of establishment, for example DE")},
+		{&d.Party.ControlledFrom, o.DeclarantControlledFrom, ""},
+		{&d.Role, o.Role, fillOne("role")},
+		{&d.SignatoryFunction, o.SignatoryFunction, fill("function of who signs, for example Head of Product Security")},
+		{&d.Authority, o.Authority, fillOne("authority")},
+		{&d.Responsibility, o.Responsibility, fillOne("responsibility")},
+	} {
+		*m.member = cmp.Or(m.option, *m.member, m.fill)
+	}
+	return d
+}
+
+// scope takes the scope of Like, if its type has one.
+func (o DraftOptions) scope() Scope {
+	switch {
+	case o.Like != nil && o.Like.NoBackdoor != nil:
+		return o.Like.NoBackdoor.Scope
+	case o.Like != nil && o.Like.DataFlows != nil:
+		return o.Like.DataFlows.Scope
+	}
+	return Scope{Configuration: fillOne("configuration"), Description: fill("what the statement speaks of")}
 }
 
 // randomUUID returns a UUID of version 4 (RFC 9562).
@@ -156,7 +206,7 @@ func NewNoBackdoorDraft(o DraftOptions) ([]byte, error) {
 	p := NoBackdoor{
 		Common:     common,
 		Definition: &ResourceDescriptor{URI: definition.URI, Digest: map[string]string{"sha256": definition.SHA256}},
-		Scope:      Scope{Configuration: fillOne("configuration"), Description: fill("what the statement speaks of")},
+		Scope:      o.scope(),
 		Mechanisms: []Mechanism{{
 			ID:             fill("short id such as auto-update; remove the mechanism if there is none"),
 			Kind:           fillOne("mechanismKind"),
@@ -216,7 +266,7 @@ func NewDataFlowsDraft(o DraftOptions) ([]byte, error) {
 	}
 	return o.render(DataFlowsType, DataFlows{
 		Common:       common,
-		Scope:        Scope{Configuration: fillOne("configuration"), Description: fill("what the statement speaks of")},
+		Scope:        o.scope(),
 		NetworkUse:   fillOne("networkUse") + " (none: remove the flow and keep flows as an empty list)",
 		Completeness: draftCompleteness(),
 		Flows:        []Flow{flow},

@@ -2,6 +2,7 @@ package predicate
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -162,5 +163,107 @@ func TestDraftOptions(t *testing.T) {
 	}
 	if problem := uuidProblem("urn:uuid:" + randomUUID()); problem != "" {
 		t.Errorf("random UUID %s", problem)
+	}
+}
+
+// TestDraftLike: what is the same in all statements about a release is said
+// once, and nothing of it is taken for another version or another vendor.
+func TestDraftLike(t *testing.T) {
+	o := draftOptions()
+	o.DeclarantControlledFrom, o.Authority, o.Responsibility = "FR", "legalRepresentative", "soleResponsibility"
+	data, err := NewDataFlowsDraft(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var statement any
+	if err := json.Unmarshal(data, &statement); err != nil {
+		t.Fatal(err)
+	}
+	filled, err := json.Marshal(fillIn(statement, "", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	like, err := Parse(filled, Issuance)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := DraftOptions{Now: o.Now, Like: like}
+	c, err := same.common()
+	if want := like.Common(); err != nil || !reflect.DeepEqual(c.Product, want.Product) || !reflect.DeepEqual(c.Declarant, want.Declarant) {
+		t.Errorf("got %+v, want product and declarant of %+v", c, want)
+	}
+	if c.Declarant.Party.ControlledFrom != "FR" || c.Declarant.Authority != "legalRepresentative" ||
+		c.Declarant.Responsibility != "soleResponsibility" {
+		t.Errorf("got %+v", c.Declarant)
+	}
+	if got := same.scope(); !reflect.DeepEqual(got, like.DataFlows.Scope) {
+		t.Errorf("got scope %+v, want %+v", got, like.DataFlows.Scope)
+	}
+	next := same
+	next.ProductVersion = "1.3.0"
+	if p := next.product(); p.Name != "Gateway" || p.Version != "1.3.0" || !strings.HasPrefix(p.Identifiers[0].Value, placeholderPrefix) {
+		t.Errorf("another version: got %+v", p)
+	}
+	next.ProductPURL = "pkg:generic/gateway@1.3.0"
+	if p := next.product(); len(p.Identifiers) != 1 || p.Identifiers[0].Value != next.ProductPURL {
+		t.Errorf("another version with its package URL: got %+v", p)
+	}
+	other := same
+	other.DeclarantName, other.ProductName = "Other GmbH", "Other"
+	d, p := other.declarant(), other.product()
+	if d.Party.ControlledFrom != "" || !strings.HasPrefix(d.Party.Country, placeholderPrefix) || !strings.HasPrefix(d.Authority, placeholderPrefix) {
+		t.Errorf("another vendor: got %+v", d)
+	}
+	if !strings.HasPrefix(p.Version, placeholderPrefix) || !strings.HasPrefix(p.Identifiers[0].Value, placeholderPrefix) {
+		t.Errorf("another product: got %+v", p)
+	}
+}
+
+// TestDraftCheck: an option that no later answer can make right is found before
+// the draft is made, and one that is left out is not.
+func TestDraftCheck(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*DraftOptions)
+		want   string // code and pointer below common; empty: nothing
+	}{
+		"complete":          {func(*DraftOptions) {}, ""},
+		"nothing":           {func(o *DraftOptions) { *o = DraftOptions{Now: o.Now} }, ""},
+		"country":           {func(o *DraftOptions) { o.DeclarantCountry = "de" }, "R06 /declarant/party/country"},
+		"controlled from":   {func(o *DraftOptions) { o.DeclarantControlledFrom = "Germany" }, "R25 /declarant/party/controlledFrom"},
+		"role":              {func(o *DraftOptions) { o.Role = "king" }, "R03 /declarant/role"},
+		"authority":         {func(o *DraftOptions) { o.Authority = "mine" }, "R03 /declarant/authority"},
+		"responsibility":    {func(o *DraftOptions) { o.Responsibility = "none" }, "R03 /declarant/responsibility"},
+		"another version":   {func(o *DraftOptions) { o.ProductPURL = "pkg:generic/gateway@2" }, "R08 /product/identifiers/0/value"},
+		"no version":        {func(o *DraftOptions) { o.ProductVersion, o.ProductPURL = "", "pkg:generic/g" }, "R08 /product/identifiers/0/value"},
+		"only the purl":     {func(o *DraftOptions) { o.ProductVersion = "" }, ""},
+		"no package URL":    {func(o *DraftOptions) { o.ProductPURL = "gateway@1.2.3" }, "R08 /product/identifiers/0/value"},
+		"longest validity":  {func(o *DraftOptions) { o.ValidDays = 400 }, ""},
+		"too long validity": {func(o *DraftOptions) { o.ValidDays = 401 }, "R05 /validity/notAfter"},
+	} {
+		o := draftOptions()
+		o.Authority, o.Responsibility = "legalRepresentative", "soleResponsibility"
+		c.change(&o)
+		findings, err := o.Check(NoBackdoorType, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, f := range findings {
+			got += f.Code + " " + strings.TrimPrefix(f.Pointer, "/predicate/common")
+		}
+		if got != c.want {
+			t.Errorf("%s: got %q (%v), want %q", name, got, findings, c.want)
+		}
+	}
+	long := draftOptions()
+	long.ValidDays = 3653
+	if findings, err := long.Check(UndertakingsType, nil); err != nil || len(findings) > 0 {
+		t.Errorf("undertakings of 3653 days: %v, %v", findings, err)
+	}
+	if _, err := long.Check(WithdrawalType, nil); err == nil {
+		t.Error("a withdrawal is drafted")
+	}
+	if _, err := (DraftOptions{}).Check(DataFlowsType, nil); err == nil {
+		t.Error("no clock is accepted")
 	}
 }

@@ -13,8 +13,8 @@
 //
 // # Exit codes
 //
-// 0 yes (accepted, clean, done), 1 no (rejected, findings, refused by the rules or by the service), 2 could not be
-// carried out (wrong usage, unreadable file, service not reached). Messages for people go to standard error, end with
+// 0 yes (accepted, clean, done), 1 no (rejected, findings, refused by the rules or by the service, not there), 2 could
+// not be carried out (wrong usage, unreadable file, service not reached). Messages for people go to standard error, end with
 // a line "hint:", and are no interface; what a program needs is in the exit code and in --format json.
 //
 // # Trust

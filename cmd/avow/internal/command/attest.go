@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,13 +60,13 @@ it has to know who you are (--token-file, or --cert and --cert-key).
 Exit code 0: issued; 1: refused by the rules or by the service; 2: could not be carried out.` + serverHelp,
 		Example: `  avow attest no-backdoor.json data-flows.json --key vendor.key --server avow.example:8443
   avow attest data-flows.json --key vendor.key --server localhost:8080 --insecure -o dist`,
-		Args: arguments(cobra.MinimumNArgs(1)),
+		Args: arguments(1, -1, "which statement? give its file"),
 		RunE: func(c *cobra.Command, args []string) error { return a.runAttest(c, args, f) },
 	}
 	o := c.Flags()
 	o.StringVar(&f.key, "key", "", "`FILE` with the encrypted signing key")
 	o.BoolVar(&f.serviceSign, "service-sign", false, "let the service sign with the key that it keeps for you")
-	o.StringVarP(&f.directory, "output", "o", "", "`DIRECTORY` for the bundles")
+	o.StringVarP(&f.directory, "output", "o", "", "`DIRECTORY` for the bundles; made if it is not there")
 	o.BoolVar(&f.strict, "strict", false, "warnings W01 to W05 forbid issuing")
 	f.format.register(c)
 	f.server.register(c)
@@ -82,6 +81,11 @@ func (a *app) runAttest(c *cobra.Command, paths []string, f *attestFlags) error 
 	if err != nil {
 		return err
 	}
+	if f.directory != "" { // before anything is issued: what cannot be written is better not public yet
+		if err := os.MkdirAll(f.directory, 0o755); err != nil {
+			return err
+		}
+	}
 	ctx, connection, done, err := a.connect(c.Context(), &f.server)
 	if err != nil {
 		return err
@@ -89,6 +93,9 @@ func (a *app) runAttest(c *cobra.Command, paths []string, f *attestFlags) error 
 	defer done()
 	if err := a.signIssues(ctx, issues, f.key); err != nil {
 		return err
+	}
+	if !f.format.json() {
+		a.noteWarnings(issues)
 	}
 	a.note("issuing %s at %s ...", count(len(issues), "statement"), text.Safe(connection.Address()))
 	responses, err := a.issue(ctx, connection, issues)
@@ -141,9 +148,6 @@ func (a *app) prepareIssues(paths []string, f *attestFlags) ([]*issue, error) {
 			return nil, about(issues[i].path, err)
 		}
 		issues[i].prepared = prepared
-		for _, w := range prepared.Warnings() {
-			a.note("%s: warning %s", text.Safe(issues[i].path), text.Safe(findingLine(w)))
-		}
 	}
 	return issues, nil
 }
@@ -273,11 +277,13 @@ func (a *app) printIssued(issues []*issue, responses []*avowv1.IssueResponse, f 
 	return w.Err()
 }
 
-// directoryExists says early what would fail late.
-func directoryExists(path string) error {
-	info, err := os.Stat(path)
-	if err == nil && !info.IsDir() {
-		err = fmt.Errorf("%s is not a directory", path)
+// noteWarnings says that there are some. They do not block, and lint is where they are explained.
+func (a *app) noteWarnings(issues []*issue) {
+	n := 0
+	for _, i := range issues {
+		n += len(i.prepared.Warnings())
 	}
-	return err
+	if n > 0 {
+		a.note("%s; `avow lint` shows what to do about them", count(n, "warning"))
+	}
 }

@@ -44,7 +44,7 @@ Nothing is fetched, so the trusted root has to be given; --staging is accepted a
 nothing. Exit code 0: accepted; 1: rejected; 2: could not be evaluated.`,
 		Example: `  avow verify-bundle --bundle app.sigstore.json --trusted-root trusted_root.json \
       --certificate-identity jane@example.com --certificate-oidc-issuer https://accounts.example.com app.tar.gz`,
-		Args: arguments(cobra.ExactArgs(1)),
+		Args: arguments(1, 1, "which file? give FILE or sha256:HEX"),
 		RunE: func(c *cobra.Command, args []string) error { return a.runVerifyBundle(c, args[0], f) },
 	}
 	o := c.Flags()

@@ -31,6 +31,7 @@ func drafts() map[string]func(predicate.DraftOptions) ([]byte, error) {
 type draftFlags struct {
 	options  predicate.DraftOptions
 	related  []string
+	like     string
 	evidence []string
 	symlinks string
 	sha512   bool
@@ -53,44 +54,70 @@ its path in the directory. Without files the draft has a place for the subject.
 Fill in the data-flows statement first: a no-backdoor statement that claims NB-COLLECT or
 NB-UPDATE refers to it by the digest of its final bytes (--related).
 
+Product, declarant and scope are taken from the statement that --like names, or else from the
+first one of --related, where no flag says otherwise. Identifiers of another version are not.
+
 Evidence is named by digest and never copied: --evidence KIND=FILE, where KIND is one of the
 specification's kinds (sbom, provenance, staticAnalysis, ...), or in-toto for a link or layout
 of in-toto.`,
 		Example: `  avow draft data-flows app.tar.gz --product "Example Gateway" --product-version 1.2.3 \
-      --purl pkg:generic/example-gateway@1.2.3 --declarant "Example Devices GmbH" --country DE -o data-flows.json
+      --purl pkg:generic/example-gateway@1.2.3 --declarant "Example Devices GmbH" --country DE \
+      --controlled-from DE -o data-flows.json
   avow draft no-backdoor app.tar.gz --related data-flows.json --evidence sbom=app.cdx.json -o no-backdoor.json
+  avow draft data-flows app-1.3.tar.gz --like data-flows.json --product-version 1.3.0 \
+      --purl pkg:generic/example-gateway@1.3.0 -o data-flows-1.3.json
   avow schema data-flows > data-flows.schema.json      # so that your editor completes the members`,
-		Args:      arguments(cobra.MinimumNArgs(1)),
+		Args:      arguments(1, -1, "which statement? give "+strings.Join(names, ", ")),
 		ValidArgs: names,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.runDraft(c, args[0], args[1:], f)
 		},
 	}
+	f.register(c)
+	return c
+}
+
+func (f *draftFlags) register(c *cobra.Command) {
 	o := c.Flags()
 	o.StringVar(&f.options.ProductName, "product", "", "`NAME` of the product")
 	o.StringVar(&f.options.ProductVersion, "product-version", "", "`VERSION` of the product, as tenders name it")
 	o.StringVar(&f.options.ProductPURL, "purl", "", "package `URL` with the version: pkg:generic/NAME@VERSION")
 	o.StringVar(&f.options.DeclarantName, "declarant", "", "legal `NAME` of the vendor, as the service registered it")
 	o.StringVar(&f.options.DeclarantCountry, "country", "", "`CODE` of the vendor's country, ISO 3166-1")
+	o.StringVar(&f.options.DeclarantControlledFrom, "controlled-from", "",
+		"`CODE` of the country of the vendor's ultimate parent; not given it reads as anywhere")
 	o.StringVar(&f.options.Role, "role", "", "`ROLE` of the vendor: "+strings.Join(predicate.IDs("role"), ", "))
 	o.StringVar(&f.options.SignatoryFunction, "function", "", "`FUNCTION` of the person who answers for it")
+	o.StringVar(&f.options.Authority, "authority", "",
+		"`AUTHORITY` of that person: "+strings.Join(predicate.IDs("authority"), ", "))
+	o.StringVar(&f.options.Responsibility, "responsibility", "",
+		"`RESPONSIBILITY` of the vendor: "+strings.Join(predicate.IDs("responsibility"), ", "))
 	o.IntVar(&f.options.ValidDays, "days", 365, "validity in `DAYS`, at most 400 (undertakings: 3653)")
 	o.StringArrayVar(&f.related, "related", nil,
 		"`FILE` with another statement of the declaration to refer to; may be repeated")
+	o.StringVar(&f.like, "like", "", "finished statement `FILE` to take product, declarant and scope from")
 	o.StringArrayVar(&f.evidence, "evidence", nil, "`KIND=FILE` to name as evidence by digest; may be repeated")
 	o.StringVar(&f.symlinks, "symlinks", "refuse", "`POLICY` for symbolic links in directories: refuse, skip or follow")
 	o.BoolVar(&f.sha512, "sha512", false, "add SHA-512 digests")
 	o.BoolVar(&f.gitBlob, "git-blob", false, "add gitBlob digests (gitoid:blob:sha256)")
 	o.StringVarP(&f.output, "output", "o", "", "`FILE` to write instead of standard output")
 	completes(c, "symlinks", "refuse", "skip", "follow")
-	completes(c, "role", predicate.IDs("role")...)
-	return c
+	for _, flag := range []string{"role", "authority", "responsibility"} {
+		completes(c, flag, predicate.IDs(flag)...)
+	}
 }
 
 func (a *app) runDraft(c *cobra.Command, kind string, paths []string, f *draftFlags) error {
 	compose, ok := drafts()[kind]
 	if !ok {
 		return usageFailure(c.CommandPath(), fmt.Errorf("%q is none of no-backdoor, data-flows, undertakings", kind))
+	}
+	f.options.Now = a.env.Now()
+	if err := a.likeOthers(f); err != nil {
+		return err
+	}
+	if err := f.check(kind); err != nil {
+		return err
 	}
 	if len(paths) > 0 {
 		subjects, err := a.subjects(c, paths, f)
@@ -100,13 +127,9 @@ func (a *app) runDraft(c *cobra.Command, kind string, paths []string, f *draftFl
 		f.options.Subjects = subjects
 	}
 	var err error
-	if f.options.Related, err = a.references(f.related); err != nil {
-		return err
-	}
 	if f.options.Evidence, err = namedEvidence(f.evidence); err != nil {
 		return err
 	}
-	f.options.Now = a.env.Now()
 	draft, err := compose(f.options)
 	if err != nil {
 		return err
@@ -114,7 +137,7 @@ func (a *app) runDraft(c *cobra.Command, kind string, paths []string, f *draftFl
 	if err := a.output(f.output, draft); err != nil {
 		return err
 	}
-	if n := strings.Count(string(draft), "FILL IN"); n > 0 {
+	if n := strings.Count(string(draft), `"`+placeholder); n > 0 {
 		a.note("%d places say \"FILL IN\"; fill them in, then run `avow lint`", n)
 	}
 	return nil
@@ -137,22 +160,69 @@ func (a *app) subjects(c *cobra.Command, paths []string, f *draftFlags) ([]attes
 	})
 }
 
-// references reads statements and returns references to their exact bytes.
-func (a *app) references(paths []string) ([]predicate.StatementRef, error) {
-	var refs []predicate.StatementRef
-	for _, path := range paths {
-		data, err := a.readLimited(path, predicate.MaxStatementBytes)
+// placeholder begins the texts of a draft that are to be replaced.
+const placeholder = "FILL IN"
+
+// likeOthers reads the statements to refer to, and takes from one of them what is the same in every statement about a
+// release.
+func (a *app) likeOthers(f *draftFlags) error {
+	for n, path := range f.related {
+		st, err := a.finished(path)
 		if err != nil {
-			return nil, err
+			return about(path+" cannot be referred to yet", err)
 		}
-		st, err := predicate.Parse(data, predicate.Issuance)
-		if err != nil {
-			return nil, about(path+" cannot be referred to yet", err)
-		}
-		refs = append(refs, predicate.StatementRef{
+		f.options.Related = append(f.options.Related, predicate.StatementRef{
 			Digest: map[string]string{"sha256": strings.TrimPrefix(st.ID(), "sha256:")}, PredicateType: st.Type})
+		if n == 0 && f.like == "" && st.Common() != nil {
+			f.options.Like = st
+		}
 	}
-	return refs, nil
+	if f.like == "" {
+		return nil
+	}
+	st, err := a.finished(f.like)
+	if err != nil {
+		return about("--like "+f.like, err)
+	}
+	if st.Common() == nil {
+		return failed("name a no-backdoor, data-flows or undertakings statement", "%s says nothing of product and declarant", f.like)
+	}
+	f.options.Like = st
+	return nil
+}
+
+// finished reads a statement in which nothing is left to fill in.
+func (a *app) finished(path string) (*predicate.Statement, error) {
+	data, err := a.readLimited(path, predicate.MaxStatementBytes)
+	if err != nil {
+		return nil, err
+	}
+	return predicate.Parse(data, predicate.Issuance)
+}
+
+// draftMembers are the flags of the members that DraftOptions.Check looks at.
+var draftMembers = map[string]string{
+	"declarant/party/country":        "--country",
+	"declarant/party/controlledFrom": "--controlled-from",
+	"declarant/role":                 "--role",
+	"declarant/authority":            "--authority",
+	"declarant/responsibility":       "--responsibility",
+	"product/identifiers/0/value":    "--purl",
+	"validity/notAfter":              "--days",
+}
+
+// check refuses at once what lint would refuse when everything is filled in.
+func (f *draftFlags) check(kind string) error {
+	findings, err := f.options.Check(plain.TypeURI(kind), nil)
+	if err != nil || len(findings) == 0 {
+		return err
+	}
+	first := findings[0]
+	member := strings.TrimPrefix(first.Pointer, "/predicate/common/")
+	if flag, ok := draftMembers[member]; ok {
+		member = flag
+	}
+	return failed(first.Hint, "%s: %q %s (%s)", member, first.Found, first.Message, first.Code)
 }
 
 // namedEvidence reads KIND=FILE arguments.
@@ -242,7 +312,7 @@ listed.
 The schema knows members and values; the issuance rules that look at several members together
 are checked by lint.`,
 		Example: `  avow schema data-flows > data-flows.schema.json`,
-		Args:    arguments(cobra.MaximumNArgs(1)), ValidArgs: typeNames(),
+		Args:    arguments(0, 1, ""), ValidArgs: typeNames(),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				w := a.writer()

@@ -62,17 +62,28 @@ func (a *app) report(err error) int {
 		return f.code
 	}
 	code, hint := classify(err)
-	a.note("avow: %s", text.Safe(firstLine(err.Error())))
+	a.note("avow: %s", text.Safe(firstLine(sentence(err))))
 	a.details(err)
 	a.note("hint: %s", text.Safe(hint))
 	return code
+}
+
+// sentence is what the error says, without the findings that details prints.
+func sentence(err error) string {
+	var rules *predicate.RulesError
+	if errors.As(err, &rules) {
+		if about, ok := strings.CutSuffix(err.Error(), rules.Error()); ok {
+			return about + "the statement breaks the rules"
+		}
+	}
+	return err.Error()
 }
 
 // details prints what does not fit into the sentence: findings of rules and violations that the service reports.
 func (a *app) details(err error) {
 	var rules *predicate.RulesError
 	if errors.As(err, &rules) {
-		for _, f := range rules.Findings {
+		for _, f := range foldPlaceholders(rules.Findings) {
 			a.note("  %s", text.Safe(findingLine(f)))
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -35,12 +36,12 @@ TYPE.json and TYPE.sigstore.json (with several signers TYPE.KEY.sigstore.json).
 The statement's bytes are checked against the id, and each bundle against the statement.
 Signatures, log and timestamps are not checked here: run verify on the bundle.` + serverHelp,
 		Example: `  avow fetch sha256:ae33...860b --server avow.example:8443 -o evidence`,
-		Args:    arguments(cobra.ExactArgs(1)),
+		Args:    arguments(1, 1, "which statement? give its id, sha256:HEX"),
 		RunE:    func(c *cobra.Command, args []string) error { return a.runFetch(c, args[0], f) },
 	}
 	o := c.Flags()
 	o.StringVar(&f.keyID, "key-id", "", "only the bundle signed with the key of this `ID`")
-	o.StringVarP(&f.directory, "output", "o", ".", "`DIRECTORY` to write to")
+	o.StringVarP(&f.directory, "output", "o", ".", "`DIRECTORY` to write to; made if it is not there")
 	o.BoolVar(&f.force, "force", false, "replace files with other content")
 	f.format.register(c)
 	f.server.register(c)
@@ -50,9 +51,6 @@ Signatures, log and timestamps are not checked here: run verify on the bundle.` 
 func (a *app) runFetch(c *cobra.Command, id string, f *fetchFlags) error {
 	if !digestArgument.MatchString(id) {
 		return failed("`avow list` prints ids", "%q is not a statement id (sha256: and 64 lower-case hexadecimal digits)", id)
-	}
-	if err := directoryExists(f.directory); err != nil {
-		return err
 	}
 	ctx, connection, done, err := a.connect(c.Context(), &f.server)
 	if err != nil {
@@ -69,6 +67,9 @@ func (a *app) runFetch(c *cobra.Command, id string, f *fetchFlags) error {
 		return err
 	}
 	if err := checkFetched(id, answer); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(f.directory, 0o755); err != nil {
 		return err
 	}
 	return a.writeFetched(answer, f)

@@ -74,6 +74,9 @@ func writeFile(path string, data []byte, mode fs.FileMode) (err error) {
 // createFile writes a file that must not exist yet.
 func createFile(path string, data []byte, mode fs.FileMode) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if errors.Is(err, fs.ErrExist) {
+		return failed("choose another name with -o, or remove the file first", "%s exists already", path)
+	}
 	if err != nil {
 		return err
 	}
@@ -130,7 +133,8 @@ func (a *app) printJSON(v any) error {
 
 // printMessage prints a protobuf message in its JSON form.
 func (a *app) printMessage(m proto.Message) error {
-	data, err := protojson.Marshal(m)
+	// As the REST interface does: log index 0 is an index like any other.
+	data, err := protojson.MarshalOptions{EmitUnpopulated: true}.Marshal(m)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ is signed with it. Give the public key to your customers on a channel of its own
 your web site.`,
 		Example: `  avow keygen -o vendor
   AVOW_PASSWORD=$(pass show avow) avow keygen -o release-2026`,
-		Args: arguments(cobra.NoArgs),
+		Args: arguments(0, 0, ""),
 		RunE: func(*cobra.Command, []string) error { return a.runKeygen(name) },
 	}
 	c.Flags().StringVarP(&name, "output", "o", "avow", "`NAME` of the files NAME.key and NAME.pub")

@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -43,7 +44,7 @@ The file "-" is standard input. Exit code 0: clean; 1: findings (with --strict w
 a file could not be read.`,
 		Example: `  avow lint no-backdoor.json data-flows.json --declaration
   avow lint --strict --format json data-flows.json`,
-		Args: arguments(cobra.MinimumNArgs(1)),
+		Args: arguments(1, -1, "which statement? give its file, or - for standard input"),
 		RunE: func(_ *cobra.Command, args []string) error { return a.runLint(args, f) },
 	}
 	c.Flags().BoolVar(&f.strict, "strict", false, "warnings count as findings")
@@ -109,10 +110,10 @@ func (a *app) printLint(results []*lintResult, f format) error {
 	for _, r := range results {
 		name := text.Safe(r.File)
 		if len(r.Findings) == 0 {
-			w.Line("%s: %s, clean", name, plain.TypeName(r.PredicateType))
+			w.Line("%s: %s, clean, %s", name, plain.TypeName(r.PredicateType), r.StatementID)
 			continue
 		}
-		for _, finding := range r.Findings {
+		for _, finding := range foldPlaceholders(r.Findings) {
 			colour := text.Red
 			if finding.Severity == predicate.SeverityWarning {
 				colour = text.Yellow
@@ -122,9 +123,34 @@ func (a *app) printLint(results []*lintResult, f format) error {
 				w.Paragraph("    ", text.Safe(finding.Hint))
 			}
 		}
-		w.Line("%s: %s, %s", name, count(len(r.Findings.Errors()), "error"), count(len(r.Findings.Warnings()), "warning"))
+		summary := count(len(r.Findings.Errors()), "error") + ", " + count(len(r.Findings.Warnings()), "warning")
+		if len(r.Findings.Errors()) == 0 { // the bytes may stay as they are, so the id means something
+			summary += ", " + r.StatementID
+		}
+		w.Line("%s: %s", name, summary)
 	}
 	return w.Err()
+}
+
+// foldPlaceholders puts one finding into the place of those of which each says that a placeholder is still there.
+func foldPlaceholders(findings predicate.Findings) predicate.Findings {
+	var folded predicate.Findings
+	n, first := 0, 0
+	for _, f := range findings {
+		if f.Code != "R02" || !strings.HasPrefix(f.Found, placeholder) {
+			folded = append(folded, f)
+			continue
+		}
+		if n++; n == 1 {
+			first = len(folded)
+			folded = append(folded, f)
+		}
+	}
+	if n > 1 {
+		folded[first].Message = fmt.Sprintf("is the first of %d places that still say \"%s\"", n, placeholder)
+		folded[first].Hint = "replace each by your own text, or remove what does not apply; the texts name the values"
+	}
+	return folded
 }
 
 func severityWord(f predicate.Finding) string {

@@ -35,7 +35,7 @@ before you rely on it.` + serverHelp,
 		Example: `  avow list app.tar.gz --server avow.example:8443
   avow list --vendor example --type data-flows --server avow.example:8443
   avow list --product pkg:generic/example-gateway@1.2.3 --server avow.example:8443 --format json`,
-		Args: arguments(cobra.MaximumNArgs(1)),
+		Args: arguments(0, 1, ""),
 		RunE: func(c *cobra.Command, args []string) error { return a.runList(c, args, f) },
 	}
 	o := c.Flags()

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -80,10 +81,12 @@ the vendor's public key and the service's trusted root.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          knownCommand,
+		Version:       buildVersion().line(),
 
 		SuggestionsMinimumDistance: 2,
 		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageFailure(c.CommandPath(), err)
 	})
@@ -129,11 +132,15 @@ func (a *app) note(format string, args ...any) {
 	fmt.Fprintf(a.env.Stderr, format+"\n", args...)
 }
 
-// arguments wraps cobra's checks of arguments so that their errors carry a hint.
-func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
+// arguments takes from least to most arguments, any number from least on if most is negative. missing is what is said
+// when there are too few.
+func arguments(least, most int, missing string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
-		if err := check(c, args); err != nil {
-			return usageFailure(c.CommandPath(), err)
+		switch {
+		case len(args) < least:
+			return usageFailure(c.CommandPath(), errors.New(missing))
+		case most >= 0 && len(args) > most:
+			return usageFailure(c.CommandPath(), fmt.Errorf("unexpected argument %q", args[most]))
 		}
 		return nil
 	}

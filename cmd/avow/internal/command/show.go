@@ -37,7 +37,7 @@ bundle that verify rejects.
 With --payload the exact bytes of the statement are printed.`,
 		Example: `  avow show data-flows.json
   avow show --payload data-flows.sigstore.json > statement.json`,
-		Args: arguments(cobra.ExactArgs(1)),
+		Args: arguments(1, 1, "which file? give a bundle or a statement"),
 		RunE: func(_ *cobra.Command, args []string) error { return a.runShow(args[0], f, payload) },
 	}
 	c.Flags().BoolVar(&payload, "payload", false, "print the exact bytes of the statement")

@@ -36,7 +36,7 @@ With --vendor NAME the keys that the service registered for a vendor are printed
 operator's word: take a vendor's key from the vendor.` + serverHelp,
 		Example: `  avow trust --server avow.example:8443 -o trusted_root.json
   avow trust --server avow.example:8443 --vendor example`,
-		Args: arguments(cobra.NoArgs),
+		Args: arguments(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if f.vendor != "" {
 				return a.runVendor(c.Context(), f)

@@ -57,7 +57,7 @@ With --format json the answer is the API's Verdict message.`,
   avow verify app.tar.gz --bundle b.sigstore.json --trusted-root trusted_root.json \
       --identity https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1 \
       --issuer https://token.actions.githubusercontent.com`,
-		Args: arguments(cobra.ExactArgs(1)),
+		Args: arguments(1, 1, "which file? give FILE or sha256:HEX"),
 		RunE: func(c *cobra.Command, args []string) error { return a.runVerify(c, args[0], f) },
 	}
 	o := c.Flags()

@@ -40,20 +40,23 @@ func buildVersion() build {
 	return b
 }
 
+// line is what --version says.
+func (b build) line() string { return b.Version + " " + b.Go + " " + b.Platform }
+
 func (a *app) version() *cobra.Command {
 	var f format
 	c := &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version of this program",
 		Example: `  avow version --format json`,
-		Args:    arguments(cobra.NoArgs),
+		Args:    arguments(0, 0, ""),
 		RunE: func(*cobra.Command, []string) error {
 			b := buildVersion()
 			if f.json() {
 				return a.printJSON(b)
 			}
 			w := a.writer()
-			w.Line("avow %s %s %s", b.Version, b.Go, b.Platform)
+			w.Line("avow %s", b.line())
 			if b.Revision != "" {
 				w.Line("revision %s of %s, modified: %t", b.Revision, b.Time, b.Modified)
 			}
