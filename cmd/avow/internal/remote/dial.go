@@ -162,7 +162,7 @@ func dialLoopback(ctx context.Context, address string) (net.Conn, error) {
 	}
 	peer, err := netip.ParseAddrPort(connection.RemoteAddr().String())
 	if err != nil || !peer.Addr().Unmap().IsLoopback() {
-		connection.Close()
+		_ = connection.Close() // the refusal is the news
 		return nil, fmt.Errorf("%w, and %s is %s", errNotLoopback, address, connection.RemoteAddr())
 	}
 	return connection, nil
@@ -174,10 +174,12 @@ type bearer struct {
 	overTLS bool
 }
 
+// GetRequestMetadata implements credentials.PerRPCCredentials.
 func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
 	return map[string]string{"authorization": "Bearer " + b.token}, nil
 }
 
+// RequireTransportSecurity implements credentials.PerRPCCredentials.
 func (b bearer) RequireTransportSecurity() bool { return b.overTLS }
 
 func readToken(path string) (string, error) {

@@ -7,7 +7,7 @@ import (
 )
 
 // hints say what to do about a reason of the closed list in proto/avow/v1/errors.proto.
-var hints = map[string]string{
+var hints = map[string]string{ //nolint:gosec // G101: the words token and key are in sentences
 	"STATEMENT_INVALID":          "correct the statement and check it with `avow lint`",
 	"ENVELOPE_TOO_LARGE":         "name large evidence by digest, or use several statements",
 	"PREDICATE_TYPE_UNSUPPORTED": "only no-backdoor, data-flows and undertakings are issued this way",
