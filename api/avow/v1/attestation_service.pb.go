@@ -629,7 +629,8 @@ type ListStatementsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only statements about this artifact: its SHA-256, 64 lower-case hexadecimal digits.
 	SubjectSha256 string `protobuf:"bytes,1,opt,name=subject_sha256,json=subjectSha256,proto3" json:"subject_sha256,omitempty"`
-	// Only statements issued for this vendor, by its registered name.
+	// Only statements issued for this vendor, by its registered name. A name that is not registered and that no statement was issued
+	// for fails with VENDOR_NOT_FOUND, so that a misspelt name does not read as a vendor that declared nothing.
 	Vendor string `protobuf:"bytes,2,opt,name=vendor,proto3" json:"vendor,omitempty"`
 	// Only statements that carry this product identifier, for example "pkg:generic/examplar/gateway@2.4.0".
 	Product string `protobuf:"bytes,3,opt,name=product,proto3" json:"product,omitempty"`
