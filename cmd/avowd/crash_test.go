@@ -75,7 +75,16 @@ type history struct {
 	byID    map[string]acknowledged
 	fresh   []string           // acknowledged since the last check
 	open    []*attest.Envelope // sent, and never answered
+	sealed  bool               // answers do not count any more
 	retried int
+}
+
+// seal ends the time in which an answer is a promise. A power cut is not one moment: while the file system is being stopped, an
+// fsync may report success that a machine without power could not have reported to anybody.
+func (h *history) seal() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sealed = true
 }
 
 // write starts the writers. Each goes on until the service is gone; what it had in flight then is sent again in the next round.
@@ -83,7 +92,7 @@ func (h *history) write(p *process) *sync.WaitGroup {
 	var wg sync.WaitGroup
 	h.mu.Lock()
 	again := h.open
-	h.open, h.retried = nil, h.retried+len(again)
+	h.open, h.retried, h.sealed = nil, h.retried+len(again), false
 	h.mu.Unlock()
 	for i := range crashWriters {
 		wg.Go(func() {
@@ -107,9 +116,9 @@ func (h *history) write(p *process) *sync.WaitGroup {
 func (h *history) record(e *attest.Envelope, r *avowv1.IssueResponse, err error) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err != nil {
+	if err != nil || h.sealed {
 		h.open = append(h.open, e)
-		return false
+		return err == nil
 	}
 	h.byID[e.StatementID()] = acknowledged{e, r}
 	h.fresh = append(h.fresh, e.StatementID())

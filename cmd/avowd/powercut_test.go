@@ -53,6 +53,7 @@ func TestPowerCut(t *testing.T) {
 	for cut := range powerCuts {
 		load := h.write(p)
 		time.Sleep(200*time.Millisecond + time.Duration(random.Int64N(int64(1200*time.Millisecond))))
+		h.seal()
 		cutPower(t, disk)
 		p.kill9()
 		load.Wait()
@@ -82,6 +83,7 @@ func TestPowerCutControl(t *testing.T) {
 		p := startWithoutSync(t, w)
 		load := h.write(p)
 		time.Sleep(1500 * time.Millisecond)
+		h.seal()
 		cutPower(t, disk)
 		must(t, syscall.Kill(p.addresses.PID, syscall.SIGKILL))
 		<-p.exited
