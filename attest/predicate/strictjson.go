@@ -66,8 +66,8 @@ func (e *JSONError) Error() string {
 // no lone surrogate, no null, nothing after the value, within the limits. It
 // stops at the first problem; the error is a [*JSONError].
 func StrictJSON(data []byte, limits JSONLimits) error {
-	_, _, err := parseJSON(data, limits)
-	if err != nil {
+	p := &jsonParser{limits: limits, checkOnly: true}
+	if _, err := p.document(data); err != nil {
 		return err
 	}
 	return nil
@@ -130,6 +130,8 @@ type jsonParser struct {
 	values int
 	depth  int
 	path   []pathToken
+	// checkOnly drops children as soon as their container is read.
+	checkOnly bool
 	// scratch collects the children of the open containers.
 	scratch []node
 	// slab is where finished children are kept, so that small containers
@@ -181,27 +183,37 @@ func (l JSONLimits) withDefaults() JSONLimits {
 
 // parseJSON returns the tree and the document as the string that it refers to.
 func parseJSON(data []byte, limits JSONLimits) (*node, string, *JSONError) {
-	limits = limits.withDefaults()
-	if len(data) > limits.MaxBytes {
-		return nil, "", &JSONError{Offset: limits.MaxBytes, Reason: ReasonSize,
-			Message: fmt.Sprintf("document of %d bytes, the limit is %d", len(data), limits.MaxBytes)}
+	p := &jsonParser{limits: limits}
+	root, err := p.document(data)
+	if err != nil {
+		return nil, "", err
 	}
-	p := &jsonParser{text: string(data), limits: limits}
+	return root, p.text, nil
+}
+
+// document reads data as one value with nothing after it.
+func (p *jsonParser) document(data []byte) (*node, *JSONError) {
+	p.limits = p.limits.withDefaults()
+	if len(data) > p.limits.MaxBytes {
+		return nil, &JSONError{Offset: p.limits.MaxBytes, Reason: ReasonSize,
+			Message: fmt.Sprintf("document of %d bytes, the limit is %d", len(data), p.limits.MaxBytes)}
+	}
+	p.text = string(data)
 	if !utf8.ValidString(p.text) {
 		at := firstInvalidUTF8(p.text)
-		return nil, "", &JSONError{Offset: at, Reason: ReasonUTF8, Found: fmt.Sprintf("0x%02x", p.text[at]),
+		return nil, &JSONError{Offset: at, Reason: ReasonUTF8, Found: fmt.Sprintf("0x%02x", p.text[at]),
 			Message: "document is not UTF-8"}
 	}
 	p.space()
 	root, err := p.value()
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	p.space()
 	if p.pos != len(p.text) {
-		return nil, "", p.fail(ReasonTrailing, p.pos, "data after the end of the value")
+		return nil, p.fail(ReasonTrailing, p.pos, "data after the end of the value")
 	}
-	return &root, p.text, nil
+	return &root, nil
 }
 
 func firstInvalidUTF8(s string) int {
@@ -321,6 +333,10 @@ func (p *jsonParser) container(kind nodeKind, closing byte) ([]node, *JSONError)
 	p.pos++
 	p.depth--
 	if len(p.scratch) == base {
+		return nil, nil
+	}
+	if p.checkOnly {
+		p.scratch = p.scratch[:base]
 		return nil, nil
 	}
 	children := p.keep(p.scratch[base:])
