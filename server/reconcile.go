@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/avow-dev/avow/server/statements"
 )
 
@@ -26,16 +28,36 @@ func (s *Server) Reconcile(ctx context.Context) error {
 		if len(rows) == 0 {
 			return errors.Join(errs...)
 		}
-		for _, group := range byDeclaration(rows) {
-			if err := s.issuer.resume(ctx, group); err != nil {
-				errs = append(errs, fmt.Errorf("pending statement %s: %w", group[0].StatementID, err))
-			}
-			if ctx.Err() != nil {
-				return errors.Join(append(errs, ctx.Err())...)
-			}
+		errs = append(errs, s.issuer.resumeAll(ctx, byDeclaration(rows)))
+		if ctx.Err() != nil {
+			return errors.Join(append(errs, ctx.Err())...)
 		}
 		after = rows[len(rows)-1].Sequence
 	}
+}
+
+// resumeAtOnce is how many declarations are completed at the same time: they wait for checkpoints most of the time, and share
+// them.
+const resumeAtOnce = 64
+
+// resumeAll completes groups of rows, each as a whole, and joins the errors of those that could not be.
+func (i *issuer) resumeAll(ctx context.Context, groups [][]statements.Record) error {
+	errs := make([]error, len(groups))
+	var group errgroup.Group
+	group.SetLimit(resumeAtOnce)
+	for n, rows := range groups {
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return nil // the caller reports it once
+			}
+			if err := i.resume(ctx, rows); err != nil {
+				errs[n] = fmt.Errorf("pending statement %s: %w", rows[0].StatementID, err)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // each group has its own error
+	return errors.Join(errs...)
 }
 
 // byDeclaration groups rows that were stored together. PutPending gives them adjacent sequence numbers, so a group is
