@@ -300,6 +300,3 @@ func (r *refusal) LogValue() slog.Value {
 	}
 	return slog.GroupValue(attrs...)
 }
-
-// refused marks the errors of this package, as against a status that a handler of another package made.
-func (r *refusal) refused() {}

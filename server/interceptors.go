@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -181,8 +182,10 @@ func (s *Server) streamChain(identify identifyFunc) []grpc.StreamServerIntercept
 			if err == nil {
 				return
 			}
-			if _, own := err.(interface{ refused() }); own {
-				err = toStatus(toRefusal(err)).Err()
+			// What a handler of another package answered, such as reflection, is a status already.
+			var own *refusal
+			if errors.As(err, &own) {
+				err = toStatus(own).Err()
 			}
 		}()
 		if _, err := s.admit(ss.Context(), identify, info.FullMethod); err != nil {

@@ -25,6 +25,7 @@ const (
 	kindOther  kind = '0' // number, true, false
 )
 
+// String names the kind in a check's text.
 func (k kind) String() string {
 	switch k {
 	case kindObject:
@@ -56,6 +57,7 @@ type formError struct {
 	pointer, expected, got string
 }
 
+// Error names the place, what was found there and what is wanted.
 func (e *formError) Error() string {
 	return fmt.Sprintf("%s: got %s, want %s", e.pointer, e.got, e.expected)
 }

@@ -84,6 +84,7 @@ const (
 	kindNull
 )
 
+// String names the kind in a finding.
 func (k nodeKind) String() string {
 	switch k {
 	case kindObject:

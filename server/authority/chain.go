@@ -62,6 +62,7 @@ func Generate(name string, now time.Time) (*Credentials, error) {
 		// > id-kp-timeStamping. This extension MUST be critical."
 		ExtraExtensions: []pkix.Extension{{
 			Id: oidExtKeyUsage, Critical: true,
+			// SEQUENCE { OBJECT IDENTIFIER 1.3.6.1.5.5.7.3.8 }
 			Value: []byte{0x30, 0x0a, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x08},
 		}},
 	}, root, key, rootKey)

@@ -8,12 +8,6 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Marshal renders one vendor as an item of the registry's list, as `avowd vendor
-// add` writes it: keys inline, file names as they are in v.
-func Marshal(v *Vendor) ([]byte, error) {
-	return encode(&yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{entry(v)}})
-}
-
 // Append adds a vendor to the text of a registry, keeping its comments, and
 // checks that the result parses; file names in it are relative to dir. Errors
 // are *Error; their lines are those of the result.

@@ -425,13 +425,6 @@ func TestMarshalAndAppend(t *testing.T) {
 			t.Errorf("%s: the comment is lost:\n%s", name, text)
 		}
 	}
-	item, err := vendors.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if again, err := vendors.Parse(append([]byte("vendors:\n"), item...), dir); err != nil || len(again.All()) != 1 {
-		t.Errorf("the marshalled item does not parse: %v\n%s", err, item)
-	}
 	text, err := vendors.Append([]byte("vendors: []\n"), v, dir)
 	if err != nil {
 		t.Fatal(err)
