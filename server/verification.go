@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
@@ -56,6 +57,11 @@ func (s *verificationService) Verify(ctx context.Context, req *avowv1.VerifyRequ
 	return &avowv1.VerifyResponse{Verdict: verdictpb.New(verdict, verdictpb.Question{
 		ArtifactSHA256: in.ArtifactSHA256, Trust: v.trust, At: in.At,
 	})}, nil
+}
+
+// BatchVerify implements avow.v1.VerificationService.
+func (s *verificationService) BatchVerify(grpc.BidiStreamingServer[avowv1.BatchVerifyRequest, avowv1.BatchVerifyResponse]) error {
+	return refuse(reasonInternal, "not yet")
 }
 
 // verifierFor returns the verifier for a trusted root, the service's own for none. A root that came before is not

@@ -35,7 +35,7 @@ func TestEvidence(t *testing.T) {
 	e, entry := verdict.Evidence[0], b.GetVerificationMaterial().GetTlogEntries()[0]
 	for name, ok := range map[string]bool{
 		"bundle": e.Bundle == "release" && verdict.Bundles[0] == verify.BundleResult{Name: "release",
-			Outcome: verify.Accepted},
+			Outcome: verify.Accepted, Use: verify.UseCounts},
 		"statement id": e.StatementID == fmt.Sprintf("sha256:%x", sha256.Sum256(payload)),
 		"statement":    e.Statement.Type == predicate.NoBackdoorType && e.Statement.NoBackdoor != nil,
 		"signer":       e.Signer.Name == "vendor" && e.Signer.Key.PublicKey.Equal(&w.Vendor.PublicKey),

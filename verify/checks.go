@@ -95,6 +95,9 @@ const (
 	CheckBundlesGiven CheckID = "bundles-given"
 	// CheckRequiredTypes: each required predicate type is stated by an accepted bundle.
 	CheckRequiredTypes CheckID = "required-types"
+	// CheckPolicy: every rule of the buyer's policy that denies is met. Skipped
+	// where no policy is given, or where the evidence it would judge is not complete.
+	CheckPolicy CheckID = "policy"
 )
 
 // issuerChecks are what a bundle must pass before the service hands it out:
@@ -114,10 +117,10 @@ var issuerChecks = []CheckID{
 var buyerChecks = append(slices.Clone(issuerChecks),
 	CheckSubject, CheckSigstore, CheckPredicateType, CheckStatementRules, CheckValidity)
 
-// inputChecks are what the input as a whole must pass.
+// inputChecks are what the input as a whole must pass; with a policy also CheckPolicy.
 var inputChecks = []CheckID{CheckBundlesGiven, CheckRequiredTypes}
 
 // CheckIDs returns all check ids in the order in which a verdict lists them.
 func CheckIDs() []CheckID {
-	return append(slices.Clone(buyerChecks), inputChecks...)
+	return append(append(slices.Clone(buyerChecks), inputChecks...), CheckPolicy)
 }

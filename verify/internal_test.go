@@ -28,7 +28,7 @@ func TestZeroValues(t *testing.T) {
 	if c.Status != StatusSkipped || passedAll([]Check{c}, []CheckID{""}) {
 		t.Error("a zero check counts as passed")
 	}
-	if conclude(nil, nil) != Rejected {
+	if conclude(nil, nil, inputChecks) != Rejected {
 		t.Error("nothing at all was accepted")
 	}
 }
@@ -43,12 +43,12 @@ func TestConclude(t *testing.T) {
 		return checks
 	}
 	bundle, whole := lines(buyerChecks), lines(inputChecks)
-	if conclude([][]Check{bundle, bundle}, whole) != Accepted {
+	if conclude([][]Check{bundle, bundle}, whole, inputChecks) != Accepted {
 		t.Fatal("all checks passed, and it was rejected")
 	}
 	refuse := func(name string, bundles [][]Check, whole []Check) {
 		t.Helper()
-		if conclude(bundles, whole) != Rejected {
+		if conclude(bundles, whole, inputChecks) != Rejected {
 			t.Errorf("%s: accepted", name)
 		}
 	}

@@ -37,8 +37,9 @@ type run struct {
 	leafHash   []byte
 	checkpoint *checkpoint
 	// CheckTimestamp, CheckSignerValidity
-	stamps []*stamp
-	signer *pinnedSigner
+	stamps  []*stamp
+	signers []*pinnedSigner // all requirements that are met
+	signer  *pinnedSigner   // the one that the verdict names
 	// CheckStatementFormat, CheckSubject, CheckStatementRules
 	statement    *predicate.Statement
 	subject      string

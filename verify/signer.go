@@ -113,9 +113,12 @@ func (r *run) checkSignerValidity() Check {
 			covered = covered && within(s.time, k.NotBefore, k.NotAfter)
 		}
 		if covered {
-			r.signer = &r.candidates[i]
-			return pass("the key was in its window")
+			r.signers = append(r.signers, &r.candidates[i])
 		}
+	}
+	if len(r.signers) > 0 {
+		r.signer = r.signers[0]
+		return pass("the key was in its window")
 	}
 	k := r.candidates[0].Key
 	return fail("timestamps "+window(k.NotBefore, k.NotAfter), r.stampTimes(),
@@ -141,7 +144,10 @@ func (r *run) checkCertificate() Check {
 				"the certificate was perhaps never published, so its owner could not see it")
 		}
 	}
-	r.signer = &r.candidates[0]
+	for i := range r.candidates {
+		r.signers = append(r.signers, &r.candidates[i])
+	}
+	r.signer = r.signers[0]
 	return pass("the certificate was valid at each timestamp")
 }
 

@@ -74,8 +74,20 @@ func (r *run) subjectList() string {
 }
 
 func (r *run) checkPredicateType() Check {
-	allowed := slices.Concat(declarations, r.req.required)
-	if !slices.Contains(allowed, r.statement.Type) {
+	named := false // by a signer that is there for this type
+	for _, s := range r.signers {
+		if len(s.Types) == 0 || slices.Contains(s.Types, r.statement.Type) {
+			r.signer, named = s, len(s.Types) > 0
+			break
+		}
+		r.signer = nil
+	}
+	if r.signer == nil {
+		r.signer = r.signers[0]
+		return fail("a statement of type "+strings.Join(r.signer.Types, " or "), r.statement.Type,
+			"the signer may not make statements of this type", "get the statement from the party that may make it")
+	}
+	if !named && !slices.Contains(slices.Concat(declarations, r.req.required), r.statement.Type) {
 		return fail("a declaration or a required type", r.statement.Type,
 			"a statement of this type says nothing about the artifact by itself",
 			"leave the bundle out, or require its type")

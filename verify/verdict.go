@@ -92,6 +92,41 @@ type BundleResult struct {
 	Outcome Outcome
 	// Reason is the first check that failed; empty when accepted.
 	Reason CheckID
+	// Use says whether the bundle's statement is among those that count.
+	Use Use
+	// SupersededBy is the name of the bundle whose statement counts instead;
+	// set with UseSuperseded.
+	SupersededBy string
+}
+
+// Use says whether a bundle's statement counts. The zero value is [UseNone].
+type Use int
+
+// The uses of a bundle's statement.
+const (
+	// UseNone: the bundle was rejected, nothing is known of its statement.
+	UseNone Use = iota
+	// UseCounts: the verdict and the policy build on the statement.
+	UseCounts
+	// UseSuperseded: a newer statement of the type counts instead.
+	UseSuperseded
+	// UseNotInForce: the statement is not in force at the time of verification,
+	// and another of its type counts.
+	UseNotInForce
+)
+
+// String returns "none", "counts", "superseded" or "not in force".
+func (u Use) String() string {
+	switch u {
+	case UseCounts:
+		return "counts"
+	case UseSuperseded:
+		return "superseded"
+	case UseNotInForce:
+		return "not in force"
+	default:
+		return "none"
+	}
 }
 
 // Verdict is the evaluated answer to one [Input]. The zero value is rejected.
@@ -107,6 +142,9 @@ type Verdict struct {
 	// Evidence holds the verified facts of the accepted bundles. It may be
 	// non-empty although the verdict is rejected, because of another bundle.
 	Evidence []Evidence
+	// Policy is what the policy of the input said; nil where none was given, or
+	// where it was not asked because a check before it failed.
+	Policy *PolicyResult
 }
 
 // Failures returns the checks that failed, in order.
@@ -137,9 +175,9 @@ func passedAll(checks []Check, required []CheckID) bool {
 }
 
 // conclude computes the outcome from what was run. perBundle holds the checks
-// of each bundle, whole those of the input.
-func conclude(perBundle [][]Check, whole []Check) Outcome {
-	if len(perBundle) == 0 || !passedAll(whole, inputChecks) {
+// of each bundle, whole those of the input, required the ids that whole must hold.
+func conclude(perBundle [][]Check, whole []Check, required []CheckID) Outcome {
+	if len(perBundle) == 0 || !passedAll(whole, required) {
 		return Rejected
 	}
 	for _, checks := range perBundle {

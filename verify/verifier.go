@@ -43,6 +43,9 @@ type Signer struct {
 	Key *Key
 	// Identity pins a certified identity.
 	Identity *Identity
+	// Types are the predicate types that this signer may sign: a key of the
+	// service signs standings, an assessor's assessments. Empty: any type.
+	Types []string
 }
 
 // Config configures a [Verifier].
@@ -83,6 +86,8 @@ type Input struct {
 	MinTimestamps int
 	// At is the time of verification; zero means the verifier's clock.
 	At time.Time
+	// Policy are the buyer's rules over the evidence; nil asks for nothing more.
+	Policy Policy
 }
 
 // ErrInput is wrapped by every error that says that an [Input] or [Config]
@@ -143,7 +148,7 @@ func (v *Verifier) Verify(ctx context.Context, in Input) (*Verdict, error) {
 		perBundle[i] = checks
 		result := BundleResult{Name: b.Name}
 		if passedAll(checks, buyerChecks) {
-			result.Outcome = Accepted
+			result.Outcome, result.Use = Accepted, UseCounts
 			verdict.Evidence = append(verdict.Evidence, r.evidence(b.Name))
 		} else if j := slices.IndexFunc(checks, failed); j >= 0 {
 			result.Reason = checks[j].ID
@@ -151,10 +156,42 @@ func (v *Verifier) Verify(ctx context.Context, in Input) (*Verdict, error) {
 		verdict.Bundles = append(verdict.Bundles, result)
 		verdict.Checks = append(verdict.Checks, checks...)
 	}
-	whole := checkInput(req, verdict.Evidence)
+	whole, required := checkInput(req, verdict.Evidence), inputChecks
+	if in.Policy == nil {
+		verdict.Outcome = conclude(perBundle, whole, required)
+		verdict.Checks = append(append(verdict.Checks, whole...), notAsked("no policy was given"))
+		return verdict, nil
+	}
+	required = append(slices.Clone(required), CheckPolicy)
+	judged, err := v.judge(ctx, req, in.Policy, verdict, conclude(perBundle, whole, inputChecks))
+	if err != nil {
+		return nil, err
+	}
+	whole = append(whole, judged)
 	verdict.Checks = append(verdict.Checks, whole...)
-	verdict.Outcome = conclude(perBundle, whole)
+	verdict.Outcome = conclude(perBundle, whole, required)
 	return verdict, nil
+}
+
+// judge asks the policy, if all that it would build on was accepted.
+func (v *Verifier) judge(ctx context.Context, req *request, p Policy, verdict *Verdict, before Outcome) (Check, error) {
+	if before != Accepted {
+		return notAsked("the policy judges accepted bundles alone"), nil
+	}
+	result, err := p.Judge(ctx, Facts{ArtifactSHA256: req.artifact, At: req.at, Evidence: verdict.Evidence})
+	if err != nil {
+		return Check{}, err
+	}
+	if result == nil {
+		result = &PolicyResult{}
+	}
+	verdict.Policy = result
+	return checkPolicy(result), nil
+}
+
+// notAsked is the line of a policy that was not evaluated.
+func notAsked(why string) Check {
+	return Check{ID: CheckPolicy, Status: StatusSkipped, Detail: why}
 }
 
 // VerifyBundle is the service's check of its own output before it answers, and

@@ -35,10 +35,27 @@ func New(v *verify.Verdict, q Question) *avowv1.Verdict {
 	}
 	for _, b := range v.Bundles {
 		out.Bundles = append(out.Bundles, &avowv1.BundleResult{Name: b.Name, Outcome: outcome(b.Outcome),
-			Reason: string(b.Reason)})
+			Reason: string(b.Reason), Use: use(b.Use), SupersededBy: b.SupersededBy})
 	}
 	for i := range v.Evidence {
 		out.Evidence = append(out.Evidence, evidence(&v.Evidence[i]))
+	}
+	if v.Policy != nil {
+		out.Policy = policy(v.Policy)
+	}
+	return out
+}
+
+func policy(p *verify.PolicyResult) *avowv1.PolicyResult {
+	out := &avowv1.PolicyResult{Name: p.Name, Version: p.Version, DigestSha256: hex.EncodeToString(p.Digest[:])}
+	for i := range p.Rules {
+		r := &p.Rules[i]
+		severity := avowv1.RuleSeverity_RULE_SEVERITY_DENY // also for a severity that is not known here
+		if r.Severity == verify.SeverityWarn {
+			severity = avowv1.RuleSeverity_RULE_SEVERITY_WARN
+		}
+		out.Rules = append(out.Rules, &avowv1.RuleResult{Id: r.ID, Description: r.Description, Severity: severity,
+			Passed: r.Passed, Message: r.Message, Failing: r.Failing, Error: r.Error})
 	}
 	return out
 }
@@ -97,6 +114,19 @@ func outcome(o verify.Outcome) avowv1.Outcome {
 		return avowv1.Outcome_OUTCOME_REJECTED
 	default:
 		return avowv1.Outcome_OUTCOME_UNSPECIFIED
+	}
+}
+
+func use(u verify.Use) avowv1.BundleUse {
+	switch u {
+	case verify.UseCounts:
+		return avowv1.BundleUse_BUNDLE_USE_COUNTS
+	case verify.UseSuperseded:
+		return avowv1.BundleUse_BUNDLE_USE_SUPERSEDED
+	case verify.UseNotInForce:
+		return avowv1.BundleUse_BUNDLE_USE_NOT_IN_FORCE
+	default:
+		return avowv1.BundleUse_BUNDLE_USE_UNSPECIFIED
 	}
 }
 

@@ -31,7 +31,10 @@ func full(t *testing.T) *verify.Verdict {
 		Checks: []verify.Check{{ID: verify.CheckSignature, Status: verify.StatusPass, Bundle: "b", Expected: "e", Got: "g",
 			Detail: "d",
 			Hint:   "h"}},
-		Bundles: []verify.BundleResult{{Name: "b", Outcome: verify.Accepted, Reason: "r"}},
+		Bundles: []verify.BundleResult{{Name: "b", Outcome: verify.Accepted, Reason: "r",
+			Use: verify.UseSuperseded, SupersededBy: "c"}},
+		Policy: &verify.PolicyResult{Name: "n", Version: "1", Digest: [32]byte{3}, Rules: []verify.RuleResult{{ID: "i",
+			Description: "d", Severity: verify.SeverityWarn, Passed: true, Message: "m", Failing: []string{"f"}, Error: "e"}}},
 		Evidence: []verify.Evidence{{
 			Bundle: "b", StatementID: "sha256:00", Statement: &predicate.Statement{Type: predicate.DataFlowsType},
 			Warnings: predicate.Findings{{Code: "W01", Severity: predicate.SeverityWarning, Pointer: "/p", Found: "f",
@@ -98,9 +101,11 @@ func TestFieldsOfVerify(t *testing.T) {
 		want  int
 		msg   proto.Message
 	}{
-		{verify.Verdict{}, 4, &avowv1.Verdict{}},
+		{verify.Verdict{}, 5, &avowv1.Verdict{}},
 		{verify.Check{}, 7, &avowv1.Check{}},
-		{verify.BundleResult{}, 3, &avowv1.BundleResult{}},
+		{verify.BundleResult{}, 5, &avowv1.BundleResult{}},
+		{verify.PolicyResult{}, 4, &avowv1.PolicyResult{}},
+		{verify.RuleResult{}, 7, &avowv1.RuleResult{}},
 		{verify.Evidence{}, 15, &avowv1.Evidence{}},
 		{verify.Timestamp{}, 2, &avowv1.SignedTimestamp{}},
 		{predicate.Finding{}, 6, &avowv1.Finding{}},

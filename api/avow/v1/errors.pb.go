@@ -62,6 +62,9 @@ const (
 	// INVALID_ARGUMENT. Verify: the input cannot be evaluated at all (a trusted root or key that does not parse, an input over
 	// its limit). A bundle that is merely wrong is no error but a Verdict.
 	ErrorReason_ERROR_REASON_VERIFICATION_INPUT ErrorReason = 12
+	// INVALID_ARGUMENT. Verify: the policy cannot be used (syntax, types, unknown fields, limits, an include that is not there); the
+	// message gives the place.
+	ErrorReason_ERROR_REASON_POLICY_INVALID ErrorReason = 13
 	// PERMISSION_DENIED. No registered vendor has the key. Ask the operator of the service to register it.
 	ErrorReason_ERROR_REASON_KEY_UNKNOWN ErrorReason = 20
 	// PERMISSION_DENIED. The key is registered, and its validity window does not contain the present time.
@@ -78,6 +81,8 @@ const (
 	ErrorReason_ERROR_REASON_METHOD_NOT_PERMITTED ErrorReason = 26
 	// FAILED_PRECONDITION. Service-side signing was asked for and the service holds no key for the calling vendor.
 	ErrorReason_ERROR_REASON_SIGNING_NOT_CONFIGURED ErrorReason = 27
+	// FAILED_PRECONDITION. A signed verdict was asked for and the service holds no key for its own verdicts.
+	ErrorReason_ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED ErrorReason = 28
 	// NOT_FOUND. No committed statement has this id.
 	ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND ErrorReason = 40
 	// NOT_FOUND. No registered vendor has this name.
@@ -132,6 +137,7 @@ var (
 		10:  "ERROR_REASON_PREDICATE_TYPE_UNSUPPORTED",
 		11:  "ERROR_REASON_BATCH_INVALID",
 		12:  "ERROR_REASON_VERIFICATION_INPUT",
+		13:  "ERROR_REASON_POLICY_INVALID",
 		20:  "ERROR_REASON_KEY_UNKNOWN",
 		21:  "ERROR_REASON_KEY_NOT_VALID",
 		22:  "ERROR_REASON_PRODUCT_NOT_PERMITTED",
@@ -140,6 +146,7 @@ var (
 		25:  "ERROR_REASON_CREDENTIALS_INVALID",
 		26:  "ERROR_REASON_METHOD_NOT_PERMITTED",
 		27:  "ERROR_REASON_SIGNING_NOT_CONFIGURED",
+		28:  "ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED",
 		40:  "ERROR_REASON_STATEMENT_NOT_FOUND",
 		41:  "ERROR_REASON_VENDOR_NOT_FOUND",
 		42:  "ERROR_REASON_LOG_RANGE",
@@ -160,45 +167,47 @@ var (
 		103: "ERROR_REASON_INTERNAL",
 	}
 	ErrorReason_value = map[string]int32{
-		"ERROR_REASON_UNSPECIFIED":                0,
-		"ERROR_REASON_REQUEST_INVALID":            1,
-		"ERROR_REASON_PAGE_TOKEN_INVALID":         2,
-		"ERROR_REASON_STATEMENT_INVALID":          3,
-		"ERROR_REASON_ENVELOPE_TOO_LARGE":         4,
-		"ERROR_REASON_ENVELOPE_MALFORMED":         5,
-		"ERROR_REASON_PAYLOAD_TYPE":               6,
-		"ERROR_REASON_SIGNATURE_COUNT":            7,
-		"ERROR_REASON_SIGNATURE_INVALID":          8,
-		"ERROR_REASON_KEY_UNSUPPORTED":            9,
-		"ERROR_REASON_PREDICATE_TYPE_UNSUPPORTED": 10,
-		"ERROR_REASON_BATCH_INVALID":              11,
-		"ERROR_REASON_VERIFICATION_INPUT":         12,
-		"ERROR_REASON_KEY_UNKNOWN":                20,
-		"ERROR_REASON_KEY_NOT_VALID":              21,
-		"ERROR_REASON_PRODUCT_NOT_PERMITTED":      22,
-		"ERROR_REASON_DECLARANT_MISMATCH":         23,
-		"ERROR_REASON_CREDENTIALS_REQUIRED":       24,
-		"ERROR_REASON_CREDENTIALS_INVALID":        25,
-		"ERROR_REASON_METHOD_NOT_PERMITTED":       26,
-		"ERROR_REASON_SIGNING_NOT_CONFIGURED":     27,
-		"ERROR_REASON_STATEMENT_NOT_FOUND":        40,
-		"ERROR_REASON_VENDOR_NOT_FOUND":           41,
-		"ERROR_REASON_LOG_RANGE":                  42,
-		"ERROR_REASON_ROUTE_UNKNOWN":              43,
-		"ERROR_REASON_RATE_LIMITED":               60,
-		"ERROR_REASON_OVERLOADED":                 61,
-		"ERROR_REASON_MESSAGE_TOO_LARGE":          62,
-		"ERROR_REASON_STORAGE_FULL":               63,
-		"ERROR_REASON_LOG_UNAVAILABLE":            80,
-		"ERROR_REASON_LOG_HALTED":                 81,
-		"ERROR_REASON_STORE_UNAVAILABLE":          82,
-		"ERROR_REASON_TIMESTAMP_UNAVAILABLE":      83,
-		"ERROR_REASON_SHUTTING_DOWN":              84,
-		"ERROR_REASON_SIGNER_UNAVAILABLE":         85,
-		"ERROR_REASON_DEADLINE_EXCEEDED":          100,
-		"ERROR_REASON_CANCELLED":                  101,
-		"ERROR_REASON_SELF_CHECK_FAILED":          102,
-		"ERROR_REASON_INTERNAL":                   103,
+		"ERROR_REASON_UNSPECIFIED":                    0,
+		"ERROR_REASON_REQUEST_INVALID":                1,
+		"ERROR_REASON_PAGE_TOKEN_INVALID":             2,
+		"ERROR_REASON_STATEMENT_INVALID":              3,
+		"ERROR_REASON_ENVELOPE_TOO_LARGE":             4,
+		"ERROR_REASON_ENVELOPE_MALFORMED":             5,
+		"ERROR_REASON_PAYLOAD_TYPE":                   6,
+		"ERROR_REASON_SIGNATURE_COUNT":                7,
+		"ERROR_REASON_SIGNATURE_INVALID":              8,
+		"ERROR_REASON_KEY_UNSUPPORTED":                9,
+		"ERROR_REASON_PREDICATE_TYPE_UNSUPPORTED":     10,
+		"ERROR_REASON_BATCH_INVALID":                  11,
+		"ERROR_REASON_VERIFICATION_INPUT":             12,
+		"ERROR_REASON_POLICY_INVALID":                 13,
+		"ERROR_REASON_KEY_UNKNOWN":                    20,
+		"ERROR_REASON_KEY_NOT_VALID":                  21,
+		"ERROR_REASON_PRODUCT_NOT_PERMITTED":          22,
+		"ERROR_REASON_DECLARANT_MISMATCH":             23,
+		"ERROR_REASON_CREDENTIALS_REQUIRED":           24,
+		"ERROR_REASON_CREDENTIALS_INVALID":            25,
+		"ERROR_REASON_METHOD_NOT_PERMITTED":           26,
+		"ERROR_REASON_SIGNING_NOT_CONFIGURED":         27,
+		"ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED": 28,
+		"ERROR_REASON_STATEMENT_NOT_FOUND":            40,
+		"ERROR_REASON_VENDOR_NOT_FOUND":               41,
+		"ERROR_REASON_LOG_RANGE":                      42,
+		"ERROR_REASON_ROUTE_UNKNOWN":                  43,
+		"ERROR_REASON_RATE_LIMITED":                   60,
+		"ERROR_REASON_OVERLOADED":                     61,
+		"ERROR_REASON_MESSAGE_TOO_LARGE":              62,
+		"ERROR_REASON_STORAGE_FULL":                   63,
+		"ERROR_REASON_LOG_UNAVAILABLE":                80,
+		"ERROR_REASON_LOG_HALTED":                     81,
+		"ERROR_REASON_STORE_UNAVAILABLE":              82,
+		"ERROR_REASON_TIMESTAMP_UNAVAILABLE":          83,
+		"ERROR_REASON_SHUTTING_DOWN":                  84,
+		"ERROR_REASON_SIGNER_UNAVAILABLE":             85,
+		"ERROR_REASON_DEADLINE_EXCEEDED":              100,
+		"ERROR_REASON_CANCELLED":                      101,
+		"ERROR_REASON_SELF_CHECK_FAILED":              102,
+		"ERROR_REASON_INTERNAL":                       103,
 	}
 )
 
@@ -233,8 +242,7 @@ var File_avow_v1_errors_proto protoreflect.FileDescriptor
 
 const file_avow_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x14avow/v1/errors.proto\x12\aavow.v1*\xd4\n" +
-	"\n" +
+	"\x14avow/v1/errors.proto\x12\aavow.v1*\xa6\v\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_REQUEST_INVALID\x10\x01\x12#\n" +
@@ -249,7 +257,8 @@ const file_avow_v1_errors_proto_rawDesc = "" +
 	"'ERROR_REASON_PREDICATE_TYPE_UNSUPPORTED\x10\n" +
 	"\x12\x1e\n" +
 	"\x1aERROR_REASON_BATCH_INVALID\x10\v\x12#\n" +
-	"\x1fERROR_REASON_VERIFICATION_INPUT\x10\f\x12\x1c\n" +
+	"\x1fERROR_REASON_VERIFICATION_INPUT\x10\f\x12\x1f\n" +
+	"\x1bERROR_REASON_POLICY_INVALID\x10\r\x12\x1c\n" +
 	"\x18ERROR_REASON_KEY_UNKNOWN\x10\x14\x12\x1e\n" +
 	"\x1aERROR_REASON_KEY_NOT_VALID\x10\x15\x12&\n" +
 	"\"ERROR_REASON_PRODUCT_NOT_PERMITTED\x10\x16\x12#\n" +
@@ -257,7 +266,8 @@ const file_avow_v1_errors_proto_rawDesc = "" +
 	"!ERROR_REASON_CREDENTIALS_REQUIRED\x10\x18\x12$\n" +
 	" ERROR_REASON_CREDENTIALS_INVALID\x10\x19\x12%\n" +
 	"!ERROR_REASON_METHOD_NOT_PERMITTED\x10\x1a\x12'\n" +
-	"#ERROR_REASON_SIGNING_NOT_CONFIGURED\x10\x1b\x12$\n" +
+	"#ERROR_REASON_SIGNING_NOT_CONFIGURED\x10\x1b\x12/\n" +
+	"+ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED\x10\x1c\x12$\n" +
 	" ERROR_REASON_STATEMENT_NOT_FOUND\x10(\x12!\n" +
 	"\x1dERROR_REASON_VENDOR_NOT_FOUND\x10)\x12\x1a\n" +
 	"\x16ERROR_REASON_LOG_RANGE\x10*\x12\x1e\n" +

@@ -136,6 +136,116 @@ func (CheckStatus) EnumDescriptor() ([]byte, []int) {
 	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{1}
 }
 
+// BundleUse says whether a bundle's statement counts.
+type BundleUse int32
+
+const (
+	// Nothing is known of the statement: the bundle was rejected.
+	BundleUse_BUNDLE_USE_UNSPECIFIED BundleUse = 0
+	// The statement counts: the verdict and the policy build on it.
+	BundleUse_BUNDLE_USE_COUNTS BundleUse = 1
+	// A newer statement of the same type counts instead.
+	BundleUse_BUNDLE_USE_SUPERSEDED BundleUse = 2
+	// The statement is not in force at the time of verification, and another of its type counts.
+	BundleUse_BUNDLE_USE_NOT_IN_FORCE BundleUse = 3
+)
+
+// Enum value maps for BundleUse.
+var (
+	BundleUse_name = map[int32]string{
+		0: "BUNDLE_USE_UNSPECIFIED",
+		1: "BUNDLE_USE_COUNTS",
+		2: "BUNDLE_USE_SUPERSEDED",
+		3: "BUNDLE_USE_NOT_IN_FORCE",
+	}
+	BundleUse_value = map[string]int32{
+		"BUNDLE_USE_UNSPECIFIED":  0,
+		"BUNDLE_USE_COUNTS":       1,
+		"BUNDLE_USE_SUPERSEDED":   2,
+		"BUNDLE_USE_NOT_IN_FORCE": 3,
+	}
+)
+
+func (x BundleUse) Enum() *BundleUse {
+	p := new(BundleUse)
+	*p = x
+	return p
+}
+
+func (x BundleUse) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (BundleUse) Descriptor() protoreflect.EnumDescriptor {
+	return file_avow_v1_verdict_proto_enumTypes[2].Descriptor()
+}
+
+func (BundleUse) Type() protoreflect.EnumType {
+	return &file_avow_v1_verdict_proto_enumTypes[2]
+}
+
+func (x BundleUse) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use BundleUse.Descriptor instead.
+func (BundleUse) EnumDescriptor() ([]byte, []int) {
+	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{2}
+}
+
+// RuleSeverity says what a failed rule does.
+type RuleSeverity int32
+
+const (
+	// Treat as deny.
+	RuleSeverity_RULE_SEVERITY_UNSPECIFIED RuleSeverity = 0
+	// A failure rejects.
+	RuleSeverity_RULE_SEVERITY_DENY RuleSeverity = 1
+	// A failure is only told.
+	RuleSeverity_RULE_SEVERITY_WARN RuleSeverity = 2
+)
+
+// Enum value maps for RuleSeverity.
+var (
+	RuleSeverity_name = map[int32]string{
+		0: "RULE_SEVERITY_UNSPECIFIED",
+		1: "RULE_SEVERITY_DENY",
+		2: "RULE_SEVERITY_WARN",
+	}
+	RuleSeverity_value = map[string]int32{
+		"RULE_SEVERITY_UNSPECIFIED": 0,
+		"RULE_SEVERITY_DENY":        1,
+		"RULE_SEVERITY_WARN":        2,
+	}
+)
+
+func (x RuleSeverity) Enum() *RuleSeverity {
+	p := new(RuleSeverity)
+	*p = x
+	return p
+}
+
+func (x RuleSeverity) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RuleSeverity) Descriptor() protoreflect.EnumDescriptor {
+	return file_avow_v1_verdict_proto_enumTypes[3].Descriptor()
+}
+
+func (RuleSeverity) Type() protoreflect.EnumType {
+	return &file_avow_v1_verdict_proto_enumTypes[3]
+}
+
+func (x RuleSeverity) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RuleSeverity.Descriptor instead.
+func (RuleSeverity) EnumDescriptor() ([]byte, []int) {
+	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{3}
+}
+
 // Verdict is the result of a verification that could be carried out. `avow verify --format json` prints this message.
 type Verdict struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -152,7 +262,9 @@ type Verdict struct {
 	// SHA-256 of the trusted root that was used, 64 lower-case hexadecimal digits.
 	TrustedRootSha256 string `protobuf:"bytes,6,opt,name=trusted_root_sha256,json=trustedRootSha256,proto3" json:"trusted_root_sha256,omitempty"`
 	// The time that validity was judged at.
-	EvaluatedAt   *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=evaluated_at,json=evaluatedAt,proto3" json:"evaluated_at,omitempty"`
+	EvaluatedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=evaluated_at,json=evaluatedAt,proto3" json:"evaluated_at,omitempty"`
+	// What the buyer's policy said. Absent where none was given, or where it was not asked because a check before it failed.
+	Policy        *PolicyResult `protobuf:"bytes,8,opt,name=policy,proto3" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -232,6 +344,13 @@ func (x *Verdict) GetTrustedRootSha256() string {
 func (x *Verdict) GetEvaluatedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.EvaluatedAt
+	}
+	return nil
+}
+
+func (x *Verdict) GetPolicy() *PolicyResult {
+	if x != nil {
+		return x.Policy
 	}
 	return nil
 }
@@ -344,7 +463,11 @@ type BundleResult struct {
 	// Accepted if every check that a bundle needs passed.
 	Outcome Outcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=avow.v1.Outcome" json:"outcome,omitempty"`
 	// Id of the first check that failed; empty when accepted.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Whether the bundle's statement is among those that the verdict builds on.
+	Use BundleUse `protobuf:"varint,4,opt,name=use,proto3,enum=avow.v1.BundleUse" json:"use,omitempty"`
+	// Name of the bundle whose statement counts instead; set with BUNDLE_USE_SUPERSEDED.
+	SupersededBy  string `protobuf:"bytes,5,opt,name=superseded_by,json=supersededBy,proto3" json:"superseded_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -400,6 +523,193 @@ func (x *BundleResult) GetReason() string {
 	return ""
 }
 
+func (x *BundleResult) GetUse() BundleUse {
+	if x != nil {
+		return x.Use
+	}
+	return BundleUse_BUNDLE_USE_UNSPECIFIED
+}
+
+func (x *BundleResult) GetSupersededBy() string {
+	if x != nil {
+		return x.SupersededBy
+	}
+	return ""
+}
+
+// PolicyResult is what a buyer's policy says about the verified evidence.
+type PolicyResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The policy's own name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The policy's own version.
+	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	// SHA-256 of the policy as it was evaluated (its text, what it includes, its parameters), 64 lower-case hexadecimal digits.
+	DigestSha256 string `protobuf:"bytes,3,opt,name=digest_sha256,json=digestSha256,proto3" json:"digest_sha256,omitempty"`
+	// Every rule, in the policy's order.
+	Rules         []*RuleResult `protobuf:"bytes,4,rep,name=rules,proto3" json:"rules,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PolicyResult) Reset() {
+	*x = PolicyResult{}
+	mi := &file_avow_v1_verdict_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicyResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicyResult) ProtoMessage() {}
+
+func (x *PolicyResult) ProtoReflect() protoreflect.Message {
+	mi := &file_avow_v1_verdict_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicyResult.ProtoReflect.Descriptor instead.
+func (*PolicyResult) Descriptor() ([]byte, []int) {
+	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PolicyResult) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PolicyResult) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *PolicyResult) GetDigestSha256() string {
+	if x != nil {
+		return x.DigestSha256
+	}
+	return ""
+}
+
+func (x *PolicyResult) GetRules() []*RuleResult {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+// RuleResult is the outcome of one rule.
+type RuleResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rule's stable name within the policy.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What the rule asks for, in plain words.
+	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	// What a failure does.
+	Severity RuleSeverity `protobuf:"varint,3,opt,name=severity,proto3,enum=avow.v1.RuleSeverity" json:"severity,omitempty"`
+	// True only if the rule was evaluated and holds.
+	Passed bool `protobuf:"varint,4,opt,name=passed,proto3" json:"passed,omitempty"`
+	// What is wrong, where the rule failed.
+	Message string `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
+	// Ids of the flows, claims, mechanisms or undertakings that made the rule fail; empty where the rule is not about a list.
+	Failing []string `protobuf:"bytes,6,rep,name=failing,proto3" json:"failing,omitempty"`
+	// Why the rule could not be evaluated; then it failed.
+	Error         string `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RuleResult) Reset() {
+	*x = RuleResult{}
+	mi := &file_avow_v1_verdict_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RuleResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RuleResult) ProtoMessage() {}
+
+func (x *RuleResult) ProtoReflect() protoreflect.Message {
+	mi := &file_avow_v1_verdict_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RuleResult.ProtoReflect.Descriptor instead.
+func (*RuleResult) Descriptor() ([]byte, []int) {
+	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RuleResult) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RuleResult) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *RuleResult) GetSeverity() RuleSeverity {
+	if x != nil {
+		return x.Severity
+	}
+	return RuleSeverity_RULE_SEVERITY_UNSPECIFIED
+}
+
+func (x *RuleResult) GetPassed() bool {
+	if x != nil {
+		return x.Passed
+	}
+	return false
+}
+
+func (x *RuleResult) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *RuleResult) GetFailing() []string {
+	if x != nil {
+		return x.Failing
+	}
+	return nil
+}
+
+func (x *RuleResult) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 // Evidence is what the verification of one bundle established: verified facts only. The verdict can be a rejection although there is
 // evidence, because of another bundle.
 type Evidence struct {
@@ -442,7 +752,7 @@ type Evidence struct {
 
 func (x *Evidence) Reset() {
 	*x = Evidence{}
-	mi := &file_avow_v1_verdict_proto_msgTypes[3]
+	mi := &file_avow_v1_verdict_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -454,7 +764,7 @@ func (x *Evidence) String() string {
 func (*Evidence) ProtoMessage() {}
 
 func (x *Evidence) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_verdict_proto_msgTypes[3]
+	mi := &file_avow_v1_verdict_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -467,7 +777,7 @@ func (x *Evidence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evidence.ProtoReflect.Descriptor instead.
 func (*Evidence) Descriptor() ([]byte, []int) {
-	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{3}
+	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Evidence) GetBundle() string {
@@ -595,7 +905,7 @@ type SignedTimestamp struct {
 
 func (x *SignedTimestamp) Reset() {
 	*x = SignedTimestamp{}
-	mi := &file_avow_v1_verdict_proto_msgTypes[4]
+	mi := &file_avow_v1_verdict_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -607,7 +917,7 @@ func (x *SignedTimestamp) String() string {
 func (*SignedTimestamp) ProtoMessage() {}
 
 func (x *SignedTimestamp) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_verdict_proto_msgTypes[4]
+	mi := &file_avow_v1_verdict_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -620,7 +930,7 @@ func (x *SignedTimestamp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignedTimestamp.ProtoReflect.Descriptor instead.
 func (*SignedTimestamp) Descriptor() ([]byte, []int) {
-	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{4}
+	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SignedTimestamp) GetTime() *timestamppb.Timestamp {
@@ -655,7 +965,7 @@ type Signer struct {
 
 func (x *Signer) Reset() {
 	*x = Signer{}
-	mi := &file_avow_v1_verdict_proto_msgTypes[5]
+	mi := &file_avow_v1_verdict_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -667,7 +977,7 @@ func (x *Signer) String() string {
 func (*Signer) ProtoMessage() {}
 
 func (x *Signer) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_verdict_proto_msgTypes[5]
+	mi := &file_avow_v1_verdict_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -680,7 +990,7 @@ func (x *Signer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signer.ProtoReflect.Descriptor instead.
 func (*Signer) Descriptor() ([]byte, []int) {
-	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{5}
+	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Signer) GetName() string {
@@ -746,7 +1056,7 @@ type CertificateIdentity struct {
 
 func (x *CertificateIdentity) Reset() {
 	*x = CertificateIdentity{}
-	mi := &file_avow_v1_verdict_proto_msgTypes[6]
+	mi := &file_avow_v1_verdict_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -758,7 +1068,7 @@ func (x *CertificateIdentity) String() string {
 func (*CertificateIdentity) ProtoMessage() {}
 
 func (x *CertificateIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_verdict_proto_msgTypes[6]
+	mi := &file_avow_v1_verdict_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -771,7 +1081,7 @@ func (x *CertificateIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateIdentity.ProtoReflect.Descriptor instead.
 func (*CertificateIdentity) Descriptor() ([]byte, []int) {
-	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{6}
+	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CertificateIdentity) GetSubjectAlternativeName() string {
@@ -792,7 +1102,7 @@ var File_avow_v1_verdict_proto protoreflect.FileDescriptor
 
 const file_avow_v1_verdict_proto_rawDesc = "" +
 	"\n" +
-	"\x15avow/v1/verdict.proto\x12\aavow.v1\x1a\x15avow/v1/finding.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x02\n" +
+	"\x15avow/v1/verdict.proto\x12\aavow.v1\x1a\x15avow/v1/finding.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x03\n" +
 	"\aVerdict\x12*\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x10.avow.v1.OutcomeR\aoutcome\x12&\n" +
 	"\x06checks\x18\x02 \x03(\v2\x0e.avow.v1.CheckR\x06checks\x12/\n" +
@@ -800,7 +1110,8 @@ const file_avow_v1_verdict_proto_rawDesc = "" +
 	"\bevidence\x18\x04 \x03(\v2\x11.avow.v1.EvidenceR\bevidence\x12'\n" +
 	"\x0fartifact_sha256\x18\x05 \x01(\tR\x0eartifactSha256\x12.\n" +
 	"\x13trusted_root_sha256\x18\x06 \x01(\tR\x11trustedRootSha256\x12=\n" +
-	"\fevaluated_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\vevaluatedAt\"\xb7\x01\n" +
+	"\fevaluated_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\vevaluatedAt\x12-\n" +
+	"\x06policy\x18\b \x01(\v2\x15.avow.v1.PolicyResultR\x06policy\"\xb7\x01\n" +
 	"\x05Check\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12,\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x14.avow.v1.CheckStatusR\x06status\x12\x16\n" +
@@ -808,11 +1119,27 @@ const file_avow_v1_verdict_proto_rawDesc = "" +
 	"\bexpected\x18\x04 \x01(\tR\bexpected\x12\x10\n" +
 	"\x03got\x18\x05 \x01(\tR\x03got\x12\x16\n" +
 	"\x06detail\x18\x06 \x01(\tR\x06detail\x12\x12\n" +
-	"\x04hint\x18\a \x01(\tR\x04hint\"f\n" +
+	"\x04hint\x18\a \x01(\tR\x04hint\"\xb1\x01\n" +
 	"\fBundleResult\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12*\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2\x10.avow.v1.OutcomeR\aoutcome\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xba\x04\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12$\n" +
+	"\x03use\x18\x04 \x01(\x0e2\x12.avow.v1.BundleUseR\x03use\x12#\n" +
+	"\rsuperseded_by\x18\x05 \x01(\tR\fsupersededBy\"\x8c\x01\n" +
+	"\fPolicyResult\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12#\n" +
+	"\rdigest_sha256\x18\x03 \x01(\tR\fdigestSha256\x12)\n" +
+	"\x05rules\x18\x04 \x03(\v2\x13.avow.v1.RuleResultR\x05rules\"\xd3\x01\n" +
+	"\n" +
+	"RuleResult\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription\x121\n" +
+	"\bseverity\x18\x03 \x01(\x0e2\x15.avow.v1.RuleSeverityR\bseverity\x12\x16\n" +
+	"\x06passed\x18\x04 \x01(\bR\x06passed\x12\x18\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage\x12\x18\n" +
+	"\afailing\x18\x06 \x03(\tR\afailing\x12\x14\n" +
+	"\x05error\x18\a \x01(\tR\x05error\"\xba\x04\n" +
 	"\bEvidence\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12!\n" +
 	"\fstatement_id\x18\x02 \x01(\tR\vstatementId\x12%\n" +
@@ -856,7 +1183,16 @@ const file_avow_v1_verdict_proto_rawDesc = "" +
 	"\x11CHECK_STATUS_PASS\x10\x01\x12\x15\n" +
 	"\x11CHECK_STATUS_FAIL\x10\x02\x12\x18\n" +
 	"\x14CHECK_STATUS_SKIPPED\x10\x03\x12\x18\n" +
-	"\x14CHECK_STATUS_WARNING\x10\x04B-Z+github.com/avow-dev/avow/api/avow/v1;avowv1b\x06proto3"
+	"\x14CHECK_STATUS_WARNING\x10\x04*v\n" +
+	"\tBundleUse\x12\x1a\n" +
+	"\x16BUNDLE_USE_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11BUNDLE_USE_COUNTS\x10\x01\x12\x19\n" +
+	"\x15BUNDLE_USE_SUPERSEDED\x10\x02\x12\x1b\n" +
+	"\x17BUNDLE_USE_NOT_IN_FORCE\x10\x03*]\n" +
+	"\fRuleSeverity\x12\x1d\n" +
+	"\x19RULE_SEVERITY_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12RULE_SEVERITY_DENY\x10\x01\x12\x16\n" +
+	"\x12RULE_SEVERITY_WARN\x10\x02B-Z+github.com/avow-dev/avow/api/avow/v1;avowv1b\x06proto3"
 
 var (
 	file_avow_v1_verdict_proto_rawDescOnce sync.Once
@@ -870,40 +1206,48 @@ func file_avow_v1_verdict_proto_rawDescGZIP() []byte {
 	return file_avow_v1_verdict_proto_rawDescData
 }
 
-var file_avow_v1_verdict_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_avow_v1_verdict_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_avow_v1_verdict_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_avow_v1_verdict_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_avow_v1_verdict_proto_goTypes = []any{
 	(Outcome)(0),                  // 0: avow.v1.Outcome
 	(CheckStatus)(0),              // 1: avow.v1.CheckStatus
-	(*Verdict)(nil),               // 2: avow.v1.Verdict
-	(*Check)(nil),                 // 3: avow.v1.Check
-	(*BundleResult)(nil),          // 4: avow.v1.BundleResult
-	(*Evidence)(nil),              // 5: avow.v1.Evidence
-	(*SignedTimestamp)(nil),       // 6: avow.v1.SignedTimestamp
-	(*Signer)(nil),                // 7: avow.v1.Signer
-	(*CertificateIdentity)(nil),   // 8: avow.v1.CertificateIdentity
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
-	(*Finding)(nil),               // 10: avow.v1.Finding
+	(BundleUse)(0),                // 2: avow.v1.BundleUse
+	(RuleSeverity)(0),             // 3: avow.v1.RuleSeverity
+	(*Verdict)(nil),               // 4: avow.v1.Verdict
+	(*Check)(nil),                 // 5: avow.v1.Check
+	(*BundleResult)(nil),          // 6: avow.v1.BundleResult
+	(*PolicyResult)(nil),          // 7: avow.v1.PolicyResult
+	(*RuleResult)(nil),            // 8: avow.v1.RuleResult
+	(*Evidence)(nil),              // 9: avow.v1.Evidence
+	(*SignedTimestamp)(nil),       // 10: avow.v1.SignedTimestamp
+	(*Signer)(nil),                // 11: avow.v1.Signer
+	(*CertificateIdentity)(nil),   // 12: avow.v1.CertificateIdentity
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*Finding)(nil),               // 14: avow.v1.Finding
 }
 var file_avow_v1_verdict_proto_depIdxs = []int32{
 	0,  // 0: avow.v1.Verdict.outcome:type_name -> avow.v1.Outcome
-	3,  // 1: avow.v1.Verdict.checks:type_name -> avow.v1.Check
-	4,  // 2: avow.v1.Verdict.bundles:type_name -> avow.v1.BundleResult
-	5,  // 3: avow.v1.Verdict.evidence:type_name -> avow.v1.Evidence
-	9,  // 4: avow.v1.Verdict.evaluated_at:type_name -> google.protobuf.Timestamp
-	1,  // 5: avow.v1.Check.status:type_name -> avow.v1.CheckStatus
-	0,  // 6: avow.v1.BundleResult.outcome:type_name -> avow.v1.Outcome
-	10, // 7: avow.v1.Evidence.warnings:type_name -> avow.v1.Finding
-	7,  // 8: avow.v1.Evidence.signer:type_name -> avow.v1.Signer
-	6,  // 9: avow.v1.Evidence.timestamps:type_name -> avow.v1.SignedTimestamp
-	9,  // 10: avow.v1.Evidence.signed_by:type_name -> google.protobuf.Timestamp
-	9,  // 11: avow.v1.SignedTimestamp.time:type_name -> google.protobuf.Timestamp
-	8,  // 12: avow.v1.Signer.certificate:type_name -> avow.v1.CertificateIdentity
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	5,  // 1: avow.v1.Verdict.checks:type_name -> avow.v1.Check
+	6,  // 2: avow.v1.Verdict.bundles:type_name -> avow.v1.BundleResult
+	9,  // 3: avow.v1.Verdict.evidence:type_name -> avow.v1.Evidence
+	13, // 4: avow.v1.Verdict.evaluated_at:type_name -> google.protobuf.Timestamp
+	7,  // 5: avow.v1.Verdict.policy:type_name -> avow.v1.PolicyResult
+	1,  // 6: avow.v1.Check.status:type_name -> avow.v1.CheckStatus
+	0,  // 7: avow.v1.BundleResult.outcome:type_name -> avow.v1.Outcome
+	2,  // 8: avow.v1.BundleResult.use:type_name -> avow.v1.BundleUse
+	8,  // 9: avow.v1.PolicyResult.rules:type_name -> avow.v1.RuleResult
+	3,  // 10: avow.v1.RuleResult.severity:type_name -> avow.v1.RuleSeverity
+	14, // 11: avow.v1.Evidence.warnings:type_name -> avow.v1.Finding
+	11, // 12: avow.v1.Evidence.signer:type_name -> avow.v1.Signer
+	10, // 13: avow.v1.Evidence.timestamps:type_name -> avow.v1.SignedTimestamp
+	13, // 14: avow.v1.Evidence.signed_by:type_name -> google.protobuf.Timestamp
+	13, // 15: avow.v1.SignedTimestamp.time:type_name -> google.protobuf.Timestamp
+	12, // 16: avow.v1.Signer.certificate:type_name -> avow.v1.CertificateIdentity
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_avow_v1_verdict_proto_init() }
@@ -912,7 +1256,7 @@ func file_avow_v1_verdict_proto_init() {
 		return
 	}
 	file_avow_v1_finding_proto_init()
-	file_avow_v1_verdict_proto_msgTypes[5].OneofWrappers = []any{
+	file_avow_v1_verdict_proto_msgTypes[7].OneofWrappers = []any{
 		(*Signer_KeyId)(nil),
 		(*Signer_Certificate)(nil),
 	}
@@ -921,8 +1265,8 @@ func file_avow_v1_verdict_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_avow_v1_verdict_proto_rawDesc), len(file_avow_v1_verdict_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   7,
+			NumEnums:      4,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -10,6 +10,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -23,6 +24,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// SignedVerdictForm is the predicate type of a signed verdict.
+type SignedVerdictForm int32
+
+const (
+	// No signed verdict.
+	SignedVerdictForm_SIGNED_VERDICT_FORM_UNSPECIFIED SignedVerdictForm = 0
+	// in-toto Simple Verification Result v0.2 (https://in-toto.io/attestation/svr/v0.2).
+	SignedVerdictForm_SIGNED_VERDICT_FORM_SVR SignedVerdictForm = 1
+	// SLSA Verification Summary Attestation v1 (https://slsa.dev/verification_summary/v1).
+	SignedVerdictForm_SIGNED_VERDICT_FORM_VSA SignedVerdictForm = 2
+)
+
+// Enum value maps for SignedVerdictForm.
+var (
+	SignedVerdictForm_name = map[int32]string{
+		0: "SIGNED_VERDICT_FORM_UNSPECIFIED",
+		1: "SIGNED_VERDICT_FORM_SVR",
+		2: "SIGNED_VERDICT_FORM_VSA",
+	}
+	SignedVerdictForm_value = map[string]int32{
+		"SIGNED_VERDICT_FORM_UNSPECIFIED": 0,
+		"SIGNED_VERDICT_FORM_SVR":         1,
+		"SIGNED_VERDICT_FORM_VSA":         2,
+	}
+)
+
+func (x SignedVerdictForm) Enum() *SignedVerdictForm {
+	p := new(SignedVerdictForm)
+	*p = x
+	return p
+}
+
+func (x SignedVerdictForm) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SignedVerdictForm) Descriptor() protoreflect.EnumDescriptor {
+	return file_avow_v1_verification_service_proto_enumTypes[0].Descriptor()
+}
+
+func (SignedVerdictForm) Type() protoreflect.EnumType {
+	return &file_avow_v1_verification_service_proto_enumTypes[0]
+}
+
+func (x SignedVerdictForm) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SignedVerdictForm.Descriptor instead.
+func (SignedVerdictForm) EnumDescriptor() ([]byte, []int) {
+	return file_avow_v1_verification_service_proto_rawDescGZIP(), []int{0}
+}
+
 // VerifyRequest is what a buyer holds and demands.
 type VerifyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -30,7 +84,7 @@ type VerifyRequest struct {
 	ArtifactSha256 string `protobuf:"bytes,1,opt,name=artifact_sha256,json=artifactSha256,proto3" json:"artifact_sha256,omitempty"`
 	// The bundles that came with it, 1 to 64. Every one of them must pass. Required.
 	Bundles []*NamedBundle `protobuf:"bytes,2,rep,name=bundles,proto3" json:"bundles,omitempty"`
-	// Who may have signed: any one of these, 1 to 256. Required: there is no "anybody".
+	// Who may have signed: any one of these, at most 256. Required, unless the policy pins vendors: there is no "anybody".
 	Signers []*SignerRequirement `protobuf:"bytes,3,rep,name=signers,proto3" json:"signers,omitempty"`
 	// The trusted_root.json to verify against. Empty: the service's own.
 	TrustedRoot []byte `protobuf:"bytes,4,opt,name=trusted_root,json=trustedRoot,proto3" json:"trusted_root,omitempty"`
@@ -40,9 +94,15 @@ type VerifyRequest struct {
 	// How many distinct timestamp authorities must have signed each bundle. 0 means 1.
 	MinTimestamps uint32 `protobuf:"varint,6,opt,name=min_timestamps,json=minTimestamps,proto3" json:"min_timestamps,omitempty"`
 	// The time to judge the statements' validity at. Absent: now.
-	At            *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=at,proto3" json:"at,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	At *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=at,proto3" json:"at,omitempty"`
+	// The buyer's policy, YAML, self-contained: includes name the policies that avow ships. Empty: none. At most 256 KiB.
+	Policy []byte `protobuf:"bytes,8,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Asks for the verdict as a signed statement, too. The service signs it as its own verdict, by the key of TrustService.
+	SignedVerdictForm SignedVerdictForm `protobuf:"varint,9,opt,name=signed_verdict_form,json=signedVerdictForm,proto3,enum=avow.v1.SignedVerdictForm" json:"signed_verdict_form,omitempty"`
+	// How long a signed verdict may be relied on, at most 30 days. Absent: 24 hours.
+	SignedVerdictLifetime *durationpb.Duration `protobuf:"bytes,10,opt,name=signed_verdict_lifetime,json=signedVerdictLifetime,proto3" json:"signed_verdict_lifetime,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
 func (x *VerifyRequest) Reset() {
@@ -120,6 +180,27 @@ func (x *VerifyRequest) GetMinTimestamps() uint32 {
 func (x *VerifyRequest) GetAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.At
+	}
+	return nil
+}
+
+func (x *VerifyRequest) GetPolicy() []byte {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *VerifyRequest) GetSignedVerdictForm() SignedVerdictForm {
+	if x != nil {
+		return x.SignedVerdictForm
+	}
+	return SignedVerdictForm_SIGNED_VERDICT_FORM_UNSPECIFIED
+}
+
+func (x *VerifyRequest) GetSignedVerdictLifetime() *durationpb.Duration {
+	if x != nil {
+		return x.SignedVerdictLifetime
 	}
 	return nil
 }
@@ -398,7 +479,9 @@ func (x *IdentityRequirement) GetIssuer() string {
 type VerifyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The verdict.
-	Verdict       *Verdict `protobuf:"bytes,1,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	Verdict *Verdict `protobuf:"bytes,1,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	// The verdict as a signed statement, where the request asks for it: Sigstore bundle v0.3, JSON.
+	SignedVerdict []byte `protobuf:"bytes,2,opt,name=signed_verdict,json=signedVerdict,proto3" json:"signed_verdict,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -440,11 +523,438 @@ func (x *VerifyResponse) GetVerdict() *Verdict {
 	return nil
 }
 
+func (x *VerifyResponse) GetSignedVerdict() []byte {
+	if x != nil {
+		return x.SignedVerdict
+	}
+	return nil
+}
+
+// BatchVerifyRequest is one message of a batch.
+type BatchVerifyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The setup comes first and once.
+	//
+	// Types that are valid to be assigned to Message:
+	//
+	//	*BatchVerifyRequest_Setup
+	//	*BatchVerifyRequest_Item
+	Message       isBatchVerifyRequest_Message `protobuf_oneof:"message"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchVerifyRequest) Reset() {
+	*x = BatchVerifyRequest{}
+	mi := &file_avow_v1_verification_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchVerifyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchVerifyRequest) ProtoMessage() {}
+
+func (x *BatchVerifyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_avow_v1_verification_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchVerifyRequest.ProtoReflect.Descriptor instead.
+func (*BatchVerifyRequest) Descriptor() ([]byte, []int) {
+	return file_avow_v1_verification_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *BatchVerifyRequest) GetMessage() isBatchVerifyRequest_Message {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *BatchVerifyRequest) GetSetup() *BatchVerifySetup {
+	if x != nil {
+		if x, ok := x.Message.(*BatchVerifyRequest_Setup); ok {
+			return x.Setup
+		}
+	}
+	return nil
+}
+
+func (x *BatchVerifyRequest) GetItem() *BatchVerifyItem {
+	if x != nil {
+		if x, ok := x.Message.(*BatchVerifyRequest_Item); ok {
+			return x.Item
+		}
+	}
+	return nil
+}
+
+type isBatchVerifyRequest_Message interface {
+	isBatchVerifyRequest_Message()
+}
+
+type BatchVerifyRequest_Setup struct {
+	// What is demanded of every item.
+	Setup *BatchVerifySetup `protobuf:"bytes,1,opt,name=setup,proto3,oneof"`
+}
+
+type BatchVerifyRequest_Item struct {
+	// One artifact with its bundles.
+	Item *BatchVerifyItem `protobuf:"bytes,2,opt,name=item,proto3,oneof"`
+}
+
+func (*BatchVerifyRequest_Setup) isBatchVerifyRequest_Message() {}
+
+func (*BatchVerifyRequest_Item) isBatchVerifyRequest_Message() {}
+
+// BatchVerifySetup is what is demanded of every item of a batch; the fields are those of VerifyRequest.
+type BatchVerifySetup struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who may have signed: any one of these, 1 to 256. Required, unless the policy pins vendors.
+	Signers []*SignerRequirement `protobuf:"bytes,1,rep,name=signers,proto3" json:"signers,omitempty"`
+	// The trusted_root.json to verify against. Empty: the service's own.
+	TrustedRoot []byte `protobuf:"bytes,2,opt,name=trusted_root,json=trustedRoot,proto3" json:"trusted_root,omitempty"`
+	// The predicate types of each of which there must be an accepted bundle.
+	RequiredPredicateTypes []string `protobuf:"bytes,3,rep,name=required_predicate_types,json=requiredPredicateTypes,proto3" json:"required_predicate_types,omitempty"`
+	// How many distinct timestamp authorities must have signed each bundle. 0 means 1.
+	MinTimestamps uint32 `protobuf:"varint,4,opt,name=min_timestamps,json=minTimestamps,proto3" json:"min_timestamps,omitempty"`
+	// The time to judge the statements' validity at. Absent: now, the same for every item.
+	At *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=at,proto3" json:"at,omitempty"`
+	// The buyer's policy, YAML. Empty: none.
+	Policy []byte `protobuf:"bytes,6,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Asks for each verdict as a signed statement, too.
+	SignedVerdictForm SignedVerdictForm `protobuf:"varint,7,opt,name=signed_verdict_form,json=signedVerdictForm,proto3,enum=avow.v1.SignedVerdictForm" json:"signed_verdict_form,omitempty"`
+	// How long a signed verdict may be relied on, at most 30 days. Absent: 24 hours.
+	SignedVerdictLifetime *durationpb.Duration `protobuf:"bytes,8,opt,name=signed_verdict_lifetime,json=signedVerdictLifetime,proto3" json:"signed_verdict_lifetime,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
+}
+
+func (x *BatchVerifySetup) Reset() {
+	*x = BatchVerifySetup{}
+	mi := &file_avow_v1_verification_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchVerifySetup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchVerifySetup) ProtoMessage() {}
+
+func (x *BatchVerifySetup) ProtoReflect() protoreflect.Message {
+	mi := &file_avow_v1_verification_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchVerifySetup.ProtoReflect.Descriptor instead.
+func (*BatchVerifySetup) Descriptor() ([]byte, []int) {
+	return file_avow_v1_verification_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *BatchVerifySetup) GetSigners() []*SignerRequirement {
+	if x != nil {
+		return x.Signers
+	}
+	return nil
+}
+
+func (x *BatchVerifySetup) GetTrustedRoot() []byte {
+	if x != nil {
+		return x.TrustedRoot
+	}
+	return nil
+}
+
+func (x *BatchVerifySetup) GetRequiredPredicateTypes() []string {
+	if x != nil {
+		return x.RequiredPredicateTypes
+	}
+	return nil
+}
+
+func (x *BatchVerifySetup) GetMinTimestamps() uint32 {
+	if x != nil {
+		return x.MinTimestamps
+	}
+	return 0
+}
+
+func (x *BatchVerifySetup) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *BatchVerifySetup) GetPolicy() []byte {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *BatchVerifySetup) GetSignedVerdictForm() SignedVerdictForm {
+	if x != nil {
+		return x.SignedVerdictForm
+	}
+	return SignedVerdictForm_SIGNED_VERDICT_FORM_UNSPECIFIED
+}
+
+func (x *BatchVerifySetup) GetSignedVerdictLifetime() *durationpb.Duration {
+	if x != nil {
+		return x.SignedVerdictLifetime
+	}
+	return nil
+}
+
+// BatchVerifyItem is one artifact of a batch.
+type BatchVerifyItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names the item in its answer; chosen by the caller, at most 256 bytes. Not empty.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// SHA-256 of the artifact, 64 lower-case hexadecimal digits.
+	ArtifactSha256 string `protobuf:"bytes,2,opt,name=artifact_sha256,json=artifactSha256,proto3" json:"artifact_sha256,omitempty"`
+	// Its bundles, at most 64.
+	Bundles       []*NamedBundle `protobuf:"bytes,3,rep,name=bundles,proto3" json:"bundles,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchVerifyItem) Reset() {
+	*x = BatchVerifyItem{}
+	mi := &file_avow_v1_verification_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchVerifyItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchVerifyItem) ProtoMessage() {}
+
+func (x *BatchVerifyItem) ProtoReflect() protoreflect.Message {
+	mi := &file_avow_v1_verification_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchVerifyItem.ProtoReflect.Descriptor instead.
+func (*BatchVerifyItem) Descriptor() ([]byte, []int) {
+	return file_avow_v1_verification_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *BatchVerifyItem) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *BatchVerifyItem) GetArtifactSha256() string {
+	if x != nil {
+		return x.ArtifactSha256
+	}
+	return ""
+}
+
+func (x *BatchVerifyItem) GetBundles() []*NamedBundle {
+	if x != nil {
+		return x.Bundles
+	}
+	return nil
+}
+
+// BatchVerifyResponse answers one item.
+type BatchVerifyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The item's id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What came of it.
+	//
+	// Types that are valid to be assigned to Result:
+	//
+	//	*BatchVerifyResponse_Verdict
+	//	*BatchVerifyResponse_Error
+	Result isBatchVerifyResponse_Result `protobuf_oneof:"result"`
+	// The verdict as a signed statement, where the setup asks for it.
+	SignedVerdict []byte `protobuf:"bytes,4,opt,name=signed_verdict,json=signedVerdict,proto3" json:"signed_verdict,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchVerifyResponse) Reset() {
+	*x = BatchVerifyResponse{}
+	mi := &file_avow_v1_verification_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchVerifyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchVerifyResponse) ProtoMessage() {}
+
+func (x *BatchVerifyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_avow_v1_verification_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchVerifyResponse.ProtoReflect.Descriptor instead.
+func (*BatchVerifyResponse) Descriptor() ([]byte, []int) {
+	return file_avow_v1_verification_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *BatchVerifyResponse) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *BatchVerifyResponse) GetResult() isBatchVerifyResponse_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *BatchVerifyResponse) GetVerdict() *Verdict {
+	if x != nil {
+		if x, ok := x.Result.(*BatchVerifyResponse_Verdict); ok {
+			return x.Verdict
+		}
+	}
+	return nil
+}
+
+func (x *BatchVerifyResponse) GetError() *BatchVerifyError {
+	if x != nil {
+		if x, ok := x.Result.(*BatchVerifyResponse_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+func (x *BatchVerifyResponse) GetSignedVerdict() []byte {
+	if x != nil {
+		return x.SignedVerdict
+	}
+	return nil
+}
+
+type isBatchVerifyResponse_Result interface {
+	isBatchVerifyResponse_Result()
+}
+
+type BatchVerifyResponse_Verdict struct {
+	// It was evaluated; the verdict may be a rejection.
+	Verdict *Verdict `protobuf:"bytes,2,opt,name=verdict,proto3,oneof"`
+}
+
+type BatchVerifyResponse_Error struct {
+	// It could not be evaluated. Never an acceptance.
+	Error *BatchVerifyError `protobuf:"bytes,3,opt,name=error,proto3,oneof"`
+}
+
+func (*BatchVerifyResponse_Verdict) isBatchVerifyResponse_Result() {}
+
+func (*BatchVerifyResponse_Error) isBatchVerifyResponse_Result() {}
+
+// BatchVerifyError says why an item could not be evaluated.
+type BatchVerifyError struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The reason, as a failed call would give it.
+	Reason ErrorReason `protobuf:"varint,1,opt,name=reason,proto3,enum=avow.v1.ErrorReason" json:"reason,omitempty"`
+	// One sentence for a person.
+	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchVerifyError) Reset() {
+	*x = BatchVerifyError{}
+	mi := &file_avow_v1_verification_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchVerifyError) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchVerifyError) ProtoMessage() {}
+
+func (x *BatchVerifyError) ProtoReflect() protoreflect.Message {
+	mi := &file_avow_v1_verification_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchVerifyError.ProtoReflect.Descriptor instead.
+func (*BatchVerifyError) Descriptor() ([]byte, []int) {
+	return file_avow_v1_verification_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *BatchVerifyError) GetReason() ErrorReason {
+	if x != nil {
+		return x.Reason
+	}
+	return ErrorReason_ERROR_REASON_UNSPECIFIED
+}
+
+func (x *BatchVerifyError) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 var File_avow_v1_verification_service_proto protoreflect.FileDescriptor
 
 const file_avow_v1_verification_service_proto_rawDesc = "" +
 	"\n" +
-	"\"avow/v1/verification_service.proto\x12\aavow.v1\x1a\x15avow/v1/verdict.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\x02\n" +
+	"\"avow/v1/verification_service.proto\x12\aavow.v1\x1a\x14avow/v1/errors.proto\x1a\x15avow/v1/verdict.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x04\n" +
 	"\rVerifyRequest\x12'\n" +
 	"\x0fartifact_sha256\x18\x01 \x01(\tR\x0eartifactSha256\x12.\n" +
 	"\abundles\x18\x02 \x03(\v2\x14.avow.v1.NamedBundleR\abundles\x124\n" +
@@ -452,7 +962,11 @@ const file_avow_v1_verification_service_proto_rawDesc = "" +
 	"\ftrusted_root\x18\x04 \x01(\fR\vtrustedRoot\x128\n" +
 	"\x18required_predicate_types\x18\x05 \x03(\tR\x16requiredPredicateTypes\x12%\n" +
 	"\x0emin_timestamps\x18\x06 \x01(\rR\rminTimestamps\x12*\n" +
-	"\x02at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"9\n" +
+	"\x02at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
+	"\x06policy\x18\b \x01(\fR\x06policy\x12J\n" +
+	"\x13signed_verdict_form\x18\t \x01(\x0e2\x1a.avow.v1.SignedVerdictFormR\x11signedVerdictForm\x12Q\n" +
+	"\x17signed_verdict_lifetime\x18\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\x15signedVerdictLifetime\"9\n" +
 	"\vNamedBundle\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06bundle\x18\x02 \x01(\fR\x06bundle\"\x9a\x01\n" +
@@ -468,11 +982,43 @@ const file_avow_v1_verification_service_proto_rawDesc = "" +
 	"\tnot_after\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\"g\n" +
 	"\x13IdentityRequirement\x128\n" +
 	"\x18subject_alternative_name\x18\x01 \x01(\tR\x16subjectAlternativeName\x12\x16\n" +
-	"\x06issuer\x18\x02 \x01(\tR\x06issuer\"<\n" +
+	"\x06issuer\x18\x02 \x01(\tR\x06issuer\"c\n" +
 	"\x0eVerifyResponse\x12*\n" +
-	"\averdict\x18\x01 \x01(\v2\x10.avow.v1.VerdictR\averdict2k\n" +
+	"\averdict\x18\x01 \x01(\v2\x10.avow.v1.VerdictR\averdict\x12%\n" +
+	"\x0esigned_verdict\x18\x02 \x01(\fR\rsignedVerdict\"\x82\x01\n" +
+	"\x12BatchVerifyRequest\x121\n" +
+	"\x05setup\x18\x01 \x01(\v2\x19.avow.v1.BatchVerifySetupH\x00R\x05setup\x12.\n" +
+	"\x04item\x18\x02 \x01(\v2\x18.avow.v1.BatchVerifyItemH\x00R\x04itemB\t\n" +
+	"\amessage\"\xaf\x03\n" +
+	"\x10BatchVerifySetup\x124\n" +
+	"\asigners\x18\x01 \x03(\v2\x1a.avow.v1.SignerRequirementR\asigners\x12!\n" +
+	"\ftrusted_root\x18\x02 \x01(\fR\vtrustedRoot\x128\n" +
+	"\x18required_predicate_types\x18\x03 \x03(\tR\x16requiredPredicateTypes\x12%\n" +
+	"\x0emin_timestamps\x18\x04 \x01(\rR\rminTimestamps\x12*\n" +
+	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
+	"\x06policy\x18\x06 \x01(\fR\x06policy\x12J\n" +
+	"\x13signed_verdict_form\x18\a \x01(\x0e2\x1a.avow.v1.SignedVerdictFormR\x11signedVerdictForm\x12Q\n" +
+	"\x17signed_verdict_lifetime\x18\b \x01(\v2\x19.google.protobuf.DurationR\x15signedVerdictLifetime\"z\n" +
+	"\x0fBatchVerifyItem\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
+	"\x0fartifact_sha256\x18\x02 \x01(\tR\x0eartifactSha256\x12.\n" +
+	"\abundles\x18\x03 \x03(\v2\x14.avow.v1.NamedBundleR\abundles\"\xb7\x01\n" +
+	"\x13BatchVerifyResponse\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12,\n" +
+	"\averdict\x18\x02 \x01(\v2\x10.avow.v1.VerdictH\x00R\averdict\x121\n" +
+	"\x05error\x18\x03 \x01(\v2\x19.avow.v1.BatchVerifyErrorH\x00R\x05error\x12%\n" +
+	"\x0esigned_verdict\x18\x04 \x01(\fR\rsignedVerdictB\b\n" +
+	"\x06result\"Z\n" +
+	"\x10BatchVerifyError\x12,\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x14.avow.v1.ErrorReasonR\x06reason\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage*r\n" +
+	"\x11SignedVerdictForm\x12#\n" +
+	"\x1fSIGNED_VERDICT_FORM_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17SIGNED_VERDICT_FORM_SVR\x10\x01\x12\x1b\n" +
+	"\x17SIGNED_VERDICT_FORM_VSA\x10\x022\xb9\x01\n" +
 	"\x13VerificationService\x12T\n" +
-	"\x06Verify\x12\x16.avow.v1.VerifyRequest\x1a\x17.avow.v1.VerifyResponse\"\x19\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/api/v1/verifyB-Z+github.com/avow-dev/avow/api/avow/v1;avowv1b\x06proto3"
+	"\x06Verify\x12\x16.avow.v1.VerifyRequest\x1a\x17.avow.v1.VerifyResponse\"\x19\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/api/v1/verify\x12L\n" +
+	"\vBatchVerify\x12\x1b.avow.v1.BatchVerifyRequest\x1a\x1c.avow.v1.BatchVerifyResponse(\x010\x01B-Z+github.com/avow-dev/avow/api/avow/v1;avowv1b\x06proto3"
 
 var (
 	file_avow_v1_verification_service_proto_rawDescOnce sync.Once
@@ -486,33 +1032,56 @@ func file_avow_v1_verification_service_proto_rawDescGZIP() []byte {
 	return file_avow_v1_verification_service_proto_rawDescData
 }
 
-var file_avow_v1_verification_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_avow_v1_verification_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_avow_v1_verification_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_avow_v1_verification_service_proto_goTypes = []any{
-	(*VerifyRequest)(nil),         // 0: avow.v1.VerifyRequest
-	(*NamedBundle)(nil),           // 1: avow.v1.NamedBundle
-	(*SignerRequirement)(nil),     // 2: avow.v1.SignerRequirement
-	(*KeyRequirement)(nil),        // 3: avow.v1.KeyRequirement
-	(*IdentityRequirement)(nil),   // 4: avow.v1.IdentityRequirement
-	(*VerifyResponse)(nil),        // 5: avow.v1.VerifyResponse
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*Verdict)(nil),               // 7: avow.v1.Verdict
+	(SignedVerdictForm)(0),        // 0: avow.v1.SignedVerdictForm
+	(*VerifyRequest)(nil),         // 1: avow.v1.VerifyRequest
+	(*NamedBundle)(nil),           // 2: avow.v1.NamedBundle
+	(*SignerRequirement)(nil),     // 3: avow.v1.SignerRequirement
+	(*KeyRequirement)(nil),        // 4: avow.v1.KeyRequirement
+	(*IdentityRequirement)(nil),   // 5: avow.v1.IdentityRequirement
+	(*VerifyResponse)(nil),        // 6: avow.v1.VerifyResponse
+	(*BatchVerifyRequest)(nil),    // 7: avow.v1.BatchVerifyRequest
+	(*BatchVerifySetup)(nil),      // 8: avow.v1.BatchVerifySetup
+	(*BatchVerifyItem)(nil),       // 9: avow.v1.BatchVerifyItem
+	(*BatchVerifyResponse)(nil),   // 10: avow.v1.BatchVerifyResponse
+	(*BatchVerifyError)(nil),      // 11: avow.v1.BatchVerifyError
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 13: google.protobuf.Duration
+	(*Verdict)(nil),               // 14: avow.v1.Verdict
+	(ErrorReason)(0),              // 15: avow.v1.ErrorReason
 }
 var file_avow_v1_verification_service_proto_depIdxs = []int32{
-	1, // 0: avow.v1.VerifyRequest.bundles:type_name -> avow.v1.NamedBundle
-	2, // 1: avow.v1.VerifyRequest.signers:type_name -> avow.v1.SignerRequirement
-	6, // 2: avow.v1.VerifyRequest.at:type_name -> google.protobuf.Timestamp
-	3, // 3: avow.v1.SignerRequirement.key:type_name -> avow.v1.KeyRequirement
-	4, // 4: avow.v1.SignerRequirement.identity:type_name -> avow.v1.IdentityRequirement
-	6, // 5: avow.v1.KeyRequirement.not_before:type_name -> google.protobuf.Timestamp
-	6, // 6: avow.v1.KeyRequirement.not_after:type_name -> google.protobuf.Timestamp
-	7, // 7: avow.v1.VerifyResponse.verdict:type_name -> avow.v1.Verdict
-	0, // 8: avow.v1.VerificationService.Verify:input_type -> avow.v1.VerifyRequest
-	5, // 9: avow.v1.VerificationService.Verify:output_type -> avow.v1.VerifyResponse
-	9, // [9:10] is the sub-list for method output_type
-	8, // [8:9] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	2,  // 0: avow.v1.VerifyRequest.bundles:type_name -> avow.v1.NamedBundle
+	3,  // 1: avow.v1.VerifyRequest.signers:type_name -> avow.v1.SignerRequirement
+	12, // 2: avow.v1.VerifyRequest.at:type_name -> google.protobuf.Timestamp
+	0,  // 3: avow.v1.VerifyRequest.signed_verdict_form:type_name -> avow.v1.SignedVerdictForm
+	13, // 4: avow.v1.VerifyRequest.signed_verdict_lifetime:type_name -> google.protobuf.Duration
+	4,  // 5: avow.v1.SignerRequirement.key:type_name -> avow.v1.KeyRequirement
+	5,  // 6: avow.v1.SignerRequirement.identity:type_name -> avow.v1.IdentityRequirement
+	12, // 7: avow.v1.KeyRequirement.not_before:type_name -> google.protobuf.Timestamp
+	12, // 8: avow.v1.KeyRequirement.not_after:type_name -> google.protobuf.Timestamp
+	14, // 9: avow.v1.VerifyResponse.verdict:type_name -> avow.v1.Verdict
+	8,  // 10: avow.v1.BatchVerifyRequest.setup:type_name -> avow.v1.BatchVerifySetup
+	9,  // 11: avow.v1.BatchVerifyRequest.item:type_name -> avow.v1.BatchVerifyItem
+	3,  // 12: avow.v1.BatchVerifySetup.signers:type_name -> avow.v1.SignerRequirement
+	12, // 13: avow.v1.BatchVerifySetup.at:type_name -> google.protobuf.Timestamp
+	0,  // 14: avow.v1.BatchVerifySetup.signed_verdict_form:type_name -> avow.v1.SignedVerdictForm
+	13, // 15: avow.v1.BatchVerifySetup.signed_verdict_lifetime:type_name -> google.protobuf.Duration
+	2,  // 16: avow.v1.BatchVerifyItem.bundles:type_name -> avow.v1.NamedBundle
+	14, // 17: avow.v1.BatchVerifyResponse.verdict:type_name -> avow.v1.Verdict
+	11, // 18: avow.v1.BatchVerifyResponse.error:type_name -> avow.v1.BatchVerifyError
+	15, // 19: avow.v1.BatchVerifyError.reason:type_name -> avow.v1.ErrorReason
+	1,  // 20: avow.v1.VerificationService.Verify:input_type -> avow.v1.VerifyRequest
+	7,  // 21: avow.v1.VerificationService.BatchVerify:input_type -> avow.v1.BatchVerifyRequest
+	6,  // 22: avow.v1.VerificationService.Verify:output_type -> avow.v1.VerifyResponse
+	10, // 23: avow.v1.VerificationService.BatchVerify:output_type -> avow.v1.BatchVerifyResponse
+	22, // [22:24] is the sub-list for method output_type
+	20, // [20:22] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_avow_v1_verification_service_proto_init() }
@@ -520,23 +1089,33 @@ func file_avow_v1_verification_service_proto_init() {
 	if File_avow_v1_verification_service_proto != nil {
 		return
 	}
+	file_avow_v1_errors_proto_init()
 	file_avow_v1_verdict_proto_init()
 	file_avow_v1_verification_service_proto_msgTypes[2].OneofWrappers = []any{
 		(*SignerRequirement_Key)(nil),
 		(*SignerRequirement_Identity)(nil),
+	}
+	file_avow_v1_verification_service_proto_msgTypes[6].OneofWrappers = []any{
+		(*BatchVerifyRequest_Setup)(nil),
+		(*BatchVerifyRequest_Item)(nil),
+	}
+	file_avow_v1_verification_service_proto_msgTypes[9].OneofWrappers = []any{
+		(*BatchVerifyResponse_Verdict)(nil),
+		(*BatchVerifyResponse_Error)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_avow_v1_verification_service_proto_rawDesc), len(file_avow_v1_verification_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   6,
+			NumEnums:      1,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_avow_v1_verification_service_proto_goTypes,
 		DependencyIndexes: file_avow_v1_verification_service_proto_depIdxs,
+		EnumInfos:         file_avow_v1_verification_service_proto_enumTypes,
 		MessageInfos:      file_avow_v1_verification_service_proto_msgTypes,
 	}.Build()
 	File_avow_v1_verification_service_proto = out.File

@@ -19,7 +19,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	VerificationService_Verify_FullMethodName = "/avow.v1.VerificationService/Verify"
+	VerificationService_Verify_FullMethodName      = "/avow.v1.VerificationService/Verify"
+	VerificationService_BatchVerify_FullMethodName = "/avow.v1.VerificationService/BatchVerify"
 )
 
 // VerificationServiceClient is the client API for VerificationService service.
@@ -32,6 +33,10 @@ type VerificationServiceClient interface {
 	// Verify answers a verdict, also a rejecting one. It fails only when the input could not be evaluated. Nothing is fetched: neither a
 	// URL in a bundle nor anything from the service's own store.
 	Verify(ctx context.Context, in *VerifyRequest, opts ...grpc.CallOption) (*VerifyResponse, error)
+	// BatchVerify verifies many artifacts under the same demands. The first message is the setup, every further one an item. Answers come
+	// as they are ready, in any order, one per item. An item that cannot be evaluated has an error as its answer and never ends the
+	// stream; what cannot be evaluated at all (a setup that is missing or wrong) does. Not offered over REST.
+	BatchVerify(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[BatchVerifyRequest, BatchVerifyResponse], error)
 }
 
 type verificationServiceClient struct {
@@ -52,6 +57,19 @@ func (c *verificationServiceClient) Verify(ctx context.Context, in *VerifyReques
 	return out, nil
 }
 
+func (c *verificationServiceClient) BatchVerify(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[BatchVerifyRequest, BatchVerifyResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &VerificationService_ServiceDesc.Streams[0], VerificationService_BatchVerify_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[BatchVerifyRequest, BatchVerifyResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type VerificationService_BatchVerifyClient = grpc.BidiStreamingClient[BatchVerifyRequest, BatchVerifyResponse]
+
 // VerificationServiceServer is the server API for VerificationService service.
 // All implementations must embed UnimplementedVerificationServiceServer
 // for forward compatibility.
@@ -62,6 +80,10 @@ type VerificationServiceServer interface {
 	// Verify answers a verdict, also a rejecting one. It fails only when the input could not be evaluated. Nothing is fetched: neither a
 	// URL in a bundle nor anything from the service's own store.
 	Verify(context.Context, *VerifyRequest) (*VerifyResponse, error)
+	// BatchVerify verifies many artifacts under the same demands. The first message is the setup, every further one an item. Answers come
+	// as they are ready, in any order, one per item. An item that cannot be evaluated has an error as its answer and never ends the
+	// stream; what cannot be evaluated at all (a setup that is missing or wrong) does. Not offered over REST.
+	BatchVerify(grpc.BidiStreamingServer[BatchVerifyRequest, BatchVerifyResponse]) error
 	mustEmbedUnimplementedVerificationServiceServer()
 }
 
@@ -74,6 +96,9 @@ type UnimplementedVerificationServiceServer struct{}
 
 func (UnimplementedVerificationServiceServer) Verify(context.Context, *VerifyRequest) (*VerifyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Verify not implemented")
+}
+func (UnimplementedVerificationServiceServer) BatchVerify(grpc.BidiStreamingServer[BatchVerifyRequest, BatchVerifyResponse]) error {
+	return status.Error(codes.Unimplemented, "method BatchVerify not implemented")
 }
 func (UnimplementedVerificationServiceServer) mustEmbedUnimplementedVerificationServiceServer() {}
 func (UnimplementedVerificationServiceServer) testEmbeddedByValue()                             {}
@@ -114,6 +139,13 @@ func _VerificationService_Verify_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _VerificationService_BatchVerify_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(VerificationServiceServer).BatchVerify(&grpc.GenericServerStream[BatchVerifyRequest, BatchVerifyResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type VerificationService_BatchVerifyServer = grpc.BidiStreamingServer[BatchVerifyRequest, BatchVerifyResponse]
+
 // VerificationService_ServiceDesc is the grpc.ServiceDesc for VerificationService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -126,6 +158,13 @@ var VerificationService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _VerificationService_Verify_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "BatchVerify",
+			Handler:       _VerificationService_BatchVerify_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "avow/v1/verification_service.proto",
 }
