@@ -124,7 +124,8 @@ func (p *Prepared) Sign(ctx context.Context, s Signer) (*Envelope, error) {
 	if err := key.verify(p.pae, signature); err != nil {
 		return nil, err
 	}
-	return &Envelope{statement: p.statement, warnings: p.warnings, signature: signature, key: key, pae: p.pae}, nil
+	return &Envelope{statement: p.statement, warnings: p.warnings, signature: signature, key: key, pae: p.pae,
+		json: appendOwnForm(nil, p.statement.Payload(), signature)}, nil
 }
 
 // paeDigest returns SHA-256 of PAE(predicate.PayloadType, payload).

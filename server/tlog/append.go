@@ -174,14 +174,37 @@ func (l *Log) resolve(w *waiter, err *Error) {
 	}
 }
 
-// submit gives queued leaves to Tessera, in their order. It is the only caller of Add, which blocks while the disk is
-// busy.
+// submit gives queued leaves to Tessera, in their order, a batch at a time. It is the only caller of Add, which blocks
+// while the disk is busy.
+//
+// The first leaf of a batch waits BatchMaxAge for company where the log is idle. While a batch is being written, the next
+// one gathers: the busier the log, the larger its batches, and the fewer files and checkpoints are written for each leaf.
 func (l *Log) submit(ctx context.Context) {
+	age := time.NewTimer(l.cfg.BatchMaxAge)
+	age.Stop()
+	aging := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-l.wake:
+			switch queued, writing := l.backlog(); {
+			case queued >= l.cfg.BatchMaxSize:
+			case writing:
+				continue // written will come
+			case queued > 0 && !aging:
+				age.Reset(l.cfg.BatchMaxAge)
+				aging = true
+				continue
+			default:
+				continue
+			}
+		case <-age.C:
+			aging = false
+			if _, writing := l.backlog(); writing {
+				continue
+			}
+		case <-l.written:
 		}
 		// Tessera panics in its own goroutine if it cannot open its lock file (storage/posix, sequenceBatch): without
 		// descriptors or on a read-only disk nothing must reach it.
@@ -209,6 +232,13 @@ func (l *Log) submit(ctx context.Context) {
 	}
 }
 
+// backlog returns the number of queued leaves, and whether a batch is being written.
+func (l *Log) backlog() (queued int, writing bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue), l.submitted.Load() > 0
+}
+
 // collect waits for Tessera's answers, which come in the order of submission.
 func (l *Log) collect(ctx context.Context) {
 	failing := false // one line per failure of the disk, not one per leaf
@@ -218,7 +248,9 @@ func (l *Log) collect(ctx context.Context) {
 			return
 		case s := <-l.futures:
 			index, err := s.future()
-			l.submitted.Add(-1)
+			if l.submitted.Add(-1) == 0 {
+				l.signal(l.written)
+			}
 			if err != nil {
 				e := Unavailable("writing to the log", err)
 				if !failing {

@@ -29,7 +29,8 @@ type Log struct {
 	integrated atomic.Uint64
 	submitted  atomic.Int64    // leaves given to Tessera and not yet answered by it
 	slots      chan struct{}   // one per leaf in flight
-	wake       chan struct{}   // the submitter has work
+	wake       chan struct{}   // a leaf was queued
+	written    chan struct{}   // Tessera has answered for all that it was given
 	futures    chan submission // what the collector waits for, in the order of the log
 	toPublish  chan struct{}   // a tree was signed
 
@@ -150,6 +151,7 @@ func (l *Log) start(ctx context.Context, found state) error {
 	l.cancel = cancel
 	l.slots = make(chan struct{}, maxInFlight)
 	l.wake = make(chan struct{}, 1)
+	l.written = make(chan struct{}, 1)
 	l.futures = make(chan submission, maxInFlight)
 	l.toPublish = make(chan struct{}, 1)
 	l.pending = map[hash]*waiter{}
@@ -187,10 +189,13 @@ func (l *Log) start(ctx context.Context, found state) error {
 	return nil
 }
 
+// handOver is how long Tessera waits for the rest of a batch that submit gives it at once.
+const handOver = time.Millisecond
+
 func (l *Log) startTessera(ctx context.Context) error {
 	opts := tessera.NewAppendOptions().
 		WithCheckpointSigner(l.guard).
-		WithBatching(uint(l.cfg.BatchMaxSize), l.cfg.BatchMaxAge).
+		WithBatching(uint(l.cfg.BatchMaxSize), handOver).
 		WithCheckpointInterval(l.cfg.CheckpointInterval)
 	appender, shutdown, _, err := tessera.NewAppender(ctx, l.storage.Driver, opts)
 	if err != nil {
