@@ -95,6 +95,9 @@ const (
 	CheckBundlesGiven CheckID = "bundles-given"
 	// CheckRequiredTypes: each required predicate type is stated by an accepted bundle.
 	CheckRequiredTypes CheckID = "required-types"
+	// CheckStatementsAgree: no two statements of one type that are in force
+	// state different things about the same item.
+	CheckStatementsAgree CheckID = "statements-agree"
 	// CheckPolicy: every rule of the buyer's policy that denies is met. Skipped
 	// where no policy is given, or where the evidence it would judge is not complete.
 	CheckPolicy CheckID = "policy"
@@ -118,7 +121,7 @@ var buyerChecks = append(slices.Clone(issuerChecks),
 	CheckSubject, CheckSigstore, CheckPredicateType, CheckStatementRules, CheckValidity)
 
 // inputChecks are what the input as a whole must pass; with a policy also CheckPolicy.
-var inputChecks = []CheckID{CheckBundlesGiven, CheckRequiredTypes}
+var inputChecks = []CheckID{CheckBundlesGiven, CheckRequiredTypes, CheckStatementsAgree}
 
 // CheckIDs returns all check ids in the order in which a verdict lists them.
 func CheckIDs() []CheckID {

@@ -112,7 +112,8 @@ func (g *generator) vector(name, description, outcome string, failures []verify.
 	}
 	for _, id := range failures {
 		f := vectorFailure{Check: id}
-		if len(bundles) > 0 && id != verify.CheckBundlesGiven && id != verify.CheckRequiredTypes {
+		ofInput := []verify.CheckID{verify.CheckBundlesGiven, verify.CheckRequiredTypes, verify.CheckStatementsAgree}
+		if len(bundles) > 0 && !slices.Contains(ofInput, id) {
 			f.Bundle = bundles[0]
 		}
 		vec.Expect.Failures = append(vec.Expect.Failures, f)
@@ -159,6 +160,12 @@ func (g *generator) accepted() {
 		[]string{nb, g.bundle("two-signatures", g.plain(), secondSignature)}, func(v *vector) {
 			v.Expect.Failures = []vectorFailure{{Bundle: "two-signatures.sigstore.json", Check: verify.CheckSignatureCount}}
 		})
+	first, newer := g.bundle("flows", bundletest.Spec{Payload: flows(g.T, 1)}, nil),
+		g.bundle("flows-again", bundletest.Spec{Payload: flows(g.T, 2)}, nil)
+	other := g.bundle("flows-other", bundletest.Spec{Payload: flows(g.T, 3, `"necessity": "feature"`, `"necessity": "core"`)}, nil)
+	g.vector("accepted-newer", "of two that agree, the newer counts", "accepted", nil, []string{first, newer}, nil)
+	g.vector("rejected-contradiction", "two in force say different things", "rejected",
+		[]verify.CheckID{verify.CheckStatementsAgree}, []string{first, other}, nil)
 	g.rejected("rejected-artifact", "the artifact was changed", nb,
 		func(v *vector) { v.ArtifactSHA256 = bundletest.OtherSHA256 }, verify.CheckSubject)
 }

@@ -92,7 +92,7 @@ func runVector(t *testing.T, vec vector) {
 			t.Log(c)
 		}
 	}
-	const ofInput = 3 // checks of the whole input
+	const ofInput = 4 // checks of the whole input
 	if want := len(vec.Bundles)*(len(verify.CheckIDs())-ofInput) + ofInput; len(verdict.Checks) != want {
 		t.Errorf("got %d lines of checks, want %d: one per check, run or not", len(verdict.Checks), want)
 	}

@@ -94,8 +94,8 @@ type BundleResult struct {
 	Reason CheckID
 	// Use says whether the bundle's statement is among those that count.
 	Use Use
-	// SupersededBy is the name of the bundle whose statement counts instead;
-	// set with UseSuperseded.
+	// SupersededBy is the name of the bundle whose statement replaces this one or
+	// counts instead; set with UseSuperseded and UseNotInForce.
 	SupersededBy string
 }
 
@@ -139,8 +139,9 @@ type Verdict struct {
 	Checks []Check
 	// Bundles has one entry per bundle of the input, in its order.
 	Bundles []BundleResult
-	// Evidence holds the verified facts of the accepted bundles. It may be
-	// non-empty although the verdict is rejected, because of another bundle.
+	// Evidence holds the verified facts of the bundles whose statements count
+	// ([UseCounts]). It may be non-empty although the verdict is rejected, because
+	// of another bundle.
 	Evidence []Evidence
 	// Policy is what the policy of the input said; nil where none was given, or
 	// where it was not asked because a check before it failed.

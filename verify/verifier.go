@@ -138,25 +138,24 @@ func (v *Verifier) Verify(ctx context.Context, in Input) (*Verdict, error) {
 		return nil, err
 	}
 	verdict := &Verdict{}
-	perBundle := make([][]Check, len(req.bundles))
+	all := make([]*judged, len(req.bundles))
 	for i, b := range req.bundles {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		r := &run{v: v, req: req, data: b.Data}
-		checks := r.walk(b.Name, buyerChecks)
-		perBundle[i] = checks
-		result := BundleResult{Name: b.Name}
-		if passedAll(checks, buyerChecks) {
-			result.Outcome, result.Use = Accepted, UseCounts
-			verdict.Evidence = append(verdict.Evidence, r.evidence(b.Name))
-		} else if j := slices.IndexFunc(checks, failed); j >= 0 {
-			result.Reason = checks[j].ID
-		}
-		verdict.Bundles = append(verdict.Bundles, result)
-		verdict.Checks = append(verdict.Checks, checks...)
+		all[i] = v.judgeBundle(req, b)
 	}
-	whole, required := checkInput(req, verdict.Evidence), inputChecks
+	agree := settle(all)
+	perBundle := make([][]Check, len(all))
+	for i, j := range all {
+		perBundle[i] = j.checks
+		verdict.Bundles = append(verdict.Bundles, j.result)
+		verdict.Checks = append(verdict.Checks, j.checks...)
+		if j.result.Use == UseCounts {
+			verdict.Evidence = append(verdict.Evidence, j.evidence)
+		}
+	}
+	whole, required := append(checkInput(req, verdict.Evidence), agree), inputChecks
 	if in.Policy == nil {
 		verdict.Outcome = conclude(perBundle, whole, required)
 		verdict.Checks = append(append(verdict.Checks, whole...), notAsked("no policy was given"))
