@@ -66,7 +66,7 @@ func parse(payload []byte, mode Mode) parsed {
 	if !known || len(w.shape) > outside {
 		r.statement = nil
 	}
-	s.deferred = w.deferred
+	s.deferred, s.ignored = w.deferred, w.ignored
 	return r
 }
 

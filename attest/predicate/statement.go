@@ -79,6 +79,7 @@ type Statement struct {
 	// deferred are findings of R03 and R05 that the walk of the shape made:
 	// values that are well-typed but not in their registry or format.
 	deferred Findings
+	ignored  bool
 }
 
 // ID returns "sha256:" and the lower-case hex SHA-256 of the exact payload
@@ -89,6 +90,11 @@ func (s *Statement) ID() string {
 
 // Payload returns a copy of the exact bytes that were parsed.
 func (s *Statement) Payload() []byte { return []byte(s.payload) }
+
+// Ignored reports whether the predicate has members that [Parse] passed over in
+// mode [Consumption], because a newer minor version of the type may have added
+// them. What they say is not known here.
+func (s *Statement) Ignored() bool { return s.ignored }
 
 // Common returns the common members of no-backdoor, data-flows and
 // undertakings, and nil for the other types.

@@ -118,8 +118,13 @@ func TestModes(t *testing.T) {
 		"data-flows/invalid/R02-configured-without-setting": false,
 	} {
 		data := readVector(t, "v1/"+file+".json")
-		if _, err := Parse(data, Consumption); (err == nil) != accepted {
+		s, err := Parse(data, Consumption)
+		if (err == nil) != accepted {
 			t.Errorf("%s: consumption: %v, want accepted %v", file, err, accepted)
+		}
+		unknown := strings.HasSuffix(file, "unknown-field") || strings.HasSuffix(file, "member-in-capitals")
+		if err == nil && s.Ignored() != unknown {
+			t.Errorf("%s: ignored %v, want %v", file, s.Ignored(), unknown)
 		}
 		if _, err := Parse(data, Issuance); strings.Contains(file, "R02") && err == nil {
 			t.Errorf("%s: issuance accepts it", file)

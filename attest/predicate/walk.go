@@ -19,6 +19,8 @@ type walker struct {
 	// values that Check reports.
 	shape    Findings
 	deferred Findings
+	// ignored says that an unknown member was passed over.
+	ignored bool
 }
 
 // conditional is implemented by types with shape rules that depend on values;
@@ -96,6 +98,7 @@ func (w *walker) object(n *node, sh *shape, v reflect.Value) {
 // version may have added it.
 func (w *walker) unknown(child *node, sh *shape) {
 	if w.mode == Consumption {
+		w.ignored = true
 		return
 	}
 	if len(child.key) > maxKeyBytes {
