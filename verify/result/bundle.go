@@ -3,7 +3,9 @@ package result
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/verify"
@@ -11,7 +13,7 @@ import (
 
 // bundleJSON is a Sigstore bundle v0.3 as signed verdicts use it: a key by its
 // hint, no certificate, no log entry. Like a statement it is read by writing it
-// again, so base64 is canonical and no other member is there.
+// again; but nobody signs it, so JSON's own freedom is left to it.
 type bundleJSON struct {
 	MediaType string       `json:"mediaType"`
 	Material  materialJSON `json:"verificationMaterial"`
@@ -51,7 +53,9 @@ func parseBundle(data []byte) (*bundleJSON, error) {
 		return nil, err
 	}
 	b := &bundleJSON{}
-	if err := json.Unmarshal(data, b); err != nil {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(b); err != nil {
 		return nil, err
 	}
 	if b.MediaType != verify.BundleMediaType {
@@ -63,18 +67,21 @@ func parseBundle(data []byte) (*bundleJSON, error) {
 	if err := b.checkTimestamps(); err != nil {
 		return nil, err
 	}
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, data); err != nil {
-		return nil, err
-	}
 	again, err := encode(b)
 	if err != nil {
 		return nil, err
 	}
-	if !bytes.Equal(again, compact.Bytes()) {
-		return nil, differs("the bundle", compact.Bytes(), again)
+	if !sameJSON(again, data) {
+		return nil, errors.New("member names or base64 are not in the canonical form, or a member is missing")
 	}
 	return b, nil
+}
+
+// sameJSON reports whether two documents differ in nothing but white space, the
+// order of members and escapes.
+func sameJSON(a, b []byte) bool {
+	var x, y any
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
 }
 
 func (b *bundleJSON) checkTimestamps() error {

@@ -14,8 +14,6 @@ import (
 type Inputs struct {
 	// ArtifactSHA256 is [verify.Input.ArtifactSHA256] of the verification.
 	ArtifactSHA256 string
-	// ArtifactName is for people. Empty: the vendor's name for the subject.
-	ArtifactName string
 	// TrustedRoot is [verify.Trust.Digest].
 	TrustedRoot [sha256.Size]byte
 	// VerifiedAt is the time that the verification judged at. It must be the
@@ -57,9 +55,8 @@ func Compose(v *verify.Verdict, in Inputs, form Form) (*Statement, error) {
 	}
 	r := &Result{
 		Form: form, Accepted: v.Outcome == verify.Accepted,
-		ArtifactName: in.ArtifactName, ArtifactSHA256: in.ArtifactSHA256,
-		VerifierID: in.VerifierID, VerifierVersion: in.VerifierVersion,
-		VerifiedAt: in.VerifiedAt.UTC().Truncate(time.Second), TrustedRoot: in.TrustedRoot,
+		ArtifactSHA256: in.ArtifactSHA256, TrustedRoot: in.TrustedRoot, VerifierID: in.VerifierID,
+		VerifierVersion: in.VerifierVersion, VerifiedAt: in.VerifiedAt.UTC().Truncate(time.Second),
 	}
 	r.ValidUntil = r.VerifiedAt.Add(in.Lifetime.Truncate(time.Second))
 	if err := r.take(v); err != nil {

@@ -39,9 +39,9 @@ func TestComposeRefuses(t *testing.T) {
 		"host in upper case":      func(_ *verify.Verdict, in *Inputs, _ *Form) { in.VerifierID = "https://Buyer.example" },
 		"verifier with line":      func(_ *verify.Verdict, in *Inputs, _ *Form) { in.VerifierID = "https://buyer.example/\n" },
 		"only a scheme":           func(_ *verify.Verdict, in *Inputs, _ *Form) { in.VerifierID = "https:" },
-		"name is not UTF-8":       func(_ *verify.Verdict, in *Inputs, _ *Form) { in.ArtifactName = "\xff" },
-		"long name": func(_ *verify.Verdict, in *Inputs, _ *Form) {
-			in.ArtifactName = strings.Repeat("x", predicate.MaxStringBytes+1)
+		"version is not UTF-8":    func(_ *verify.Verdict, in *Inputs, _ *Form) { in.VerifierVersion = "\xff" },
+		"long version": func(_ *verify.Verdict, in *Inputs, _ *Form) {
+			in.VerifierVersion = strings.Repeat("x", predicate.MaxStringBytes+1)
 		},
 		"no form":                 func(_ *verify.Verdict, _ *Inputs, form *Form) { *form = "" },
 		"accepted by nothing":     func(v *verify.Verdict, _ *Inputs, _ *Form) { *v = verify.Verdict{Outcome: verify.Accepted} },

@@ -36,7 +36,8 @@
 //     timeless one: the "monotonic principle" of in-toto.
 //   - What is read is written again by the code that composes, and must be
 //     byte for byte the same. So no member can be unknown, be repeated or
-//     contradict another. Of the bundle around it only white space may differ.
+//     contradict another. Of the bundle around it white space, the order of
+//     members and escapes may differ.
 //   - Neither withdrawals nor disputes that were logged after the verification
 //     are seen: choose the lifetime accordingly.
 //   - The package opens no socket, reads no file and no clock.

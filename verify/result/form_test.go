@@ -3,8 +3,11 @@ package result
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/avow-dev/avow/verify"
 )
 
 // TestStatementForm signs statements that are wrong with the pinned key: nothing
@@ -88,21 +91,25 @@ func TestBundleForm(t *testing.T) {
 		bundle []byte
 		want   string
 	}{
-		"unchanged":         {bundle, "accepted"},
-		"other white space": {indented(t, bundle), "accepted"},
-		"newline":           {append(bytes.Clone(bundle), '\n'), "accepted"},
-		"nothing":           {nil, "VERDICT_FORM"},
-		"null":              {[]byte("null"), "VERDICT_FORM"},
-		"too large":         {append(bytes.Clone(bundle), bytes.Repeat([]byte{' '}, 512<<10)...), "VERDICT_FORM"},
-		"two values":        {append(bytes.Clone(bundle), "{}"...), "VERDICT_FORM"},
-		"bundle v0.2":       {edit("bundle.v0.3+json", "bundle.v0.2+json"), "VERDICT_FORM"},
-		"unknown member":    {edit(`"dsseEnvelope"`, `"also":1,"dsseEnvelope"`), "VERDICT_FORM"},
-		"order":             {edit(`"payloadType":"application/vnd.in-toto+json",`, ``), "VERDICT_FORM"},
-		"log entries":       {edit(`"publicKey"`, `"tlogEntries":[],"publicKey"`), "VERDICT_FORM"},
-		"certificate too":   {edit(`"publicKey"`, `"certificate":{"rawBytes":"AA=="},"publicKey"`), "VERDICT_FORM"},
-		"payload type":      {edit("application/vnd.in-toto+json", "text/plain"), "VERDICT_FORM"},
-		"keyid":             {edit(`{"sig"`, `{"keyid":"x","sig"`), "VERDICT_FORM"},
-		"no timestamps":     {edit(`"}},"dsse`, `"},"timestampVerificationData":{"rfc3161Timestamps":[]}},"dsse`), "VERDICT_FORM"},
+		"unchanged":              {bundle, "accepted"},
+		"other white space":      {indented(t, bundle), "accepted"},
+		"newline":                {append(bytes.Clone(bundle), '\n'), "accepted"},
+		"nothing":                {nil, "VERDICT_FORM"},
+		"null":                   {[]byte("null"), "VERDICT_FORM"},
+		"too large":              {append(bytes.Clone(bundle), bytes.Repeat([]byte{' '}, 512<<10)...), "VERDICT_FORM"},
+		"two values":             {append(bytes.Clone(bundle), "{}"...), "VERDICT_FORM"},
+		"bundle v0.2":            {edit("bundle.v0.3+json", "bundle.v0.2+json"), "VERDICT_FORM"},
+		"unknown member":         {edit(`"dsseEnvelope"`, `"also":1,"dsseEnvelope"`), "VERDICT_FORM"},
+		"no payload type":        {edit(`"payloadType":"application/vnd.in-toto+json",`, ``), "VERDICT_FORM"},
+		"no media type":          {edit(`"mediaType":"`+verify.BundleMediaType+`",`, ``), "VERDICT_FORM"},
+		"order of members":       {reordered(t, bundle), "accepted"},
+		"member in another case": {edit(`"payload"`, `"Payload"`), "VERDICT_FORM"},
+		"member twice":           {edit(`"payload"`, `"payload":"","payload"`), "VERDICT_FORM"},
+		"log entries":            {edit(`"publicKey"`, `"tlogEntries":[],"publicKey"`), "VERDICT_FORM"},
+		"certificate too":        {edit(`"publicKey"`, `"certificate":{"rawBytes":"AA=="},"publicKey"`), "VERDICT_FORM"},
+		"payload type":           {edit("application/vnd.in-toto+json", "text/plain"), "VERDICT_FORM"},
+		"keyid":                  {edit(`{"sig"`, `{"keyid":"x","sig"`), "VERDICT_FORM"},
+		"no timestamps":          {edit(`"}},"dsse`, `"},"timestampVerificationData":{"rfc3161Timestamps":[]}},"dsse`), "VERDICT_FORM"},
 		"empty timestamp": {edit(`"}},"dsse`, `"},"timestampVerificationData":{"rfc3161Timestamps":[{"signedTimestamp":""}]}},"dsse`),
 			"VERDICT_FORM"},
 		"no signature":     {signatures(func(string) string { return `[]` }), "VERDICT_SIGNATURE"},
@@ -134,4 +141,18 @@ func TestEveryByte(t *testing.T) {
 			t.Errorf("byte %d, %q for %q, is accepted: %+v", i, changed[i], bundle[i], r)
 		}
 	}
+}
+
+// reordered is the same JSON with members in alphabetical order.
+func reordered(t *testing.T, bundle []byte) []byte {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal(bundle, &v); err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }

@@ -33,11 +33,7 @@ func FuzzOpen(f *testing.F) {
 			}
 			return
 		}
-		var compact bytes.Buffer
-		if err := json.Compact(&compact, data); err != nil {
-			t.Fatal(err)
-		}
-		if !slices.ContainsFunc(good, func(b []byte) bool { return bytes.Equal(b, compact.Bytes()) }) {
+		if !slices.ContainsFunc(good, func(b []byte) bool { return sameJSON(b, data) }) {
 			t.Fatalf("accepted what was never signed: %s", data)
 		}
 	})

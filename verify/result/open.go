@@ -110,7 +110,7 @@ func pin(verifiers []Pinned) ([]Pinned, error) {
 func read(data []byte, pinned []Pinned) (*Result, error) {
 	b, err := parseBundle(data)
 	if err != nil {
-		return nil, refuse(CodeForm, hintOwn, "not a bundle as avow writes it for a verdict: %v", err)
+		return nil, refuse(CodeForm, hintOwn, "the bundle: %v", err)
 	}
 	if n := len(b.Envelope.Signatures); n != 1 {
 		return nil, refuse(CodeSignature, hintOwn, "%d signatures, want 1", n)
@@ -131,7 +131,7 @@ func read(data []byte, pinned []Pinned) (*Result, error) {
 		if errors.As(err, &kind) {
 			return nil, kind
 		}
-		return nil, refuse(CodeForm, hintOwn, "not a verdict as avow writes it: %v", err)
+		return nil, refuse(CodeForm, hintOwn, "the statement: %v", err)
 	}
 	sum := sha256.Sum256(b.Envelope.Payload)
 	r.ID, r.KeyID = "sha256:"+hex.EncodeToString(sum[:]), keyID
@@ -221,10 +221,10 @@ func (r *Result) judgeStatements(e Expect) error {
 	for _, s := range r.Statements {
 		if len(e.Signers) > 0 && !slices.ContainsFunc(e.Signers, s.by) {
 			return refuse(CodeSignerDiffers, "give the key of who signed it, if you accept that signer, or verify the bundles again",
-				"statement %s is signed with %s, which is none of the %d signers that are accepted", s.ID, s.KeyID, len(e.Signers))
+				"statement %s is signed with %s, by none of the accepted signers", s.ID, s.KeyID)
 		}
 		if n := len(s.Timestamps); n < e.MinTimestamps {
-			return refuse(CodeTimestampsDiffer, hintVerify, "statement %s has %d timestamps, want %d", s.ID, n, e.MinTimestamps)
+			return refuse(CodeTimestampsDiffer, hintVerify, "statement %s is time-stamped by %d, want %d", s.ID, n, e.MinTimestamps)
 		}
 	}
 	return nil

@@ -248,19 +248,19 @@ func parse(data []byte) (*Result, error) {
 		return nil, err
 	}
 	if !bytes.Equal(again, data) {
-		return nil, differs("the statement", data, again)
+		return nil, differs(data, again)
 	}
 	return r, nil
 }
 
 // differs names the place where bytes stop being what would have been written.
-func differs(what string, got, want []byte) error {
+func differs(got, want []byte) error {
 	at := 0
 	for at < len(got) && at < len(want) && got[at] == want[at] {
 		at++
 	}
 	near := func(b []byte) string { return clip(string(b[max(at-20, 0):min(at+20, len(b))])) }
-	return fmt.Errorf("%s is not what avow writes for its content: byte %d: got %q, want %q", what, at, near(got), near(want))
+	return fmt.Errorf("not what avow writes for its content: byte %d: got %q, want %q", at, near(got), near(want))
 }
 
 func parseSVR(data []byte) (*Result, error) {

@@ -64,7 +64,8 @@ type Result struct {
 	Form Form
 	// Accepted is the outcome. Open returns no other.
 	Accepted bool
-	// ArtifactName is the subject's name, for people; it may be empty.
+	// ArtifactName is the vendor's name for the artifact, for people; empty where
+	// no statement counts.
 	ArtifactName string
 	// ArtifactSHA256 is the artifact's SHA-256, 64 lower-case hex digits.
 	ArtifactSHA256 string
