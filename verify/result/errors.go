@@ -6,7 +6,7 @@ import "fmt"
 // closed, see [Codes]; none is reused or given another meaning.
 type Code string
 
-// The codes, in the order in which [Open] looks.
+// The codes.
 const (
 	// CodeForm: too large, not strict JSON, or not byte for byte what this package
 	// writes for its content: an unknown, repeated, missing or contradicting member.

@@ -50,6 +50,9 @@ bundle given must pass.
 What a statement declares is the vendor's word. Verified is that the vendor said it, when, and
 that it cannot take it back unseen.
 
+--attest-verdict signs the answer; --with-verdict relies on a signed one that still holds instead
+of verifying again, and says so.
+
 Exit code 0: accepted; 1: rejected, with the reason; 2: could not be evaluated (a file is missing,
 	the trusted root does not parse).
 With --format json the answer is the API's Verdict message.`,
