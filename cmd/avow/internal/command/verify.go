@@ -17,6 +17,7 @@ import (
 	"github.com/avow-dev/avow/cmd/avow/internal/plain"
 	"github.com/avow-dev/avow/internal/verdictpb"
 	"github.com/avow-dev/avow/verify"
+	"github.com/avow-dev/avow/verify/result"
 )
 
 // verifyFlags are the flags of verify.
@@ -30,6 +31,8 @@ type verifyFlags struct {
 	minTimestamps int
 	at            string
 	format        format
+	sign          signFlags
+	use           useFlags
 }
 
 func (a *app) verify() *cobra.Command {
@@ -46,6 +49,9 @@ bundle given must pass.
 
 What a statement declares is the vendor's word. Verified is that the vendor said it, when, and
 that it cannot take it back unseen.
+
+--attest-verdict signs the answer; --with-verdict relies on a signed one that still holds instead
+of verifying again, and says so.
 
 Exit code 0: accepted; 1: rejected, with the reason; 2: could not be evaluated (a file is missing,
 	the trusted root does not parse).
@@ -71,6 +77,8 @@ With --format json the answer is the API's Verdict message.`,
 	o.IntVar(&f.minTimestamps, "min-timestamps", 1, "`NUMBER` of timestamp authorities that must have signed")
 	o.StringVar(&f.at, "at", "", "`TIME` at which to judge validity, as 2026-11-23T12:00:00Z (default now)")
 	f.format.register(c)
+	f.sign.register(c)
+	f.use.register(c)
 	completes(c, "require", typeNames()...)
 	return c
 }
@@ -88,6 +96,19 @@ func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error
 		return err
 	}
 	now := a.env.Now() // read once: what the verdict names is what was judged at
+	at := input.At
+	if at.IsZero() {
+		at = now
+	}
+	if f.use.file != "" {
+		if done, err := a.useVerdict(artifact, f, input, trust, at); done || err != nil {
+			return err
+		}
+	}
+	key, err := a.verdictSigner(&f.sign)
+	if err != nil {
+		return err
+	}
 	verifier, err := verify.New(verify.Config{Trust: trust, Clock: func() time.Time { return now }})
 	if err != nil {
 		return err
@@ -96,11 +117,12 @@ func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error
 	if err != nil {
 		return err
 	}
+	if err := a.signVerdict(c.Context(), &f.sign, key, verdict, result.Inputs{
+		ArtifactSHA256: input.ArtifactSHA256, TrustedRoot: trust.Digest(), VerifiedAt: at}); err != nil {
+		return err
+	}
 	if f.format.json() {
-		question := verdictpb.Question{ArtifactSHA256: input.ArtifactSHA256, Trust: trust, At: input.At}
-		if input.At.IsZero() {
-			question.At = now
-		}
+		question := verdictpb.Question{ArtifactSHA256: input.ArtifactSHA256, Trust: trust, At: at}
 		err = a.printMessage(verdictpb.New(verdict, question))
 	} else {
 		w := a.writer()
@@ -135,7 +157,13 @@ func (a *app) verifyInput(c *cobra.Command, f *verifyFlags) (*verify.Input, erro
 		}
 		input.RequiredTypes = append(input.RequiredTypes, uri)
 	}
-	if len(f.bundles) == 0 {
+	if err := f.sign.check(c, f.at); err != nil {
+		return nil, err
+	}
+	if err := f.use.check(c, f.sign.verifierID, f.sign.key != ""); err != nil {
+		return nil, err
+	}
+	if len(f.bundles) == 0 && f.use.file == "" {
 		return nil, usageFailure(c.CommandPath(), fmt.Errorf("no --bundle was given"))
 	}
 	for _, path := range f.bundles {
@@ -170,7 +198,7 @@ func (a *app) signers(c *cobra.Command, f *verifyFlags) ([]verify.Signer, error)
 	if f.identity != "" {
 		signers = append(signers, verify.Signer{Name: f.identity, Identity: &verify.Identity{SAN: f.identity, Issuer: f.issuer}})
 	}
-	if len(signers) == 0 {
+	if len(signers) == 0 && len(f.bundles) > 0 {
 		return nil, usageFailure(c.CommandPath(),
 			fmt.Errorf("nobody was named who may have signed: give --key, or --identity and --issuer"))
 	}
