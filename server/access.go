@@ -24,7 +24,7 @@ const (
 // rule is what the interceptors need to know about a method.
 type rule struct {
 	access access
-	// cost is what a call takes from the caller's rate.
+	// cost is what a call takes from the caller's rate; of a stream, each message.
 	cost int
 }
 
@@ -41,7 +41,8 @@ var rules = map[string]rule{
 	avowv1.AttestationService_GetStatement_FullMethodName:   {access: accessAnyone, cost: 1},
 	avowv1.AttestationService_ListStatements_FullMethodName: {access: accessAnyone, cost: 1},
 
-	avowv1.VerificationService_Verify_FullMethodName: {access: accessAnyone, cost: 4},
+	avowv1.VerificationService_Verify_FullMethodName:      {access: accessAnyone, cost: 4},
+	avowv1.VerificationService_BatchVerify_FullMethodName: {access: accessAnyone, cost: 4},
 
 	avowv1.LogService_GetCheckpoint_FullMethodName:       {access: accessAnyone, cost: 1},
 	avowv1.LogService_GetInclusionProof_FullMethodName:   {access: accessAnyone, cost: 1},

@@ -11,11 +11,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/internal/verdictpb"
 	"github.com/avow-dev/avow/server/statements"
 	"github.com/avow-dev/avow/server/tlog"
 	"github.com/avow-dev/avow/server/vendors"
+	"github.com/avow-dev/avow/verify"
 )
 
 // Timestamper gives an RFC 3161 token over a signature: the service's own authority or a client of a foreign one,
@@ -23,6 +26,17 @@ import (
 type Timestamper interface {
 	// Timestamp returns the TimeStampResp, DER, over SHA-256 of the signature's bytes.
 	Timestamp(ctx context.Context, signature []byte) (token []byte, err error)
+}
+
+// PolicyRequirements is what a policy asks of an input besides its rules. It is added to what the caller asks.
+type PolicyRequirements struct {
+	// RequiredTypes are predicate types of which there must be an accepted bundle.
+	RequiredTypes []string
+	// MinTimestamps is the least number of timestamp authorities; 0 asks for nothing.
+	MinTimestamps int
+	// Signers are the signers that the policy pins. They join those of the caller: that a statement which a signer of
+	// the caller made is none that the policy wants is for the policy's rules to say.
+	Signers []verify.Signer
 }
 
 // Config is everything that a Server works with. What it is given stays the caller's: the server closes neither the log
@@ -45,6 +59,14 @@ type Config struct {
 	// SigningKey opens the key that the service holds for a vendor. It is called for each statement to sign, so it
 	// should remember what it opened. Nil: the service signs for nobody.
 	SigningKey func(context.Context, *vendors.SigningKey) (attest.Signer, error)
+	// CompilePolicy makes a buyer's policy out of its YAML, and says what it asks of an input besides its rules. The
+	// error is sent to the caller as POLICY_INVALID: it names the place in the policy and nothing of the service. The
+	// policy is used by several calls at once, and kept for later ones. Nil: the service evaluates no policies.
+	CompilePolicy func(ctx context.Context, yaml []byte) (verify.Policy, PolicyRequirements, error)
+	// SignVerdict signs a verdict, accepted or rejected, as the service's own: a Sigstore bundle v0.3, JSON. The
+	// verdict may be relied on for the lifetime from the question's time on. Nil: the service signs no verdicts.
+	SignVerdict func(ctx context.Context, v *verify.Verdict, q verdictpb.Question, form avowv1.SignedVerdictForm,
+		lifetime time.Duration) ([]byte, error)
 	// TimestampHandler, if not nil, answers RFC 3161 requests at POST /api/v1/timestamp.
 	TimestampHandler http.Handler
 	// Tables are the dated tables of the issuance rules; nil means predicate.EmbeddedTables().

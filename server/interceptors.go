@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -170,28 +169,4 @@ func (s *Server) panicked(ctx context.Context, where string, v any) error {
 	s.cfg.Logger.ErrorContext(ctx, "panic", slog.String("where", where), slog.String("panic", fmt.Sprint(v)),
 		slog.String("stack", string(debug.Stack())))
 	return &refusal{reason: reasonInternal, message: "internal error", cause: fmt.Errorf("panic: %v", v)}
-}
-
-// streamChain is what the streaming calls pass: health watches and reflection. They live until the connection ends.
-func (s *Server) streamChain(identify identifyFunc) []grpc.StreamServerInterceptor {
-	admit := func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
-		defer func() {
-			if v := recover(); v != nil {
-				err = s.panicked(ss.Context(), info.FullMethod, v)
-			}
-			if err == nil {
-				return
-			}
-			// What a handler of another package answered, such as reflection, is a status already.
-			var own *refusal
-			if errors.As(err, &own) {
-				err = toStatus(own).Err()
-			}
-		}()
-		if _, err := s.admit(ss.Context(), identify, info.FullMethod); err != nil {
-			return err
-		}
-		return next(srv, ss)
-	}
-	return []grpc.StreamServerInterceptor{s.metrics.calls.StreamServerInterceptor(), admit}
 }

@@ -19,6 +19,14 @@ const (
 	MaxFilterBytes = 4 << 10
 	// MaxTokenBytes is the longest bearer token, in bytes.
 	MaxTokenBytes = 512
+	// MaxPolicyBytes is the largest policy, in bytes of YAML.
+	MaxPolicyBytes = 256 << 10
+	// MaxVerdictLifetime is how long a signed verdict may be relied on at most.
+	MaxVerdictLifetime = 30 * 24 * time.Hour
+	// MaxBatchItems is the largest number of items in one stream of BatchVerify.
+	MaxBatchItems = 1 << 17
+	// MaxItemIDBytes is the longest id of an item, in bytes.
+	MaxItemIDBytes = 256
 	// MaxTimestampers is the largest number of timestamp authorities: a bundle takes no more timestamps.
 	MaxTimestampers = 4
 
@@ -28,10 +36,15 @@ const (
 	maxCachedStatements = 128     // parsed statements that others refer to
 	maxCachedBytes      = 32 << 10
 	maxCachedVerifiers  = 16 // verifiers for trusted roots that callers bring
+	maxCachedPolicies   = 16 // policies that callers bring
+	maxStreams          = 64 // streams of BatchVerify, each of which holds a policy and up to 256 keys
+	maxCallerStreams    = 8  // of one caller
 	timestampTimeout    = 10 * time.Second
 	publicationPoll     = 20 * time.Millisecond
 	healthInterval      = time.Second
 	retryInterval       = 30 * time.Second // between two looks for rows that were left pending
+
+	defaultVerdictLifetime = 24 * time.Hour
 )
 
 // Limits are the operator's limits. The zero value of each field selects its default.
@@ -42,7 +55,8 @@ type Limits struct {
 	// CallsInFlight bounds the number of requests in hand. Default 4096.
 	CallsInFlight int64
 	// RatePerSecond is what one caller (a vendor with credentials, else an IPv4 address or IPv6 /64) may use per
-	// second, in units: a read costs 1, an issued statement 2, a verification 4, a batch 8. Default 200.
+	// second, in units: a read costs 1, an issued statement 2, a verification 4, also as an item of a batch, a batch
+	// of statements 8. Who sends items faster than that is read slower. Default 200.
 	RatePerSecond float64
 	// Burst is how many units a caller may use at once. Default twice RatePerSecond.
 	Burst int

@@ -260,8 +260,8 @@ func TestEmptyFields(t *testing.T) {
 	ctx := withToken(t.Context(), w.heldToken)
 	sent := 0
 	for method := range rules {
-		if !strings.HasPrefix(method, "/avow.v1.") {
-			continue
+		if !strings.HasPrefix(method, "/avow.v1.") || method == avowv1.VerificationService_BatchVerify_FullMethodName {
+			continue // the batch has a test of its own
 		}
 		req, ok := full[method]
 		if !ok {

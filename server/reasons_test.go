@@ -80,6 +80,18 @@ func TestReasons(t *testing.T) {
 			_, err := w.verification().Verify(w.t.Context(), &avowv1.VerifyRequest{TrustedRoot: []byte("{}")})
 			return err
 		}),
+		"POLICY_INVALID": onWorld(func(w *world) error {
+			req := w.verifyRequest(w.issue(dataFlows(w.t), w.acme).GetBundle())
+			req.Policy = []byte("rules: []")
+			_, err := w.verification().Verify(w.t.Context(), req)
+			return err
+		}),
+		"VERDICT_SIGNING_NOT_CONFIGURED": onWorld(func(w *world) error {
+			req := w.verifyRequest(w.issue(dataFlows(w.t), w.acme).GetBundle())
+			req.SignedVerdictForm = avowv1.SignedVerdictForm_SIGNED_VERDICT_FORM_SVR
+			_, err := w.verification().Verify(w.t.Context(), req)
+			return err
+		}),
 		"KEY_UNKNOWN": onWorld(func(w *world) error {
 			return w.refused(signed(w.t, dataFlows(w.t), must(attest.GenerateKey())(w.t)))
 		}),

@@ -258,17 +258,6 @@ func TestVerifyRPC(t *testing.T) {
 		}
 		wantReason(t, err, reasonVerificationInput)
 	}
-	// Roots that callers bring are remembered, and not without bound.
-	s := newVerificationService(w.server.cfg, w.server.own)
-	root := w.trustedRoot()
-	for n := range 2 * maxCachedVerifiers {
-		if _, err := s.verifierFor(append([]byte(strings.Repeat(" ", n+1)), root...)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(s.other) != maxCachedVerifiers || len(s.order) != maxCachedVerifiers {
-		t.Errorf("%d verifiers are kept, want %d", len(s.other), maxCachedVerifiers)
-	}
 }
 
 // TestPaging: pages are complete and in order, and a token is good for its filter only.

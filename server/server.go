@@ -32,6 +32,7 @@ type Server struct {
 	metrics  *metrics
 	health   *health.Server
 	issuer   *issuer
+	streams  *streamSlots
 	own      trustedVerifier
 	rootHash string
 
@@ -58,6 +59,7 @@ func New(cfg Config) (*Server, error) {
 		rates:    newRateLimiter(cfg.Limits),
 		load:     &admission{maxBytes: cfg.Limits.BytesInFlight, maxCalls: cfg.Limits.CallsInFlight},
 		health:   health.NewServer(),
+		streams:  newStreamSlots(),
 		own:      own,
 		rootHash: hex.EncodeToString(hash[:]),
 	}
@@ -92,7 +94,7 @@ func (s *Server) newGRPCServer(identify identifyFunc, opts ...grpc.ServerOption)
 	}, opts...)
 	gs := grpc.NewServer(all...)
 	avowv1.RegisterAttestationServiceServer(gs, &attestationService{issuer: s.issuer})
-	avowv1.RegisterVerificationServiceServer(gs, newVerificationService(s.cfg, s.own))
+	avowv1.RegisterVerificationServiceServer(gs, newVerificationService(s))
 	avowv1.RegisterLogServiceServer(gs, &logService{log: s.cfg.Log})
 	avowv1.RegisterTrustServiceServer(gs, &trustService{
 		root: s.cfg.TrustedRoot, rootHash: s.rootHash, registry: s.cfg.Vendors.Registry,
@@ -119,11 +121,13 @@ func (s *Server) inProcess(ctx context.Context) *bufconn.Listener {
 	return lis
 }
 
-// Drain stops the service: health turns red, new calls are answered SHUTTING_DOWN, calls in hand are answered. It
+// Drain stops the service: health turns red, new calls are answered SHUTTING_DOWN, calls in hand are answered, and a
+// stream ends with SHUTTING_DOWN once what was read of it is answered. It
 // returns when everything is answered; if the context ends before, connections are cut. What a cut call was issuing
 // is completed by the next start's Reconcile. The log and the store may be closed afterwards.
 func (s *Server) Drain(ctx context.Context) error {
 	s.draining.Store(true)
+	s.streams.stop.Do(func() { close(s.streams.stopping) })
 	s.health.Shutdown()
 	s.mu.Lock()
 	servers, closers := s.servers, s.closers

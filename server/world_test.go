@@ -73,6 +73,7 @@ type world struct {
 	vendors   *vendors.Watcher
 	stamps    []Timestamper
 	limits    Limits
+	change    func(*Config) // what a test configures besides
 
 	acme, acmeSecond, expired, held *attest.KeyFile
 	acmeToken, heldToken            string
@@ -250,7 +251,7 @@ func (w *world) start() {
 // config is the server's configuration in this world.
 func (w *world) config() Config {
 	w.t.Helper()
-	return Config{
+	c := Config{
 		Log: w.log, Store: w.store, Vendors: w.vendors, Timestampers: w.stamps, TrustedRoot: w.trustedRoot(),
 		SigningKey: func(_ context.Context, k *vendors.SigningKey) (attest.Signer, error) {
 			if filepath.Base(k.File) != "held.key" {
@@ -261,6 +262,10 @@ func (w *world) config() Config {
 		TimestampHandler: w.authority.Handler(),
 		Logger:           w.logger, Clock: w.clock.Now, Registerer: w.reg, Limits: w.limits,
 	}
+	if w.change != nil {
+		w.change(&c)
+	}
+	return c
 }
 
 func (w *world) trustedRoot() []byte {

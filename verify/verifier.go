@@ -3,10 +3,7 @@ package verify
 import (
 	"context"
 	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/sha256"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -96,13 +93,14 @@ var ErrInput = errors.New("cannot evaluate")
 
 // Verifier judges bundles under one trusted root. It is safe for concurrent use.
 // It keeps what cannot change once verified: checkpoints and the chains of
-// timestamp authorities, both bounded in number.
+// timestamp authorities, and the encoded form of keys, all bounded in number.
 type Verifier struct {
 	trust       *Trust
 	clock       func() time.Time
 	tables      *predicate.Tables
 	skew        time.Duration
 	checkpoints *checkpointCache
+	keys        keyCache
 }
 
 // New returns a Verifier. Errors wrap [ErrInput].
@@ -208,7 +206,7 @@ func (v *Verifier) VerifyBundle(ctx context.Context, bundle []byte, signer Signe
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	pinned, err := pin([]Signer{signer})
+	pinned, err := v.pin([]Signer{signer})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -231,13 +229,6 @@ type request struct {
 	minTimestamps int
 	at            time.Time
 	atGiven       bool // at is the caller's, and not the clock's
-}
-
-// pinnedSigner is a Signer with what is compared with bundles.
-type pinnedSigner struct {
-	Signer
-	spki []byte // SubjectPublicKeyInfo of the key, nil for an identity
-	hint string // base64 of its SHA-256
 }
 
 // request validates an input and gives every bundle a name of its own.
@@ -264,7 +255,7 @@ func (v *Verifier) request(in Input) (*request, error) {
 			return nil, fmt.Errorf("%w: required predicate type %q is not a statement type of avow", ErrInput, clip(t))
 		}
 	}
-	if req.signers, err = pin(in.Signers); err != nil {
+	if req.signers, err = v.pin(in.Signers); err != nil {
 		return nil, err
 	}
 	seen := make(map[string]bool, len(in.Bundles))
@@ -279,35 +270,4 @@ func (v *Verifier) request(in Input) (*request, error) {
 		req.bundles = append(req.bundles, b)
 	}
 	return req, nil
-}
-
-// pin validates signer requirements.
-func pin(signers []Signer) ([]pinnedSigner, error) {
-	if n := len(signers); n == 0 || n > MaxSigners {
-		return nil, fmt.Errorf("%w: %d signers, want 1 to %d", ErrInput, n, MaxSigners)
-	}
-	pinned := make([]pinnedSigner, len(signers))
-	for i, s := range signers {
-		p := pinnedSigner{Signer: s}
-		switch {
-		case (s.Key == nil) == (s.Identity == nil):
-			return nil, fmt.Errorf("%w: signer %d needs exactly one of key and identity", ErrInput, i+1)
-		case s.Identity != nil:
-			if s.Identity.SAN == "" || s.Identity.Issuer == "" {
-				return nil, fmt.Errorf("%w: signer %d needs both SAN and issuer, matched exactly", ErrInput, i+1)
-			}
-		case s.Key.PublicKey == nil || s.Key.PublicKey.Curve != elliptic.P256():
-			return nil, fmt.Errorf("%w: signer %d: the key is not ECDSA P-256, which alone every Sigstore client verifies",
-				ErrInput, i+1)
-		default:
-			var err error
-			if p.spki, err = x509.MarshalPKIXPublicKey(s.Key.PublicKey); err != nil {
-				return nil, fmt.Errorf("%w: signer %d: %w", ErrInput, i+1, err)
-			}
-			sum := sha256.Sum256(p.spki)
-			p.hint = base64.StdEncoding.EncodeToString(sum[:])
-		}
-		pinned[i] = p
-	}
-	return pinned, nil
 }
