@@ -186,7 +186,7 @@ func noBackdoorRules() rules {
 			name: func(c *predicate.Claim) string { return c.ID },
 			show: func(c *predicate.Claim) string { return c.Answer + ", " + c.Qualification },
 			worthless: func(c *predicate.Claim) string {
-				return unregistered("claim", c.ID, "answer", c.Answer, "qualification", c.Qualification)
+				return unregistered([2]string{"claim", c.ID}, [2]string{"answer", c.Answer}, [2]string{"qualification", c.Qualification})
 			}}.rule(WhatClaim, "a claim removed"),
 		"mechanisms": list[predicate.Mechanism]{item: true, added: Widening, removed: Narrowing,
 			keys: []func(*predicate.Mechanism) string{func(m *predicate.Mechanism) string { return m.ID }},
@@ -242,7 +242,7 @@ func undertakingsRules() rules {
 			name: func(u *predicate.Undertaking) string { return u.ID },
 			show: func(u *predicate.Undertaking) string { return u.Qualification },
 			worthless: func(u *predicate.Undertaking) string {
-				return unregistered("undertaking", u.ID, "qualification", u.Qualification)
+				return unregistered([2]string{"undertaking", u.ID}, [2]string{"qualification", u.Qualification})
 			}}.rule(WhatUndertaking, "an undertaking removed"),
 		"evidence":   evidenceList(),
 		"extensions": free(),

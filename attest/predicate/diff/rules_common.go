@@ -101,7 +101,7 @@ func evidenceList() rule {
 		keys:      []func(*predicate.Evidence) string{func(e *predicate.Evidence) string { return e.ID }},
 		name:      func(e *predicate.Evidence) string { return e.ID },
 		show:      func(e *predicate.Evidence) string { return words(e.Kind, e.Independence) },
-		worthless: func(e *predicate.Evidence) string { return unregistered("evidenceKind", e.Kind) }}.
+		worthless: func(e *predicate.Evidence) string { return unregistered([2]string{"evidenceKind", e.Kind}) }}.
 		rule(WhatEvidence, "evidence removed").beside()
 }
 
@@ -197,11 +197,11 @@ func subjectRule() rule {
 }
 
 // unregistered returns the reason why an element is worth nothing if one of its
-// values is not in its registry, else "". It takes pairs of registry and value.
-func unregistered(pairs ...string) string {
-	for i := 0; i < len(pairs); i += 2 {
-		if _, ok := predicate.Lookup(pairs[i], pairs[i+1]); !ok {
-			return "this version does not know the " + pairs[i] + ", so it promises nothing here"
+// values, each with its registry, is not in it, else "".
+func unregistered(values ...[2]string) string {
+	for _, v := range values {
+		if _, ok := predicate.Lookup(v[0], v[1]); !ok {
+			return "this version does not know the " + v[0] + ", so it promises nothing here"
 		}
 	}
 	return ""
