@@ -217,8 +217,19 @@ func (c *comparison) apply(r rule, m member) {
 	first := len(c.changes)
 	r.compare(c, m)
 	if r.registry != "" {
-		for i := first; i < len(c.changes); i++ {
-			c.changes[i].Registry = r.registry
+		for i := range c.changes[first:] {
+			c.changes[first+i].of(r.registry)
+		}
+	}
+}
+
+// of names the registry of the values. A new value that it does not have makes
+// nothing better.
+func (c *Change) of(registry string) {
+	c.Registry = registry
+	if c.Kind != Removed && c.Direction == Narrowing {
+		if _, known := predicate.Lookup(registry, c.New); !known {
+			c.Direction, c.Why = Widening, unknownValue
 		}
 	}
 }

@@ -32,8 +32,8 @@
 //
 // Statements are foreign. [predicate.Parse] bounds their size, and time and
 // space are bounded by it. Whether they were signed, by whom, and whether they
-// are true is not looked at. Old, New, Item and Part of a change are foreign
-// text: escape them before a terminal or a page.
+// are true is not looked at. Old, New, Item, Part and Pointer of a change are
+// foreign text: escape them before a terminal or a page.
 //
 // # Specification
 //

@@ -31,7 +31,7 @@ func endpoints() rule {
 			}
 			d, why := Widening, "was not there before"
 			if j := c.wider(&m, was, e); j >= 0 {
-				d, why = Neutral, "lies in "+target(as[predicate.Endpoint](was[j]))+", which was there"
+				d, why = Neutral, "lies in another endpoint that was there"
 				if slices.Contains(gone, j) {
 					d = Narrowing
 				}
@@ -41,7 +41,7 @@ func endpoints() rule {
 		for _, i := range gone {
 			d, why := Narrowing, "is not there any more"
 			if j := c.wider(&m, is, was[i]); j >= 0 {
-				d, why = Neutral, "lies in "+target(as[predicate.Endpoint](is[j]))+", which is there"
+				d, why = Neutral, "lies in another endpoint that is there"
 			}
 			c.report(endpointOf(&m, was[i], side{}), Removed, address(as[predicate.Endpoint](was[i])), "", d, why)
 		}

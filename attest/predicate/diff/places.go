@@ -47,10 +47,7 @@ const placesSays = "any place added that lies in none that was there; absent rea
 
 // places compares lists of jurisdiction tokens. None is anywhere.
 func places() rule {
-	return rule{says: placesSays, what: WhatJurisdiction, compare: func(c *comparison, m member) {
-		was, is := values(m.was), values(m.is)
-		c.places(m, was, is)
-	}}
+	return rule{says: placesSays, what: WhatJurisdiction, compare: (*comparison).places}
 }
 
 // place compares one token.
@@ -71,12 +68,13 @@ func place() rule {
 		case is == "":
 			c.report(m, kind, was, is, Widening, "not stated any more, which reads as anywhere")
 		default:
-			c.report(m, kind, was, is, Widening, "does not lie in "+old)
+			c.report(m, kind, was, is, Widening, "does not lie in the place that was there")
 		}
 	}}
 }
 
-func (c *comparison) places(m member, was, is []value) {
+func (c *comparison) places(m member) {
+	was, is := values(m.was), values(m.is)
 	old, now := setOf(was), setOf(is)
 	if len(was) == 0 || len(is) == 0 {
 		c.unstated(m, was, is)
@@ -111,6 +109,8 @@ func (c *comparison) unstated(m member, was, is []value) {
 		c.report(m, kindOf(old, now), old, now, Neutral, "absent reads as anywhere")
 	case now == "":
 		c.report(m, Removed, old, "", Widening, "not stated any more, which reads as anywhere")
+	case slices.ContainsFunc(is, func(v value) bool { return within(v.text) == nil }):
+		c.report(m, Added, "", now, Widening, unknownValue)
 	default:
 		c.report(m, Added, "", now, Narrowing, "was not stated, which reads as anywhere")
 	}

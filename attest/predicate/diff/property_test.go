@@ -44,6 +44,9 @@ func checkPair(t interface{ Fatalf(string, ...any) }, a, b *predicate.Statement)
 		if !slices.Contains(Whats(), c.What) || c.Why == "" || !strings.HasPrefix(c.Pointer, "/") || c.Old == c.New && len(c.Old) < maxValueBytes {
 			t.Fatalf("not a change: %+v", c)
 		}
+		if strings.ContainsFunc(c.Why, func(r rune) bool { return r < ' ' || r > '~' }) {
+			t.Fatalf("foreign text in the reason: %+v", c)
+		}
 		list := mirrored[key(c, false)]
 		if len(list) == 0 {
 			t.Fatalf("%+v has no counterpart in %+v", c, back.Changes)

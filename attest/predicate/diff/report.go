@@ -46,43 +46,43 @@ type What string
 
 // What changes are about.
 const (
-	WhatFlow         What = "flow"
-	WhatEndpoint     What = "endpoint"
-	WhatRecipient    What = "recipient"
-	WhatJurisdiction What = "jurisdiction" // established, controlled, stored, readable
-	WhatDataCategory What = "data-category"
-	WhatPersonal     What = "personal" // how personal data is, and to what it is linked
-	WhatPurpose      What = "purpose"  // with the legal bases
-	WhatRetention    What = "retention"
-	WhatActivation   What = "activation" // default state, trigger, interval, consent
-	WhatControl      What = "control"    // the off-switch
-	WhatNecessity    What = "necessity"
-	WhatNetworkUse   What = "network-use"
-	WhatCompleteness What = "completeness"
-	WhatMechanism    What = "mechanism"
-	WhatCapability   What = "capability"
-	WhatClaim        What = "claim"
-	WhatException    What = "exception" // a mechanism that a claim does not cover
-	WhatQualified    What = "qualification"
-	WhatUndertaking  What = "undertaking"
-	WhatDefinition   What = "definition" // of the word backdoor
-	WhatScope        What = "scope"
-	WhatProduct      What = "product"
-	WhatSubject      What = "subject" // the files that the statement is about
-	WhatDeclarant    What = "declarant"
-	WhatEvidence     What = "evidence"
-	WhatValidity     What = "validity"
-	WhatReference    What = "reference" // to other statements and documents; the statement's own id
-	WhatText         What = "text"
-	WhatExtension    What = "extension"
-	WhatUnknown      What = "unknown" // a member that this version of the types does not have
+	WhatFlow          What = "flow"
+	WhatEndpoint      What = "endpoint"
+	WhatRecipient     What = "recipient"
+	WhatJurisdiction  What = "jurisdiction" // established, controlled, stored, readable
+	WhatDataCategory  What = "data-category"
+	WhatPersonal      What = "personal" // how personal data is, and to what it is linked
+	WhatPurpose       What = "purpose"  // with the legal bases
+	WhatRetention     What = "retention"
+	WhatActivation    What = "activation" // default state, trigger, interval, consent
+	WhatControl       What = "control"    // the off-switch
+	WhatNecessity     What = "necessity"
+	WhatNetworkUse    What = "network-use"
+	WhatCompleteness  What = "completeness"
+	WhatMechanism     What = "mechanism"
+	WhatCapability    What = "capability"
+	WhatClaim         What = "claim"
+	WhatException     What = "exception" // a mechanism that a claim does not cover
+	WhatQualification What = "qualification"
+	WhatUndertaking   What = "undertaking"
+	WhatDefinition    What = "definition" // of the word backdoor
+	WhatScope         What = "scope"
+	WhatProduct       What = "product"
+	WhatSubject       What = "subject" // the files that the statement is about
+	WhatDeclarant     What = "declarant"
+	WhatEvidence      What = "evidence"
+	WhatValidity      What = "validity"
+	WhatReference     What = "reference" // to other statements and documents; the statement's own id
+	WhatText          What = "text"
+	WhatExtension     What = "extension"
+	WhatUnknown       What = "unknown" // a member that this version of the types does not have
 )
 
 // Whats returns everything that a change can be about.
 func Whats() []What {
 	return []What{WhatFlow, WhatEndpoint, WhatRecipient, WhatJurisdiction, WhatDataCategory, WhatPersonal, WhatPurpose,
 		WhatRetention, WhatActivation, WhatControl, WhatNecessity, WhatNetworkUse, WhatCompleteness, WhatMechanism,
-		WhatCapability, WhatClaim, WhatException, WhatQualified, WhatUndertaking, WhatDefinition, WhatScope, WhatProduct,
+		WhatCapability, WhatClaim, WhatException, WhatQualification, WhatUndertaking, WhatDefinition, WhatScope, WhatProduct,
 		WhatSubject, WhatDeclarant, WhatEvidence, WhatValidity, WhatReference, WhatText, WhatExtension, WhatUnknown}
 }
 
@@ -111,9 +111,10 @@ type Change struct {
 	// Registry is the registry of package predicate that has words for Old and
 	// New, "" if they are of none.
 	Registry string `json:"registry,omitempty"`
-	// Direction is what the change means to a buyer, and Why says so in words.
+	// Direction is what the change means to a buyer.
 	Direction Direction `json:"direction"`
-	Why       string    `json:"why"`
+	// Why says so in words of this package: no text of a statement is in it.
+	Why string `json:"why"`
 
 	// aside: two statements about one artifact do not contradict each other by
 	// such a difference.

@@ -184,9 +184,9 @@ func noBackdoorRules() rules {
 		"claims": list[predicate.Claim]{item: true, added: Narrowing, removed: Widening,
 			keys: []func(*predicate.Claim) string{func(c *predicate.Claim) string { return c.ID }},
 			name: func(c *predicate.Claim) string { return c.ID },
-			show: func(c *predicate.Claim) string { return words(c.Answer, c.Qualification) },
+			show: func(c *predicate.Claim) string { return c.Answer + ", " + c.Qualification },
 			worthless: func(c *predicate.Claim) string {
-				return unregistered("claim", c.ID, "this version does not know the claim")
+				return unregistered([2]string{"claim", c.ID}, [2]string{"answer", c.Answer}, [2]string{"qualification", c.Qualification})
 			}}.rule(WhatClaim, "a claim removed"),
 		"mechanisms": list[predicate.Mechanism]{item: true, added: Widening, removed: Narrowing,
 			keys: []func(*predicate.Mechanism) string{func(m *predicate.Mechanism) string { return m.ID }},
@@ -202,7 +202,7 @@ func claimRules() rules {
 	return rules{
 		"id":            bound("another item"),
 		"answer":        scaled("answer", "asserted < assertedExceptDisclosed", ""),
-		"qualification": scaled("qualification", "unqualified < bestOfKnowledge", "").about(WhatQualified),
+		"qualification": scaled("qualification", "unqualified < bestOfKnowledge", "").about(WhatQualification),
 		"mechanisms":    more().about(WhatException),
 		"evidence":      support().about(WhatEvidence).beside(),
 		"note":          wording(),
@@ -242,7 +242,7 @@ func undertakingsRules() rules {
 			name: func(u *predicate.Undertaking) string { return u.ID },
 			show: func(u *predicate.Undertaking) string { return u.Qualification },
 			worthless: func(u *predicate.Undertaking) string {
-				return unregistered("undertaking", u.ID, "this version does not know the undertaking")
+				return unregistered([2]string{"undertaking", u.ID}, [2]string{"qualification", u.Qualification})
 			}}.rule(WhatUndertaking, "an undertaking removed"),
 		"evidence":   evidenceList(),
 		"extensions": free(),
@@ -252,7 +252,7 @@ func undertakingsRules() rules {
 func undertakingRules() rules {
 	return rules{
 		"id":            bound("another item"),
-		"qualification": scaled("qualification", "unqualified < bestOfKnowledge", "").about(WhatQualified),
+		"qualification": scaled("qualification", "unqualified < bestOfKnowledge", "").about(WhatQualification),
 		"until":         later(Narrowing),
 		"hours":         fewer(),
 		"days":          fewer(),

@@ -98,9 +98,10 @@ func exclusionRules() rules {
 
 func evidenceList() rule {
 	return list[predicate.Evidence]{item: true, added: Narrowing, removed: Widening,
-		keys: []func(*predicate.Evidence) string{func(e *predicate.Evidence) string { return e.ID }},
-		name: func(e *predicate.Evidence) string { return e.ID },
-		show: func(e *predicate.Evidence) string { return words(e.Kind, e.Independence) }}.
+		keys:      []func(*predicate.Evidence) string{func(e *predicate.Evidence) string { return e.ID }},
+		name:      func(e *predicate.Evidence) string { return e.ID },
+		show:      func(e *predicate.Evidence) string { return words(e.Kind, e.Independence) },
+		worthless: func(e *predicate.Evidence) string { return unregistered([2]string{"evidenceKind", e.Kind}) }}.
 		rule(WhatEvidence, "evidence removed").beside()
 }
 
@@ -195,10 +196,13 @@ func subjectRule() rule {
 	return l.rule(WhatSubject, "never").beside()
 }
 
-// unregistered returns the reason if the id is not in the registry, else "".
-func unregistered(registry, id, reason string) string {
-	if _, ok := predicate.Lookup(registry, id); ok {
-		return ""
+// unregistered returns the reason why an element is worth nothing if one of its
+// values, each with its registry, is not in it, else "".
+func unregistered(values ...[2]string) string {
+	for _, v := range values {
+		if _, ok := predicate.Lookup(v[0], v[1]); !ok {
+			return "this version does not know the " + v[0] + ", so it promises nothing here"
+		}
 	}
-	return reason + ", so it promises nothing here"
+	return ""
 }

@@ -58,6 +58,7 @@ var steps = []step{
 	{gateway, switchW + "/control/by", `"user"`, `"administrator"`, WhatControl, Neutral, Neutral},
 	{gateway, switchW + "/control/by", `"administrator"`, `"vendorOnly"`, WhatControl, Widening, Narrowing},
 	{gateway, switchW + "/control/methods", `["setting","ui"]`, `["setting"]`, WhatControl, Widening, Narrowing},
+	{gateway, switchW + "/control/methods", `["setting"]`, `["setting","prayer"]`, WhatControl, Widening, Widening},
 	{gateway, switchW + "/control/setting", `"a = 1"`, `"b = 1"`, WhatControl, Neutral, Neutral},
 	{gateway, switchW + "/control/setting", `"a = 1"`, ``, WhatControl, Widening, Narrowing},
 	{gateway, switchW + "/control/effect", ``, `"no updates"`, WhatText, Neutral, Neutral},
@@ -94,6 +95,7 @@ var steps = []step{
 	{gateway, party + "/storage", `["DE"]`, `["DE","FR"]`, WhatJurisdiction, Widening, Narrowing},
 	{gateway, party + "/storage", `["EEA"]`, `["EEA","DE"]`, WhatJurisdiction, Neutral, Neutral},
 	{gateway, party + "/storage", `["DE"]`, ``, WhatJurisdiction, Widening, Narrowing},
+	{gateway, party + "/storage", ``, `["DE","UK"]`, WhatJurisdiction, Widening, Widening},
 	{gateway, party + "/storage", `[]`, `["anywhere"]`, WhatJurisdiction, Neutral, Neutral},
 	{gateway, party + "/accessFrom", `["DE"]`, `["DE","IN"]`, WhatJurisdiction, Widening, Narrowing},
 	{gateway, party + "/transferBasis", `"notApplicable"`, `"adequacy"`, WhatRecipient, Widening, Narrowing},
@@ -117,6 +119,8 @@ var steps = []step{
 
 	// The way to an endpoint.
 	{gateway, flow + "/endpoints/0/transport", `"tcp"`, `"udp"`, WhatEndpoint, Widening, Widening},
+	{gateway, flow + "/endpoints", `[{"kind":"configured","setting":"s"}]`, `[{"kind":"configured","setting":"s","transport":"udp"}]`, WhatEndpoint, Narrowing, Widening},
+	{gateway, flow + "/endpoints", `[{"kind":"configured","setting":"s"}]`, `[{"kind":"configured","setting":"s","transport":"carrierPigeon"}]`, WhatEndpoint, Widening, Widening},
 	{gateway, flow + "/endpoints/0/ports", `[443]`, `[443,80]`, WhatEndpoint, Widening, Narrowing},
 	{gateway, flow + "/endpoints/0/application", `"https"`, `"http"`, WhatEndpoint, Widening, Widening},
 	{gateway, flow + "/endpoints/0/path", `"/a"`, `"/b"`, WhatEndpoint, Neutral, Neutral},
@@ -184,7 +188,7 @@ var steps = []step{
 	// Claims.
 	{firmware, "/definition", `{"uri":"a"}`, `{"uri":"b"}`, WhatDefinition, Widening, Widening},
 	{firmware, "/claims/0/answer", `"asserted"`, `"assertedExceptDisclosed"`, WhatClaim, Widening, Narrowing},
-	{firmware, "/claims/0/qualification", `"unqualified"`, `"bestOfKnowledge"`, WhatQualified, Widening, Narrowing},
+	{firmware, "/claims/0/qualification", `"unqualified"`, `"bestOfKnowledge"`, WhatQualification, Widening, Narrowing},
 	{firmware, "/claims/0/mechanisms", `["a"]`, `["a","b"]`, WhatException, Widening, Narrowing},
 	{firmware, "/claims/0/evidence", `["rebuild"]`, ``, WhatEvidence, Widening, Narrowing},
 	{firmware, "/claims/0/note", ``, `"but"`, WhatText, Neutral, Neutral},
@@ -222,7 +226,7 @@ var steps = []step{
 	{firmware, mech + "/documentation", `[{"uri":"a"}]`, `[]`, WhatReference, Widening, Narrowing},
 
 	// Undertakings.
-	{promises, "/undertakings/0/qualification", `"unqualified"`, `"bestOfKnowledge"`, WhatQualified, Widening, Narrowing},
+	{promises, "/undertakings/0/qualification", `"unqualified"`, `"bestOfKnowledge"`, WhatQualification, Widening, Narrowing},
 	{promises, "/undertakings/0/hours", `72`, `96`, WhatUndertaking, Widening, Narrowing},
 	{promises, "/undertakings/0/hours", `72`, ``, WhatUndertaking, Widening, Narrowing},
 	{promises, "/undertakings/0/channels", `[{"scheme":"url","value":"a"}]`, `[]`, WhatUndertaking, Widening, Narrowing},
@@ -283,6 +287,9 @@ func TestItems(t *testing.T) {
 			Narrowing, Widening},
 		{firmware, "/claims/-", `{"id":"NB-NEW","answer":"asserted","qualification":"unqualified"}`, WhatClaim, "NB-NEW",
 			Neutral, Widening},
+		{firmware, "/claims/-", `{"id":"NB-CRYPTO","answer":"perhaps","qualification":"unqualified"}`, WhatClaim, "NB-CRYPTO",
+			Neutral, Widening},
+		{gateway, "/evidence/-", `{"id":"audit","kind":"hearsay"}`, WhatEvidence, "audit", Neutral, Widening},
 		{firmware, "/mechanisms/-", `{"id":"wipe","kind":"remoteWipe","description":"d","capabilities":["disableProduct"],` +
 			`"operator":"vendor","defaultState":"on","access":"internet","integrityCheck":"signature","userNotice":"none",` +
 			`"control":{"possible":"no","by":"vendorOnly"}}`, WhatMechanism, "wipe", Widening, Narrowing},

@@ -2,6 +2,8 @@ package diff
 
 import "strings"
 
+const unknownValue = "not a known value, which counts as the worst"
+
 // scale orders the values of an enumeration from good to bad for the buyer. It
 // is written as it is documented: "optIn = eachUse < contract < optOut | none".
 // Values joined by "=" are as good as each other. Values joined by "|" are not
@@ -36,7 +38,7 @@ func (s scale) compare(was, is string) (Direction, string) {
 	case !knows && is == "":
 		return Widening, "not stated, which counts as the worst"
 	case !knows:
-		return Widening, "not a known value, which counts as the worst"
+		return Widening, unknownValue
 	case !known && was == "":
 		return Narrowing, "was not stated, which counts as the worst"
 	case !known:

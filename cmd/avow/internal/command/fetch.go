@@ -52,27 +52,33 @@ func (a *app) runFetch(c *cobra.Command, id string, f *fetchFlags) error {
 	if !digestArgument.MatchString(id) {
 		return failed("`avow list` prints ids", "%q is not a statement id (sha256: and 64 lower-case hexadecimal digits)", id)
 	}
-	ctx, connection, done, err := a.connect(c.Context(), &f.server)
+	answer, err := a.getStatement(c.Context(), &f.server, id, f.keyID)
 	if err != nil {
-		return err
-	}
-	defer done()
-	var answer *avowv1.GetStatementResponse
-	err = a.call(ctx, connection, func(ctx context.Context) (err error) {
-		answer, err = avowv1.NewAttestationServiceClient(connection).GetStatement(ctx,
-			&avowv1.GetStatementRequest{StatementId: id, KeyId: f.keyID})
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if err := checkFetched(id, answer); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(f.directory, 0o755); err != nil {
 		return err
 	}
 	return a.writeFetched(answer, f)
+}
+
+// getStatement asks the service for a statement and checks that it is the one that was asked for.
+func (a *app) getStatement(ctx context.Context, server *serverFlags, id, keyID string) (*avowv1.GetStatementResponse, error) {
+	ctx, connection, done, err := a.connect(ctx, server)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var answer *avowv1.GetStatementResponse
+	err = a.call(ctx, connection, func(ctx context.Context) (err error) {
+		answer, err = avowv1.NewAttestationServiceClient(connection).GetStatement(ctx,
+			&avowv1.GetStatementRequest{StatementId: id, KeyId: keyID})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return answer, checkFetched(id, answer)
 }
 
 // checkFetched checks the bytes against the id that was asked for. The service's own fields decide nothing.
