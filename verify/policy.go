@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/avow-dev/avow/attest/predicate"
 )
 
 // Policy is a buyer's rules over verified evidence. It is an interface so that
@@ -29,6 +31,10 @@ type Facts struct {
 	// declaration type. Superseded statements, and those that are not in force,
 	// are not among them.
 	Evidence []Evidence
+	// Approved are the statements of the release that the buyer approved before,
+	// with which a policy may compare these: at most one of each declaration
+	// type. They are the buyer's own and were verified when they were approved.
+	Approved []*predicate.Statement
 }
 
 // Severity says what a failed rule of a policy does. Its zero value denies.
