@@ -28,6 +28,14 @@ type Timestamper interface {
 	Timestamp(ctx context.Context, signature []byte) (token []byte, err error)
 }
 
+// VerdictKey is how buyers know the service's own verdicts.
+type VerdictKey struct {
+	// PublicKeyPEM is the key, PEM "PUBLIC KEY", ECDSA P-256.
+	PublicKeyPEM []byte
+	// VerifierID is the URI that its verdicts carry.
+	VerifierID string
+}
+
 // PolicyRequirements is what a policy asks of an input besides its rules. It is added to what the caller asks.
 type PolicyRequirements struct {
 	// RequiredTypes are predicate types of which there must be an accepted bundle.
@@ -67,6 +75,8 @@ type Config struct {
 	// verdict may be relied on for the lifetime from the question's time on. Nil: the service signs no verdicts.
 	SignVerdict func(ctx context.Context, v *verify.Verdict, q verdictpb.Question, form avowv1.SignedVerdictForm,
 		lifetime time.Duration) ([]byte, error)
+	// VerdictKey is what TrustService tells of the key behind SignVerdict; nil where that is nil.
+	VerdictKey *VerdictKey
 	// TimestampHandler, if not nil, answers RFC 3161 requests at POST /api/v1/timestamp.
 	TimestampHandler http.Handler
 	// Tables are the dated tables of the issuance rules; nil means predicate.EmbeddedTables().

@@ -97,7 +97,8 @@ func (s *Server) newGRPCServer(identify identifyFunc, opts ...grpc.ServerOption)
 	avowv1.RegisterVerificationServiceServer(gs, newVerificationService(s))
 	avowv1.RegisterLogServiceServer(gs, &logService{log: s.cfg.Log})
 	avowv1.RegisterTrustServiceServer(gs, &trustService{
-		root: s.cfg.TrustedRoot, rootHash: s.rootHash, registry: s.cfg.Vendors.Registry,
+		verdictKey: s.cfg.VerdictKey,
+		root:       s.cfg.TrustedRoot, rootHash: s.rootHash, registry: s.cfg.Vendors.Registry,
 	})
 	grpchealth.RegisterHealthServer(gs, s.health)
 	reflection.Register(gs)

@@ -24,16 +24,21 @@ import (
 // trustService is avow.v1.TrustService.
 type trustService struct {
 	avowv1.UnsafeTrustServiceServer
-	root     []byte
-	rootHash string
-	registry func() *vendors.Registry
+	root       []byte
+	rootHash   string
+	verdictKey *VerdictKey
+	registry   func() *vendors.Registry
 }
 
 // GetTrustedRoot implements avow.v1.TrustService.
 func (t *trustService) GetTrustedRoot(
 	context.Context, *avowv1.GetTrustedRootRequest,
 ) (*avowv1.GetTrustedRootResponse, error) {
-	return &avowv1.GetTrustedRootResponse{TrustedRoot: t.root, Sha256: t.rootHash}, nil
+	resp := &avowv1.GetTrustedRootResponse{TrustedRoot: t.root, Sha256: t.rootHash}
+	if k := t.verdictKey; k != nil {
+		resp.VerdictKeyPem, resp.VerifierId = string(k.PublicKeyPEM), k.VerifierID
+	}
+	return resp, nil
 }
 
 // vendorListFilter binds page tokens to this list.

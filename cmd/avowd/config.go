@@ -14,6 +14,7 @@ import (
 
 	"github.com/avow-dev/avow/server"
 	"github.com/avow-dev/avow/server/tlog"
+	"github.com/avow-dev/avow/verify/result"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -37,6 +38,8 @@ type Config struct {
 	StrictRules bool `yaml:"strictRules"`
 	// TrustedRoot is the path of the trusted root that buyers are given, and that the service verifies its own answers with.
 	TrustedRoot string `yaml:"trustedRoot"`
+	// Verdicts says how the service signs its own verdicts.
+	Verdicts VerdictsConfig `yaml:"verdicts"`
 	// GRPC, REST and Admin are the listeners.
 	GRPC  GRPCConfig  `yaml:"grpc"`
 	REST  RESTConfig  `yaml:"rest"`
@@ -88,6 +91,12 @@ type ExternalTimestamps struct {
 	URL     string        `yaml:"url"`
 	Chain   string        `yaml:"chain"`
 	Timeout time.Duration `yaml:"timeout"`
+}
+
+// VerdictsConfig names the key of the service's own verdicts; an empty Key: it signs none.
+type VerdictsConfig struct {
+	Key        string `yaml:"key"`
+	VerifierID string `yaml:"verifierId"`
 }
 
 // GRPCConfig is the gRPC listener.
@@ -207,7 +216,21 @@ func (c *Config) path(p string) string {
 
 // Validate reports all that is wrong with the values, one line each. It opens nothing.
 func (c *Config) Validate() error {
-	return errors.Join(c.validateLog(), c.validateTime(), c.validateListeners(), c.validateRest(), c.Limits.validate())
+	return errors.Join(c.validateLog(), c.validateTime(), c.validateListeners(), c.validateRest(), c.validateVerdicts(), c.Limits.validate())
+}
+
+func (c *Config) validateVerdicts() error {
+	id := c.Verdicts.VerifierID
+	if id == "" {
+		return nil
+	}
+	if c.Verdicts.Key == "" {
+		return errors.New("verdicts.verifierId has no effect without verdicts.key")
+	}
+	if err := result.CheckVerifierID(id); err != nil {
+		return fmt.Errorf("verdicts.verifierId: %w", err)
+	}
+	return nil
 }
 
 func (c *Config) validateLog() error {

@@ -72,6 +72,9 @@ func initialise(ctx context.Context, dir string, c Config, clock func() time.Tim
 		return err
 	}
 	c.dir = abs
+	if c.Verdicts.Key == "" {
+		c.Verdicts.Key = "keys/verdict.key"
+	}
 	if err := c.Validate(); err != nil {
 		return usageError{err, "--origin is the host name of the log, for example 2026-1.log.example.com"}
 	}
@@ -84,7 +87,7 @@ func initialise(ctx context.Context, dir string, c Config, clock func() time.Tim
 // refuseExisting looks for anything that initialise would make.
 func refuseExisting(c *Config) error {
 	for _, p := range []string{configName, c.Log.Key, publicName(c.Log.Key), c.Log.Anchor, c.Log.Dir, c.Statements.Path,
-		c.Timestamps.Embedded.Chain, c.Timestamps.Embedded.Key, c.Vendors, c.TrustedRoot} {
+		c.Timestamps.Embedded.Chain, c.Timestamps.Embedded.Key, c.Verdicts.Key, c.Vendors, c.TrustedRoot} {
 		if p == "" {
 			continue
 		}
@@ -138,12 +141,17 @@ func createKeys(c *Config, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	verdicts, err := newVerdictKey()
+	if err != nil {
+		return err
+	}
 	public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})
 	return errors.Join(
 		writeNew(c.path(c.Log.Key), text, 0o600),
 		writeNew(c.path(publicName(c.Log.Key)), public, 0o644),
 		writeNew(c.path(c.Timestamps.Embedded.Key), tsa.KeyPEM, 0o600),
 		writeNew(c.path(c.Timestamps.Embedded.Chain), tsa.ChainPEM, 0o644),
+		writeNew(c.path(c.Verdicts.Key), verdicts, 0o600),
 	)
 }
 

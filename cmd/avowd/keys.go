@@ -20,11 +20,17 @@ func newLogKey() (ed25519.PrivateKey, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	text, err := marshalKey(key)
+	return key, text, err
+}
+
+// marshalKey writes a private key in PKCS #8 PEM form.
+func marshalKey(key any) ([]byte, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
 // loadLogKey reads the log's key. A secret that others can read is refused: it is no secret.

@@ -64,8 +64,8 @@ func (l *loader) close() {
 	}
 }
 
-// result is what one level measured.
-type result struct {
+// measured is what one level measured.
+type measured struct {
 	answered, failed int
 	firstError       error
 	elapsed          time.Duration
@@ -73,16 +73,16 @@ type result struct {
 	cpu              time.Duration   // of the server; negative: not known
 }
 
-func (r result) rate() float64 { return float64(r.answered) / r.elapsed.Seconds() }
+func (r measured) rate() float64 { return float64(r.answered) / r.elapsed.Seconds() }
 
-func (r result) percentile(p int) time.Duration {
+func (r measured) percentile(p int) time.Duration {
 	if len(r.latencies) == 0 {
 		return 0
 	}
 	return r.latencies[min(len(r.latencies)*p/100, len(r.latencies)-1)].Round(100 * time.Microsecond)
 }
 
-func (r result) cpuEach() string {
+func (r measured) cpuEach() string {
 	if r.cpu < 0 || r.answered == 0 {
 		return "unknown"
 	}
@@ -90,20 +90,20 @@ func (r result) cpuEach() string {
 }
 
 // level runs closed loops of so many callers until the time or the statements run out.
-func (l *loader) level(ctx context.Context, callers int) (result, error) {
+func (l *loader) level(ctx context.Context, callers int) (measured, error) {
 	// A caller alone cannot use many statements: one per checkpoint interval. Signing more would only take time.
 	need := min(l.flags.maximum, warmUp+callers*int(l.flags.duration/(60*time.Millisecond)+1))
 	requests, err := l.prepare(ctx, need)
 	if err != nil {
-		return result{}, err
+		return measured{}, err
 	}
-	var warm result
+	var warm measured
 	cut := min(warmUp, len(requests)/4)
 	l.drive(ctx, min(callers, warmUp), requests[:cut], l.flags.duration, &warm)
 	if warm.failed > 0 {
-		return result{}, fmt.Errorf("%s: warm-up: %w", l.name, warm.firstError)
+		return measured{}, fmt.Errorf("%s: warm-up: %w", l.name, warm.firstError)
 	}
-	r := result{}
+	r := measured{}
 	profiled := l.startProfile(ctx)
 	before := cpuTime(l.pid)
 	began := time.Now()
@@ -147,7 +147,7 @@ func (l *loader) startProfile(ctx context.Context) <-chan error {
 }
 
 // drive sends the requests, each once, until they or the time run out. An accepted call is waited for.
-func (l *loader) drive(ctx context.Context, callers int, requests []send, limit time.Duration, r *result) {
+func (l *loader) drive(ctx context.Context, callers int, requests []send, limit time.Duration, r *measured) {
 	var next atomic.Int64
 	var mu sync.Mutex
 	var wg sync.WaitGroup

@@ -78,6 +78,17 @@ func newServer(ctx context.Context, c *Config, p *parts, logger *slog.Logger) (*
 		Log: p.log, Store: p.store, Timestampers: timestampers, Vendors: p.registry,
 		TrustedRoot: root, Tables: predicate.EmbeddedTables(), Logger: logger, Registerer: p.metrics,
 		SigningKey: newSigningKeys().open, MinTimestamps: c.Timestamps.Minimum, StrictRules: c.StrictRules,
+		CompilePolicy: compilePolicy,
+	}
+	verdicts, err := c.verdictSigner()
+	if err != nil {
+		return nil, err
+	}
+	if verdicts != nil {
+		sc.SignVerdict = verdicts.sign
+		if sc.VerdictKey, err = verdicts.describe(); err != nil {
+			return nil, err
+		}
 	}
 	if embedded != nil {
 		sc.TimestampHandler = embedded.Handler()

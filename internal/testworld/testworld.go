@@ -25,12 +25,17 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	avowv1 "github.com/avow-dev/avow/api/avow/v1"
+	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/internal/verdictpb"
 	"github.com/avow-dev/avow/server"
 	"github.com/avow-dev/avow/server/authority"
 	"github.com/avow-dev/avow/server/statements"
 	"github.com/avow-dev/avow/server/tlog"
 	"github.com/avow-dev/avow/server/tlog/posix"
 	"github.com/avow-dev/avow/server/vendors"
+	"github.com/avow-dev/avow/verify"
+	"github.com/avow-dev/avow/verify/result"
 )
 
 // Origin is the log's origin.
@@ -106,14 +111,40 @@ func Start(ctx context.Context, c Config) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.server, err = server.New(server.Config{Log: w.log, Store: w.store, Vendors: w.vendors,
+	sc := server.Config{Log: w.log, Store: w.store, Vendors: w.vendors,
 		Timestampers: []server.Timestamper{stamps},
 		TrustedRoot:  w.TrustedRoot, Logger: logger, Clock: c.Clock, Registerer: prometheus.NewRegistry(),
-		Limits: server.Limits{RatePerSecond: 1e9, Burst: 1e9}})
-	if err != nil {
+		Limits: server.Limits{RatePerSecond: 1e9, Burst: 1e9}}
+	if err := signVerdicts(&sc); err != nil {
+		return nil, err
+	}
+	if w.server, err = server.New(sc); err != nil {
 		return nil, err
 	}
 	return w, w.listen(c)
+}
+
+// VerifierID is the verifier id of the service's own verdicts.
+const VerifierID = "https://" + Origin + "/verifier"
+
+// signVerdicts gives the service a key for its own verdicts, of the form VSA.
+func signVerdicts(sc *server.Config) error {
+	key, err := attest.GenerateKey()
+	if err != nil {
+		return err
+	}
+	public, err := attest.MarshalPublicKey(key.PublicKey())
+	if err != nil {
+		return err
+	}
+	sc.VerdictKey = &server.VerdictKey{PublicKeyPEM: public, VerifierID: VerifierID}
+	sc.SignVerdict = func(ctx context.Context, v *verify.Verdict, q verdictpb.Question, _ avowv1.SignedVerdictForm,
+		lifetime time.Duration,
+	) ([]byte, error) {
+		return result.Sign(ctx, v, result.Inputs{ArtifactSHA256: q.ArtifactSHA256, TrustedRoot: q.Trust.Digest(), VerifiedAt: q.At,
+			Lifetime: lifetime, VerifierID: VerifierID}, result.VSA, key)
+	}
+	return nil
 }
 
 // openParts makes and opens log, store and registry.

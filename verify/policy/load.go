@@ -28,11 +28,29 @@ type Options struct {
 // os.Root.FS confines them to a directory, and with nil nothing but ready-made
 // policies can be named. Errors are [Errors], or the context's.
 func Load(ctx context.Context, name string, files fs.FS, options Options) (*Policy, error) {
-	env, err := theEnvironment()
-	if err != nil {
+	return (&loader{ctx: ctx, files: files}).policy(name, options)
+}
+
+// textName is what errors call a policy that came as text.
+const textName = "policy.yaml"
+
+// LoadText is [Load] for a policy that is given as text, by a caller of a service
+// for example: it can include ready-made policies alone, and has no key files.
+func LoadText(ctx context.Context, text []byte, options Options) (*Policy, error) {
+	if len(text) > MaxPolicyBytes {
+		return nil, Errors{{Code: CodeLimit, File: textName,
+			Message: fmt.Sprintf("got %d bytes, want at most %d", len(text), MaxPolicyBytes)}}
+	}
+	return (&loader{ctx: ctx, text: text}).policy(textName, options)
+}
+
+// policy reads and checks everything.
+func (l *loader) policy(name string, options Options) (*Policy, error) {
+	var err error
+	if l.env, err = theEnvironment(); err != nil {
 		return nil, err
 	}
-	l := &loader{ctx: ctx, env: env, files: files, documents: map[string]*document{}}
+	l.documents = map[string]*document{}
 	root := l.load(name, nil, nil)
 	if root == nil || len(l.problems()) > 0 {
 		return nil, l.err()
@@ -44,7 +62,7 @@ func Load(ctx context.Context, name string, files fs.FS, options Options) (*Poli
 	if len(p.rules) == 0 {
 		root.bad(root.node, CodeNoRule, "add a rule, or include a policy: "+strings.Join(Names(), ", "), "the policy asks for nothing")
 	}
-	if len(l.problems()) > 0 || ctx.Err() != nil {
+	if len(l.problems()) > 0 || l.ctx.Err() != nil {
 		return nil, l.err()
 	}
 	p.digest = l.digest(p)
@@ -62,6 +80,7 @@ type loader struct {
 	ctx       context.Context
 	env       *environment
 	files     fs.FS
+	text      []byte               // of the policy itself, where it does not come from files
 	documents map[string]*document // by path, or by name for ready-made ones
 	order     []*document          // as first read
 	stack     []string
@@ -162,6 +181,9 @@ var (
 // read returns the text of a policy.
 func (l *loader) read(name string, from *document) ([]byte, error) {
 	if isFile(name) {
+		if from == nil && l.text != nil {
+			return l.text, nil
+		}
 		if from != nil && !isFile(from.name) {
 			return nil, errNoFiles
 		}

@@ -146,7 +146,7 @@ func (r *Result) check() error {
 	case !r.Accepted && r.Form == SVR:
 		return errors.New("a simple verification result of a rejection")
 	}
-	if err := checkVerifierID(r.VerifierID); err != nil {
+	if err := CheckVerifierID(r.VerifierID); err != nil {
 		return err
 	}
 	return r.checkTexts()
@@ -181,9 +181,9 @@ func (r *Result) checkTexts() error {
 	return nil
 }
 
-// checkVerifierID takes what in-toto calls a TypeURI: an absolute URI with
-// scheme and host in lower case.
-func checkVerifierID(id string) error {
+// CheckVerifierID takes what in-toto calls a TypeURI: an absolute URI with
+// scheme and host in lower case, in ASCII and of at most predicate.MaxStringBytes.
+func CheckVerifierID(id string) error {
 	u, err := url.Parse(id)
 	if err != nil || u.Scheme == "" || u.Host+u.Opaque+u.Path == "" || !strings.HasPrefix(id, u.Scheme+":") || u.Host != strings.ToLower(u.Host) ||
 		len(id) > predicate.MaxStringBytes || strings.ContainsFunc(id, func(c rune) bool { return c <= ' ' || c > '~' }) {

@@ -66,7 +66,11 @@ type GetTrustedRootResponse struct {
 	// trusted_root.json, media type application/vnd.dev.sigstore.trustedroot+json;version=0.1.
 	TrustedRoot []byte `protobuf:"bytes,1,opt,name=trusted_root,json=trustedRoot,proto3" json:"trusted_root,omitempty"`
 	// SHA-256 of trusted_root, 64 lower-case hexadecimal digits: for comparison by another channel.
-	Sha256        string `protobuf:"bytes,2,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	Sha256 string `protobuf:"bytes,2,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// The key that the service signs its own verdicts with (VerifyRequest.signed_verdict_form), PEM "PUBLIC KEY". Empty: it signs none.
+	VerdictKeyPem string `protobuf:"bytes,3,opt,name=verdict_key_pem,json=verdictKeyPem,proto3" json:"verdict_key_pem,omitempty"`
+	// The verifier id that those verdicts carry, a URI.
+	VerifierId    string `protobuf:"bytes,4,opt,name=verifier_id,json=verifierId,proto3" json:"verifier_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -111,6 +115,20 @@ func (x *GetTrustedRootResponse) GetTrustedRoot() []byte {
 func (x *GetTrustedRootResponse) GetSha256() string {
 	if x != nil {
 		return x.Sha256
+	}
+	return ""
+}
+
+func (x *GetTrustedRootResponse) GetVerdictKeyPem() string {
+	if x != nil {
+		return x.VerdictKeyPem
+	}
+	return ""
+}
+
+func (x *GetTrustedRootResponse) GetVerifierId() string {
+	if x != nil {
+		return x.VerifierId
 	}
 	return ""
 }
@@ -487,10 +505,13 @@ var File_avow_v1_trust_service_proto protoreflect.FileDescriptor
 const file_avow_v1_trust_service_proto_rawDesc = "" +
 	"\n" +
 	"\x1bavow/v1/trust_service.proto\x12\aavow.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x17\n" +
-	"\x15GetTrustedRootRequest\"S\n" +
+	"\x15GetTrustedRootRequest\"\x9c\x01\n" +
 	"\x16GetTrustedRootResponse\x12!\n" +
 	"\ftrusted_root\x18\x01 \x01(\fR\vtrustedRoot\x12\x16\n" +
-	"\x06sha256\x18\x02 \x01(\tR\x06sha256\"P\n" +
+	"\x06sha256\x18\x02 \x01(\tR\x06sha256\x12&\n" +
+	"\x0fverdict_key_pem\x18\x03 \x01(\tR\rverdictKeyPem\x12\x1f\n" +
+	"\vverifier_id\x18\x04 \x01(\tR\n" +
+	"verifierId\"P\n" +
 	"\x12ListVendorsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +

@@ -255,7 +255,7 @@ type Verdict struct {
 	Checks []*Check `protobuf:"bytes,2,rep,name=checks,proto3" json:"checks,omitempty"`
 	// One result per bundle of the input, in its order.
 	Bundles []*BundleResult `protobuf:"bytes,3,rep,name=bundles,proto3" json:"bundles,omitempty"`
-	// What was established, one per accepted bundle.
+	// What was established, one per accepted bundle whose statement counts.
 	Evidence []*Evidence `protobuf:"bytes,4,rep,name=evidence,proto3" json:"evidence,omitempty"`
 	// The artifact that was judged: SHA-256, 64 lower-case hexadecimal digits.
 	ArtifactSha256 string `protobuf:"bytes,5,opt,name=artifact_sha256,json=artifactSha256,proto3" json:"artifact_sha256,omitempty"`
@@ -466,7 +466,7 @@ type BundleResult struct {
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Whether the bundle's statement is among those that the verdict builds on.
 	Use BundleUse `protobuf:"varint,4,opt,name=use,proto3,enum=avow.v1.BundleUse" json:"use,omitempty"`
-	// Name of the bundle whose statement counts instead; set with BUNDLE_USE_SUPERSEDED.
+	// Name of the bundle whose statement replaces this one or counts instead; set with BUNDLE_USE_SUPERSEDED and BUNDLE_USE_NOT_IN_FORCE.
 	SupersededBy  string `protobuf:"bytes,5,opt,name=superseded_by,json=supersededBy,proto3" json:"superseded_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

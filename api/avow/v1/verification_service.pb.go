@@ -97,7 +97,8 @@ type VerifyRequest struct {
 	At *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=at,proto3" json:"at,omitempty"`
 	// The buyer's policy, YAML, self-contained: includes name the policies that avow ships. Empty: none. At most 256 KiB.
 	Policy []byte `protobuf:"bytes,8,opt,name=policy,proto3" json:"policy,omitempty"`
-	// Asks for the verdict as a signed statement, too. The service signs it as its own verdict, by the key of TrustService.
+	// Asks for the verdict as a signed statement, too. The service signs it as its own verdict, by the key that TrustService.GetTrustedRoot
+	// names. Not together with at: a signed verdict is about the present. A rejection cannot be said in the form SVR: then there is none.
 	SignedVerdictForm SignedVerdictForm `protobuf:"varint,9,opt,name=signed_verdict_form,json=signedVerdictForm,proto3,enum=avow.v1.SignedVerdictForm" json:"signed_verdict_form,omitempty"`
 	// How long a signed verdict may be relied on, at most 30 days. Absent: 24 hours.
 	SignedVerdictLifetime *durationpb.Duration `protobuf:"bytes,10,opt,name=signed_verdict_lifetime,json=signedVerdictLifetime,proto3" json:"signed_verdict_lifetime,omitempty"`

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
+	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 	"github.com/avow-dev/avow/verify"
 )
@@ -16,8 +17,10 @@ type trustFlags struct {
 	server serverFlags
 	output string
 	vendor string
-	force  bool
-	format format
+	// verdictKey is where the key of the service's own verdicts goes.
+	verdictKey string
+	force      bool
+	format     format
 }
 
 func (a *app) trust() *cobra.Command {
@@ -31,6 +34,9 @@ print its digest.
 Compare the digest with one from another channel before you use the file: a service that is
 attacked would answer the attacker's keys. A trusted root is fetched once and kept; a file with
 other content is not replaced without --force.
+
+With --verdict-key FILE the key that the service signs its own verdicts with is written too; its
+verifier id is printed, for avow verify --with-verdict.
 
 With --vendor NAME the keys that the service registered for a vendor are printed. That is the
 operator's word: take a vendor's key from the vendor.` + serverHelp,
@@ -47,6 +53,7 @@ operator's word: take a vendor's key from the vendor.` + serverHelp,
 	o := c.Flags()
 	o.StringVarP(&f.output, "output", "o", "", "`FILE` to write instead of standard output")
 	o.StringVar(&f.vendor, "vendor", "", "print the keys registered for the vendor of this `NAME`")
+	o.StringVar(&f.verdictKey, "verdict-key", "", "`FILE` for the public key of the service's own verdicts")
 	o.BoolVar(&f.force, "force", false, "replace a file with other content")
 	f.format.register(c)
 	f.server.register(c)
@@ -78,9 +85,35 @@ func (a *app) runTrust(ctx context.Context, f *trustFlags) error {
 	} else if err := replaceFile(f.output, answer.GetTrustedRoot(), f.force); err != nil {
 		return err
 	}
+	if err := a.writeVerdictKey(f, answer); err != nil {
+		return err
+	}
 	digest := trust.Digest()
 	a.note("trusted root sha256:%s", hex.EncodeToString(digest[:]))
 	a.note("compare this digest with one from another channel before you use it")
+	return nil
+}
+
+// writeVerdictKey writes the key of the service's own verdicts, where it was asked for.
+func (a *app) writeVerdictKey(f *trustFlags, answer *avowv1.GetTrustedRootResponse) error {
+	if f.verdictKey == "" {
+		return nil
+	}
+	if answer.GetVerdictKeyPem() == "" {
+		return failed("leave --verdict-key out, or ask the operator of the service", "the service signs no verdicts")
+	}
+	key, err := attest.ParsePublicKey([]byte(answer.GetVerdictKeyPem()))
+	if err != nil {
+		return failed("tell the operator of the service", "the service answered a key that cannot be used: %w", err)
+	}
+	public, err := attest.MarshalPublicKey(key)
+	if err != nil {
+		return err
+	}
+	if err := replaceFile(f.verdictKey, public, f.force); err != nil {
+		return err
+	}
+	a.note("verdicts are by --verifier-id %s", text.Safe(answer.GetVerifierId()))
 	return nil
 }
 
