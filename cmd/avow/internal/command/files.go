@@ -9,13 +9,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
-	"unicode"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/avow-dev/avow/cmd/avow/internal/text"
 )
 
 // readLimited reads a file, or standard input for "-", and refuses more than limit bytes.
@@ -146,26 +144,6 @@ func (a *app) printRawJSON(data []byte) error {
 	if err := json.Indent(&indented, bytes.TrimSpace(data), "", "  "); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(a.env.Stdout, escapeJSON(indented.String()))
+	_, err := fmt.Fprintln(a.env.Stdout, text.EscapeJSON(indented.String()))
 	return err
-}
-
-// escapeJSON writes what is not printable as \u escapes. Outside strings JSON is printable, so its meaning does not
-// change.
-func escapeJSON(s string) string {
-	var b strings.Builder
-	for i, r := range s {
-		switch {
-		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\ufffd"):
-			b.WriteString(`\ufffd`)
-		case r < 0x7f || unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-	}
-	return b.String()
 }
