@@ -1,10 +1,12 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 
 	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/cmd/avow/internal/plain"
+	"github.com/avow-dev/avow/cmd/avow/internal/report"
 	"github.com/avow-dev/avow/internal/verdictpb"
 	"github.com/avow-dev/avow/verify"
 )
@@ -30,6 +33,7 @@ type verifyFlags struct {
 	minTimestamps int
 	at            string
 	format        format
+	output        string
 }
 
 func (a *app) verify() *cobra.Command {
@@ -49,11 +53,18 @@ that it cannot take it back unseen.
 
 Exit code 0: accepted; 1: rejected, with the reason; 2: could not be evaluated (a file is missing,
 	the trusted root does not parse).
-With --format json the answer is the API's Verdict message.`,
+
+Formats: text to read here; json for programs, the API's Verdict message; sarif for code
+scanning; junit for build servers; markdown for a pull request or a ticket; html to read, print
+and file: one file that needs nothing else. With --output the file is written whole or not at
+all, and also if the question could not be evaluated, so that no older report is taken for the
+answer.`,
 		Example: `  avow verify app.tar.gz --bundle no-backdoor.sigstore.json --bundle data-flows.sigstore.json \
       --trusted-root trusted_root.json --key vendor.pub
   avow verify sha256:13f3...8fe9 --bundle data-flows.sigstore.json --require data-flows \
       --trusted-root trusted_root.json --key vendor.pub --format json
+  avow verify app.tar.gz --bundle b.sigstore.json --trusted-root trusted_root.json --key vendor.pub \
+      --format html -o report.html
   avow verify app.tar.gz --bundle b.sigstore.json --trusted-root trusted_root.json \
       --identity https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1 \
       --issuer https://token.actions.githubusercontent.com`,
@@ -70,50 +81,72 @@ With --format json the answer is the API's Verdict message.`,
 		"`TYPE` that one of the bundles must declare, for example no-backdoor; may be repeated")
 	o.IntVar(&f.minTimestamps, "min-timestamps", 1, "`NUMBER` of timestamp authorities that must have signed")
 	o.StringVar(&f.at, "at", "", "`TIME` at which to judge validity, as 2026-11-23T12:00:00Z (default now)")
-	f.format.register(c)
+	f.format.registerAs(c, "`FORMAT` of the answer: text, json, sarif, junit, markdown or html", report.Formats()...)
+	o.StringVarP(&f.output, "output", "o", "", "`FILE` to write instead of standard output; replaced if it is there")
 	completes(c, "require", typeNames()...)
 	return c
 }
 
 func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error {
+	if err := notAnInput(f.output, slices.Concat([]string{artifact, f.trustedRoot}, f.bundles, f.keys)); err != nil {
+		return err
+	}
+	item := report.Item{Name: artifact}
+	var keys map[string]string
+	keys, item.Err = a.judge(c, f, &item)
+	if item.Err != nil && f.output == "" {
+		return item.Err
+	}
+	meta := report.Meta{Version: buildVersion().Version, GeneratedAt: a.env.Now(), Keys: keys, TrustedRoot: f.trustedRoot,
+		Command: askAgain(a.env.Args, item.Question.At)}
+	err := a.writeReport(f, slices.Values([]report.Item{item}), meta)
+	if err = errors.Join(item.Err, err); err != nil {
+		return err // an answer that could not be written is not accepted
+	}
+	if !item.Accepted() {
+		return no()
+	}
+	return nil
+}
+
+// judge fills in the verdict. It returns the files of the keys by their ids.
+func (a *app) judge(c *cobra.Command, f *verifyFlags, item *report.Item) (map[string]string, error) {
 	input, err := a.verifyInput(c, f)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	trust, err := a.readTrust(f.trustedRoot)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if input.ArtifactSHA256, err = a.artifactDigest(artifact); err != nil {
-		return err
+	if input.ArtifactSHA256, err = a.artifactDigest(item.Name); err != nil {
+		return nil, err
 	}
 	now := a.env.Now() // read once: what the verdict names is what was judged at
 	verifier, err := verify.New(verify.Config{Trust: trust, Clock: func() time.Time { return now }})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	verdict, err := verifier.Verify(c.Context(), *input)
-	if err != nil {
-		return err
+	item.Question = verdictpb.Question{ArtifactSHA256: input.ArtifactSHA256, Trust: trust, At: input.At}
+	if input.At.IsZero() {
+		item.Question.At = now
 	}
-	if f.format.json() {
-		question := verdictpb.Question{ArtifactSHA256: input.ArtifactSHA256, Trust: trust, At: input.At}
-		if input.At.IsZero() {
-			question.At = now
+	item.Verdict, err = verifier.Verify(c.Context(), *input)
+	return keyFiles(input.Signers), err
+}
+
+// keyFiles are the names of the pinned keys, which are their files, by their ids.
+func keyFiles(signers []verify.Signer) map[string]string {
+	files := map[string]string{}
+	for _, s := range signers {
+		if s.Key == nil {
+			continue
 		}
-		err = a.printMessage(verdictpb.New(verdict, question))
-	} else {
-		w := a.writer()
-		plain.Verdict(w, artifact, verdict)
-		err = w.Err()
+		if id, err := attest.KeyID(s.Key.PublicKey); err == nil {
+			files[id] = s.Name
+		}
 	}
-	if err != nil {
-		return err // an answer that could not be written is not accepted
-	}
-	if verdict.Outcome != verify.Accepted {
-		return no()
-	}
-	return nil
+	return files
 }
 
 // verifyInput reads what the flags name.
