@@ -51,7 +51,7 @@ func (p Personal) String() string {
 type Arrow struct {
 	// ID and Title are the flow's.
 	ID, Title string
-	// Place is where the recipient is established; OwnSystems for systems of the customer that are not further described.
+	// Place is where the recipient is established: a country or predicate.Anywhere, OwnSystems or Unstated.
 	Place string
 	// Recipient is the recipient's name, About what else is said of it, a sentence each.
 	Recipient string
@@ -66,8 +66,13 @@ type Arrow struct {
 	Out, In bool
 }
 
-// OwnSystems is the Place of systems that the customer runs.
-const OwnSystems = "systems of the customer"
+// The places that are none.
+const (
+	// OwnSystems are systems that the customer runs and that are not further described.
+	OwnSystems = "systems of the customer"
+	// Unstated is where a statement does not say: it may be anywhere.
+	Unstated = countryNotStated
+)
 
 // Arrows returns the flows of a statement, one arrow for each recipient, in its order.
 func Arrows(d *predicate.DataFlows) []Arrow {

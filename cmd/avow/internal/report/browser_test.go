@@ -88,6 +88,7 @@ func TestInBrowser(t *testing.T) {
 			}
 			for _, scheme := range []string{"dark", "light"} {
 				b.scheme(scheme)
+				b.keep(c.name + "-" + scheme)
 				if bad := b.eval(contrast); bad != "" {
 					t.Errorf("hard to read in %s:\n%v", scheme, bad)
 				}
@@ -104,11 +105,6 @@ func TestInBrowser(t *testing.T) {
 		})
 	}
 	b.t = t
-}
-
-func batch(m Meta) Meta {
-	m.Batch = true
-	return m
 }
 
 // TestTheBrowserSees shows that each of these checks finds what it looks for.

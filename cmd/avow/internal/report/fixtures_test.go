@@ -57,6 +57,13 @@ func render(t testing.TB, f Format, m Meta, items ...Item) string {
 	return b.String()
 }
 
+// The checks of these verdicts are a few of those that there are.
+var (
+	bundleChecks = []verify.CheckID{verify.CheckBundleJSON, verify.CheckSigner, verify.CheckSignature, verify.CheckLogInclusion,
+		verify.CheckTimestamp, verify.CheckSubject, verify.CheckStatementRules, verify.CheckValidity}
+	wholeChecks = []verify.CheckID{verify.CheckBundlesGiven, verify.CheckRequiredTypes, verify.CheckPolicy}
+)
+
 // acceptedItem is an accepted verdict about statements, every check passed. It is made by hand, so that it is the same
 // in every run; TestRealVerdicts has real ones.
 func acceptedItem(t testing.TB, statements ...[]byte) Item {
@@ -64,12 +71,10 @@ func acceptedItem(t testing.TB, statements ...[]byte) Item {
 	item := Item{Name: "app.tar.gz", Verdict: &verify.Verdict{Outcome: verify.Accepted}, Question: verdictpb.Question{
 		ArtifactSHA256: strings.Repeat("12", 32), At: at, Trust: &verify.Trust{}}}
 	v := item.Verdict
-	ids := verify.CheckIDs()
-	whole := slices.Index(ids, verify.CheckBundlesGiven)
 	for i, data := range statements {
 		st := parse(t, data)
 		name := fmt.Sprintf("%d.sigstore.json", i+1)
-		for _, id := range ids[:whole] {
+		for _, id := range bundleChecks {
 			v.Checks = append(v.Checks, verify.Check{ID: id, Status: verify.StatusPass, Bundle: name, Detail: "as it should be"})
 		}
 		v.Bundles = append(v.Bundles, verify.BundleResult{Name: name, Outcome: verify.Accepted, Use: verify.UseCounts})
@@ -78,7 +83,7 @@ func acceptedItem(t testing.TB, statements ...[]byte) Item {
 			LogOrigin: "log.example.test", LogID: []byte{2}, LogIndex: uint64(i), TreeSize: 9, RootHash: []byte{3},
 			Timestamps: []verify.Timestamp{{Time: at, Authority: "https://tsa.example.test"}}, SignedBy: at, SubjectName: "app"})
 	}
-	for _, id := range ids[whole:] {
+	for _, id := range wholeChecks {
 		v.Checks = append(v.Checks, verify.Check{ID: id, Status: verify.StatusPass, Detail: "as it should be"})
 	}
 	return item

@@ -8,13 +8,13 @@ import (
 // Markdown has two places for foreign text. Both give the text back and let it do nothing: no markup, no cell of a table,
 // no HTML, no link, and nobody is told that he was mentioned.
 
-// code writes a value for machines: a name, an id, a digest. Platforms look for mentions and addresses everywhere but in
-// code.
+// code writes a value for machines, which went through text.Safe: a name, an id, a digest. Platforms look for mentions and
+// addresses everywhere but in code.
 func code(s string) string {
 	if s == "" {
 		return ""
 	}
-	if strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./:") == "" {
+	if !strings.ContainsAny(s, "`|\\") && strings.TrimSpace(s) == s {
 		return "`" + s + "`"
 	}
 	// A code span cannot hold every text, and a table would cut it at a bar: so the element, with nothing in it that is markup.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/cmd/avow/internal/plain"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 )
@@ -18,7 +19,7 @@ const (
 	panelWidth  = 900
 	panelHeight = 860 // a panel ends before it is higher than that
 	barX        = 2
-	barWidth    = 146
+	barWidth    = 160
 	lineStart   = barX + barWidth
 	frameX      = 548
 	boxX        = frameX + 14
@@ -96,6 +97,19 @@ func last(place string) int {
 	return 0
 }
 
+// headingOf names the recipients in a place.
+func headingOf(place string) string {
+	switch place {
+	case plain.OwnSystems:
+		return "Systems of the customer"
+	case plain.Unstated:
+		return "Recipients, " + place
+	case predicate.Anywhere:
+		return "Recipients anywhere"
+	}
+	return "Recipients in " + place
+}
+
 // place makes the panels for the lines to one place.
 func place(product string, lines []line) []panel {
 	name := lines[0].place
@@ -103,10 +117,7 @@ func place(product string, lines []line) []panel {
 	var pending []block
 	height := headHeight + pad
 	flush := func() {
-		heading := "Recipients in " + name
-		if last(name) > 0 {
-			heading = "Systems of the customer"
-		}
+		heading := headingOf(name)
 		if len(panels) > 0 {
 			heading += " (continued)"
 		}
@@ -153,22 +164,23 @@ func newBlock(lines []line, again bool) block {
 	if again {
 		name += " (continued)"
 	}
-	write := func(class, s string, height, most int) {
-		for _, l := range wrapped(s, boxWidth-2*pad, most) {
-			b.texts = append(b.texts, shape{Class: class, Text: l, X: boxX + pad, Y: b.textEnd, Width: boxWidth - 2*pad})
+	const width = boxWidth - 2*pad
+	write := func(class string, height int, lines []string) {
+		for _, l := range lines {
+			b.texts = append(b.texts, shape{Class: class, Text: l, X: boxX + pad, Y: b.textEnd, Width: width})
 			b.textEnd += height
 		}
 	}
-	write("name", name, fontLine, 3)
+	write("name", fontLine, wrapped(name, width, 3))
 	if !again {
 		for _, a := range lines[0].about {
-			write("small", a, smallLine, 3)
+			write("small", smallLine, wrapped(a, smallWidth(width), 3))
 		}
 	}
 	rows := 0
 	for i := range lines {
 		r := row{line: &lines[i], above: wrapped(lines[i].label, rowWidth, 2),
-			below: wrapped(lines[i].state+"; "+lines[i].sends(), rowWidth, 3)}
+			below: wrapped(lines[i].state+"; "+lines[i].sends(), smallWidth(rowWidth), 3)}
 		r.height = len(r.above)*fontLine + lineZone + len(r.below)*smallLine + gap
 		b.rows = append(b.rows, r)
 		rows += r.height
@@ -285,30 +297,34 @@ func wrapped(s string, width, most int) []string {
 	return lines
 }
 
-// pixels is about how wide a text is in 13 pixels of Arial or a font like it, rather too much than too little.
+// pixels is how wide a text is in 13 pixels of a wide bold type (DejaVu Sans Bold), rather too much than too little: which
+// type a reader has is not known.
 func pixels(s string) int {
 	tenths := 0
 	for _, r := range s {
 		switch {
 		case text.Width(string(r)) == 0:
 		case text.Width(string(r)) == 2:
-			tenths += 140
-		case strings.ContainsRune("ijlI.,:;'|!", r):
-			tenths += 38
-		case strings.ContainsRune(" ftr-()[]/\\\"", r):
+			tenths += 150
+		case strings.ContainsRune("ijlI.,:;'|! ", r):
 			tenths += 50
+		case strings.ContainsRune("ftr-()[]/\\\"", r):
+			tenths += 65
 		case strings.ContainsRune("mwMW%@", r):
-			tenths += 115
+			tenths += 145
 		case r >= 'A' && r <= 'Z':
-			tenths += 92
+			tenths += 105
 		case r > 0x7e:
-			tenths += 100
+			tenths += 120
 		default:
-			tenths += 75
+			tenths += 91
 		}
 	}
 	return (tenths + 9) / 10
 }
+
+// smallWidth is the width for wrapped of a place for small type, which is narrower than what pixels measures.
+func smallWidth(width int) int { return width * 23 / 20 }
 
 func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
 

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/cmd/avow/internal/plain"
@@ -76,6 +78,7 @@ func writeJSON(to io.Writer, items iter.Seq[Item], m Meta) error {
 
 // printMessage prints a message on one line or indented. As over REST, log index 0 is an index like any other.
 func printMessage(to io.Writer, m proto.Message, oneLine bool) error {
+	validate(m.ProtoReflect())
 	data, err := protojson.MarshalOptions{EmitUnpopulated: true}.Marshal(m)
 	if err != nil {
 		return err
@@ -91,4 +94,30 @@ func printMessage(to io.Writer, m proto.Message, oneLine bool) error {
 	}
 	_, err = fmt.Fprintln(to, text.EscapeJSON(b.String()))
 	return err
+}
+
+// validate replaces bytes that are not UTF-8, which names of files can hold and JSON cannot.
+func validate(m protoreflect.Message) {
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case f.IsList() && f.Kind() == protoreflect.StringKind:
+			for i := range v.List().Len() {
+				v.List().Set(i, valid(v.List().Get(i)))
+			}
+		case f.IsList() && f.Message() != nil:
+			for i := range v.List().Len() {
+				validate(v.List().Get(i).Message())
+			}
+		case f.IsList():
+		case f.Kind() == protoreflect.StringKind:
+			m.Set(f, valid(v))
+		case f.Message() != nil:
+			validate(v.Message())
+		}
+		return true
+	})
+}
+
+func valid(v protoreflect.Value) protoreflect.Value {
+	return protoreflect.ValueOfString(strings.ToValidUTF8(v.String(), "\ufffd"))
 }
