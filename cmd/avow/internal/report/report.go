@@ -145,13 +145,14 @@ func (i *Item) reason() string {
 			return "policy: " + ruleIDs(denials)
 		}
 	}
-	for _, c := range i.Verdict.Failures() {
-		if c.Bundle != "" {
-			return string(c.ID) + " (" + text.Safe(c.Bundle) + ")"
-		}
-		return string(c.ID)
+	failures := i.Verdict.Failures()
+	if len(failures) == 0 {
+		return ""
 	}
-	return ""
+	if first := failures[0]; first.Bundle != "" {
+		return text.Safe(string(first.ID)) + " (" + text.Safe(first.Bundle) + ")"
+	}
+	return text.Safe(string(failures[0].ID))
 }
 
 // ruleIDs names rules, and the rest of a long list by its number.

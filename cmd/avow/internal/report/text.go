@@ -58,7 +58,7 @@ func besides(a, separator, b string) string {
 // writeJSON prints the Verdict message, or for a batch a BatchVerifyResponse a line. An error has no other form than that.
 func writeJSON(to io.Writer, items iter.Seq[Item], m Meta) error {
 	for item := range items {
-		var message proto.Message = &avowv1.BatchVerifyResponse{}
+		var message proto.Message
 		switch {
 		case outcomeOf(&item) == notEvaluated:
 			message = &avowv1.BatchVerifyResponse{Id: item.Name, Result: &avowv1.BatchVerifyResponse_Error{
