@@ -62,10 +62,7 @@ func writeFileBy(path string, mode fs.FileMode, write func(io.Writer) error) (er
 			err = errors.Join(err, os.Remove(f.Name()))
 		}
 	}()
-	w := bufio.NewWriter(f)
-	if err = write(w); err == nil {
-		err = w.Flush()
-	}
+	err = buffered(f, write)
 	if err == nil {
 		err = f.Chmod(mode)
 	}
@@ -79,6 +76,15 @@ func writeFileBy(path string, mode fs.FileMode, write func(io.Writer) error) (er
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// buffered writes in large pieces.
+func buffered(to io.Writer, write func(io.Writer) error) error {
+	w := bufio.NewWriter(to)
+	if err := write(w); err != nil {
+		return err
+	}
+	return w.Flush()
 }
 
 // createFile writes a file that must not exist yet.

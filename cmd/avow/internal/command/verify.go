@@ -88,6 +88,9 @@ answer.`,
 }
 
 func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error {
+	if f.output == "-" {
+		f.output = "" // as everywhere: standard output
+	}
 	if err := notAnInput(f.output, slices.Concat([]string{artifact, f.trustedRoot}, f.bundles, f.keys)); err != nil {
 		return err
 	}

@@ -1,7 +1,7 @@
 package command
 
 import (
-	"bufio"
+	"errors"
 	"io"
 	"iter"
 	"os"
@@ -9,25 +9,37 @@ import (
 	"time"
 
 	"github.com/avow-dev/avow/cmd/avow/internal/report"
+	"github.com/avow-dev/avow/cmd/avow/internal/text"
 )
 
 // writeReport writes the items to standard output, or to the file of --output, whole or not at all.
 func (a *app) writeReport(f *verifyFlags, items iter.Seq[report.Item], m report.Meta) error {
-	if f.output != "" && f.output != "-" {
-		err := writeFileBy(f.output, 0o644, func(w io.Writer) error {
-			return report.Write(w, report.Format(f.format.String()), items, m)
-		})
-		if err == nil {
-			a.note("wrote %s", f.output)
-		}
+	write := func(w io.Writer) error { return report.Write(w, report.Format(f.format.String()), items, m) }
+	if f.output == "" {
+		m.Colours, m.Width = a.colours(), a.env.Width
+		return buffered(a.env.Stdout, write)
+	}
+	err := writeOut(f.output, write)
+	if err == nil {
+		a.note("wrote %s", text.Safe(f.output))
+	}
+	return err
+}
+
+// writeOut writes a file in one step. A device or a pipe is written to as it is: it must not become a file.
+func writeOut(path string, write func(io.Writer) error) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil || info.Mode().IsRegular():
+		return writeFileBy(path, 0o644, write)
+	case info.IsDir():
+		return failed("name a file in it", "%s is a directory", path)
+	}
+	to, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
 		return err
 	}
-	m.Colours, m.Width = a.colours(), a.env.Width
-	w := bufio.NewWriter(a.env.Stdout)
-	if err := report.Write(w, report.Format(f.format.String()), items, m); err != nil {
-		return err
-	}
-	return w.Flush()
+	return errors.Join(buffered(to, write), to.Close())
 }
 
 // notAnInput refuses to write over a file that is read: a report must not destroy what it is about.

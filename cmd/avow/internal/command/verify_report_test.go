@@ -2,6 +2,7 @@ package command
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -48,5 +49,29 @@ func TestWriteFileByKeepsTheOldFile(t *testing.T) {
 	entries, dirErr := os.ReadDir(dir)
 	if !errors.Is(err, broken) || string(data) != "old" || len(entries) != 1 || readErr != nil || dirErr != nil {
 		t.Errorf("%v: %q, %d files, %v, %v", err, data, len(entries), readErr, dirErr)
+	}
+}
+
+// TestWriteOutLeavesDevicesAlone: a pipe is written to and stays what it is.
+func TestWriteOutLeavesDevicesAlone(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	path := fmt.Sprintf("/dev/fd/%d", w.Fd())
+	if _, err := os.Stat(path); err != nil {
+		t.Skip(err)
+	}
+	if err := writeOut(path, func(w io.Writer) error { _, err := io.WriteString(w, "report"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 6)
+	if _, err := io.ReadFull(r, got); err != nil || string(got) != "report" {
+		t.Errorf("read %q, %v", got, err)
+	}
+	if err := writeOut(t.TempDir(), func(io.Writer) error { return nil }); err == nil || !strings.Contains(err.Error(), "is a directory") {
+		t.Errorf("got %v", err)
 	}
 }
