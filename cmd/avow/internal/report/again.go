@@ -50,7 +50,7 @@ func cosign(i *Item, e *verify.Evidence, m Meta) []string {
 		c = append(c, "--key", key)
 	}
 	c = append(c, "--type", e.Statement.Type)
-	if digestName.MatchString(i.Name) {
+	if m.Batch || digestName.MatchString(i.Name) { // the name of an item of a batch need not be a file
 		return append(c, "--digest", i.Question.ArtifactSHA256, "--digestAlg", "sha256")
 	}
 	return append(c, i.Name)

@@ -52,6 +52,10 @@ func TestCosignCommand(t *testing.T) {
 	if got, want := last(), head+"--key KEY.pub"+tail+"app.tar.gz"; got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
+	if got, want := commandLine(cosign(&item, e, batch(meta))), head+"--key KEY.pub"+tail+"--digest "+item.Question.ArtifactSHA256+
+		" --digestAlg sha256"; got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
 	e.Signer = verify.Signer{Identity: &verify.Identity{SAN: "a@b.c", Issuer: "https://i"}}
 	item.Name = "sha256:" + item.Question.ArtifactSHA256
 	if got, want := last(), head+"--certificate-identity a@b.c --certificate-oidc-issuer https://i"+tail+"--digest "+

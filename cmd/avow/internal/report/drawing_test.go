@@ -60,7 +60,7 @@ func TestLinesKeepEveryFlow(t *testing.T) {
 			t.Fatalf("got %v, want %v", got, want)
 		}
 		texts := 0
-		for _, p := range draw("product", lines) {
+		for _, p := range draw(strings.Repeat("a product ", 50), lines) {
 			if p.Height > panelHeight+headHeight+200 {
 				t.Fatalf("a panel of height %d", p.Height)
 			}

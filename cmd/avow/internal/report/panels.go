@@ -56,12 +56,9 @@ func (panel) Width() int { return panelWidth }
 
 // block is a recipient with the lines beside it.
 type block struct {
-	lines   []line
-	again   bool // continues the block before it
-	texts   []shape
-	rows    []row
-	height  int
-	textEnd int
+	texts  []shape
+	rows   []row
+	height int
 }
 
 // row is the layout of a line.
@@ -158,8 +155,10 @@ func blocks(lines []line) []block {
 	return list
 }
 
+// newBlock lays out a recipient and the lines to it. again says that it continues the block before it.
 func newBlock(lines []line, again bool) block {
-	b := block{lines: lines, again: again, textEnd: pad}
+	var b block
+	textEnd := pad
 	name := lines[0].recipient
 	if again {
 		name += " (continued)"
@@ -167,8 +166,8 @@ func newBlock(lines []line, again bool) block {
 	const width = boxWidth - 2*pad
 	write := func(class string, height int, lines []string) {
 		for _, l := range lines {
-			b.texts = append(b.texts, shape{Class: class, Text: l, X: boxX + pad, Y: b.textEnd, Width: width})
-			b.textEnd += height
+			b.texts = append(b.texts, shape{Class: class, Text: l, X: boxX + pad, Y: textEnd, Width: width})
+			textEnd += height
 		}
 	}
 	write("name", fontLine, wrapped(name, width, 3))
@@ -185,7 +184,7 @@ func newBlock(lines []line, again bool) block {
 		b.rows = append(b.rows, r)
 		rows += r.height
 	}
-	b.height = max(b.textEnd+pad, rows)
+	b.height = max(textEnd+pad, rows)
 	return b
 }
 
@@ -194,7 +193,7 @@ func newPanel(product, heading string, list []block, height int) panel {
 	p := panel{Height: height + 2, Title: "Data flows between " + product + " and " + lowerFirst(heading)}
 	p.rect("bar", barX, 2, barWidth, height-2)
 	p.text("small", "Product", barX+pad, pad, barWidth-2*pad)
-	for i, l := range wrapped(product, barWidth-2*pad, 8) {
+	for i, l := range wrapped(product, barWidth-2*pad, max(1, min(8, (height-2*pad-smallLine)/fontLine))) {
 		p.text("name", l, barX+pad, pad+smallLine+2+i*fontLine, barWidth-2*pad)
 	}
 	p.rect("frame", frameX, 2, panelWidth-2-frameX, height-2)
@@ -328,7 +327,7 @@ func smallWidth(width int) int { return width * 23 / 20 }
 
 func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
 
-// Number is the panel's place among others, for the ids of its texts.
+// number joins the places of something among others into a part of an id.
 func number(parts ...int) string {
 	ids := make([]string, len(parts))
 	for i, p := range parts {
