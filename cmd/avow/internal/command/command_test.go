@@ -188,31 +188,6 @@ func TestPrintJSONEscapes(t *testing.T) {
 	}
 }
 
-// FuzzEscapeJSON: the meaning of a document does not change, and nothing is left that a terminal obeys.
-func FuzzEscapeJSON(f *testing.F) {
-	f.Add("plain")
-	f.Add("\u202e\x9b\U000e0001\ufffd")
-	f.Fuzz(func(t *testing.T, s string) {
-		data, err := json.Marshal(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		escaped := escapeJSON(string(data))
-		var want, got string
-		if err := json.Unmarshal(data, &want); err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal([]byte(escaped), &got); err != nil || got != want {
-			t.Fatalf("%q became %q (%v)", want, got, err)
-		}
-		for _, r := range escaped {
-			if !unicode.IsPrint(r) {
-				t.Fatalf("%U in %q", r, escaped)
-			}
-		}
-	})
-}
-
 // FuzzReadUnverified: what is taken apart has a payload of the right type, and no input panics.
 func FuzzReadUnverified(f *testing.F) {
 	f.Add([]byte(`{"dsseEnvelope":{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[]}}`))

@@ -182,6 +182,9 @@ func (a *app) diffVerifier(c *cobra.Command, f *diffFlags) (func(*compared) erro
 		return nil, nil
 	}
 	signers, err := a.signers(c, t)
+	if err == nil {
+		err = someSigner(c, signers)
+	}
 	if err != nil {
 		return nil, err
 	}

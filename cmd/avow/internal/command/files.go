@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -9,13 +10,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
-	"unicode"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/avow-dev/avow/cmd/avow/internal/text"
 )
 
 // readLimited reads a file, or standard input for "-", and refuses more than limit bytes.
@@ -41,7 +40,15 @@ func (a *app) readUpTo(path string, limit int) ([]byte, error) {
 }
 
 // writeFile writes a file completely or not at all: readers see the old content or the new one.
-func writeFile(path string, data []byte, mode fs.FileMode) (err error) {
+func writeFile(path string, data []byte, mode fs.FileMode) error {
+	return writeFileBy(path, mode, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// writeFileBy is writeFile for content that write produces. Where write ends in an error nothing changes.
+func writeFileBy(path string, mode fs.FileMode, write func(io.Writer) error) (err error) {
 	dir, name := filepath.Split(path)
 	if dir == "" {
 		dir = "."
@@ -55,7 +62,7 @@ func writeFile(path string, data []byte, mode fs.FileMode) (err error) {
 			err = errors.Join(err, os.Remove(f.Name()))
 		}
 	}()
-	_, err = f.Write(data)
+	err = buffered(f, write)
 	if err == nil {
 		err = f.Chmod(mode)
 	}
@@ -69,6 +76,15 @@ func writeFile(path string, data []byte, mode fs.FileMode) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// buffered writes in large pieces.
+func buffered(to io.Writer, write func(io.Writer) error) error {
+	w := bufio.NewWriter(to)
+	if err := write(w); err != nil {
+		return err
+	}
+	return w.Flush()
 }
 
 // createFile writes a file that must not exist yet.
@@ -146,26 +162,6 @@ func (a *app) printRawJSON(data []byte) error {
 	if err := json.Indent(&indented, bytes.TrimSpace(data), "", "  "); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(a.env.Stdout, escapeJSON(indented.String()))
+	_, err := fmt.Fprintln(a.env.Stdout, text.EscapeJSON(indented.String()))
 	return err
-}
-
-// escapeJSON writes what is not printable as \u escapes. Outside strings JSON is printable, so its meaning does not
-// change.
-func escapeJSON(s string) string {
-	var b strings.Builder
-	for i, r := range s {
-		switch {
-		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\ufffd"):
-			b.WriteString(`\ufffd`)
-		case r < 0x7f || unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-	}
-	return b.String()
 }

@@ -3,6 +3,8 @@ package command
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,11 +19,20 @@ import (
 const serverVariable = "AVOW_SERVER"
 
 // format is the value of --format. The zero value is text.
-type format string
+type format struct {
+	value string
+	takes []string // what may be given
+}
 
 func (f *format) register(c *cobra.Command) {
-	c.Flags().Var(f, "format", "`FORMAT` of the answer: text or json")
-	completes(c, "format", "text", "json")
+	f.registerAs(c, "`FORMAT` of the answer: text or json", "text", "json")
+}
+
+// registerAs is register for a command with formats of its own.
+func (f *format) registerAs(c *cobra.Command, usage string, takes ...string) {
+	f.takes = takes
+	c.Flags().Var(f, "format", usage)
+	completes(c, "format", takes...)
 }
 
 // completes offers the values of a flag to the shell. The flag must exist.
@@ -41,22 +52,22 @@ func typeNames() []string {
 	return names
 }
 
-func (f *format) json() bool { return *f == "json" }
+func (f *format) json() bool { return f.value == "json" }
 
 // String, Set and Type make format a pflag.Value.
 func (f *format) String() string {
-	if *f == "" {
+	if f.value == "" {
 		return "text"
 	}
-	return string(*f)
+	return f.value
 }
 
-// Set takes text or json.
+// Set takes one of the command's formats.
 func (f *format) Set(s string) error {
-	if s != "text" && s != "json" {
-		return fmt.Errorf("%q is neither text nor json", s)
+	if !slices.Contains(f.takes, s) {
+		return fmt.Errorf("%q is none of %s", s, strings.Join(f.takes, ", "))
 	}
-	*f = format(s)
+	f.value = s
 	return nil
 }
 

@@ -119,12 +119,14 @@ func knownCommand(c *cobra.Command, args []string) error {
 	return failed(hint, "there is no command %q", args[0])
 }
 
-// writer returns the printer for standard output. Colours need a terminal, no NO_COLOR and a terminal that knows them.
-func (a *app) writer() *text.Writer {
+// writer returns the printer for standard output.
+func (a *app) writer() *text.Writer { return text.NewWriter(a.env.Stdout, a.colours(), a.env.Width) }
+
+// colours reports whether standard output may have them: that needs a terminal that knows them, and no NO_COLOR.
+func (a *app) colours() bool {
 	noColour, _ := a.env.LookupEnv("NO_COLOR")
 	terminal, _ := a.env.LookupEnv("TERM")
-	colours := a.env.OutputIsTerminal && noColour == "" && terminal != "dumb"
-	return text.NewWriter(a.env.Stdout, colours, a.env.Width)
+	return a.env.OutputIsTerminal && noColour == "" && terminal != "dumb"
 }
 
 // note prints a line for the person at the terminal on standard error.

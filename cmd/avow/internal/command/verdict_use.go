@@ -3,7 +3,6 @@ package command
 import (
 	"errors"
 	"io/fs"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,10 +26,13 @@ func (f *useFlags) register(c *cobra.Command) {
 	o.StringArrayVar(&f.keys, "verdict-key", nil, "`FILE` with the public key of a verifier whose verdicts count; may be repeated")
 }
 
-func (f *useFlags) check(c *cobra.Command, verifierID string, signs bool) error {
+func (f *useFlags) check(c *cobra.Command, verifierID string, signs bool, format, output string) error {
 	switch {
 	case f.file != "" && len(f.keys) == 0:
 		return usageFailure(c.CommandPath(), errors.New("nobody was named whose verdict counts: give --verdict-key"))
+	case f.file != "" && (output != "" || format != "text" && format != "json"):
+		return usageFailure(c.CommandPath(),
+			errors.New("--with-verdict answers on standard output, as text or json: a report shows checks, and none are made"))
 	case f.file == "" && len(f.keys) > 0:
 		return usageFailure(c.CommandPath(), errors.New("--verdict-key has no effect without --with-verdict"))
 	case f.file == "" && verifierID != "" && !signs:
@@ -41,8 +43,9 @@ func (f *useFlags) check(c *cobra.Command, verifierID string, signs bool) error 
 
 // useVerdict answers by a signed verdict. It reports false if the bundles have to be verified after all: the verdict
 // is refused or not there, and there are bundles.
-func (a *app) useVerdict(artifact string, f *verifyFlags, in *verify.Input, trust *verify.Trust, now time.Time) (bool, error) {
-	expect := result.Expect{ArtifactSHA256: in.ArtifactSHA256, TrustedRoot: trust.Digest(), RequiredTypes: in.RequiredTypes,
+func (a *app) useVerdict(artifact string, f *verifyFlags, q *question) (bool, error) {
+	in, now := q.input, q.input.At
+	expect := result.Expect{ArtifactSHA256: in.ArtifactSHA256, TrustedRoot: q.trust.Digest(), RequiredTypes: in.RequiredTypes,
 		Signers: in.Signers, MinTimestamps: in.MinTimestamps}
 	var err error
 	if expect.Policy, err = policyDigest(in.Policy); err != nil {

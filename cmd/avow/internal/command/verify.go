@@ -1,10 +1,13 @@
 package command
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +18,7 @@ import (
 
 	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/cmd/avow/internal/plain"
+	"github.com/avow-dev/avow/cmd/avow/internal/report"
 	"github.com/avow-dev/avow/internal/verdictpb"
 	"github.com/avow-dev/avow/verify"
 	"github.com/avow-dev/avow/verify/result"
@@ -31,6 +35,7 @@ type verifyFlags struct {
 	minTimestamps int
 	at            string
 	format        format
+	output        string
 	sign          signFlags
 	use           useFlags
 }
@@ -55,11 +60,18 @@ of verifying again, and says so.
 
 Exit code 0: accepted; 1: rejected, with the reason; 2: could not be evaluated (a file is missing,
 	the trusted root does not parse).
-With --format json the answer is the API's Verdict message.`,
+
+Formats: text to read here; json for programs, the API's Verdict message; sarif for code
+scanning; junit for build servers; markdown for a pull request or a ticket; html to read, print
+and file: one file that needs nothing else. With --output the file is written whole or not at
+all, and also if the question could not be evaluated, so that no older report is taken for the
+answer.`,
 		Example: `  avow verify app.tar.gz --bundle no-backdoor.sigstore.json --bundle data-flows.sigstore.json \
       --trusted-root trusted_root.json --key vendor.pub
   avow verify sha256:13f3...8fe9 --bundle data-flows.sigstore.json --require data-flows \
       --trusted-root trusted_root.json --key vendor.pub --format json
+  avow verify app.tar.gz --bundle b.sigstore.json --trusted-root trusted_root.json --key vendor.pub \
+      --format html -o report.html
   avow verify app.tar.gz --bundle b.sigstore.json --trusted-root trusted_root.json \
       --identity https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1 \
       --issuer https://token.actions.githubusercontent.com`,
@@ -76,7 +88,8 @@ With --format json the answer is the API's Verdict message.`,
 		"`TYPE` that one of the bundles must declare, for example no-backdoor; may be repeated")
 	o.IntVar(&f.minTimestamps, "min-timestamps", 1, "`NUMBER` of timestamp authorities that must have signed")
 	o.StringVar(&f.at, "at", "", "`TIME` at which to judge validity, as 2026-11-23T12:00:00Z (default now)")
-	f.format.register(c)
+	f.format.registerAs(c, "`FORMAT` of the answer: text, json, sarif, junit, markdown or html", report.Formats()...)
+	o.StringVarP(&f.output, "output", "o", "", "`FILE` to write instead of standard output; replaced if it is there")
 	f.sign.register(c)
 	f.use.register(c)
 	completes(c, "require", typeNames()...)
@@ -84,58 +97,96 @@ With --format json the answer is the API's Verdict message.`,
 }
 
 func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error {
-	input, err := a.verifyInput(c, f)
-	if err != nil {
+	if f.output == "-" {
+		f.output = "" // as everywhere: standard output
+	}
+	if err := notAnInput(f.output, slices.Concat([]string{artifact, f.trustedRoot}, f.bundles, f.keys)); err != nil {
 		return err
 	}
-	trust, err := a.readTrust(f.trustedRoot)
-	if err != nil {
-		return err
-	}
-	if input.ArtifactSHA256, err = a.artifactDigest(artifact); err != nil {
-		return err
-	}
-	now := a.env.Now() // read once: what the verdict names is what was judged at
-	at := input.At
-	if at.IsZero() {
-		at = now
-	}
-	if f.use.file != "" {
-		if done, err := a.useVerdict(artifact, f, input, trust, at); done || err != nil {
+	item := report.Item{Name: artifact}
+	q, err := a.question(c, artifact, f)
+	if err == nil && f.use.file != "" {
+		if done, err := a.useVerdict(artifact, f, q); done || err != nil {
 			return err
 		}
 	}
-	key, err := a.verdictSigner(&f.sign)
-	if err != nil {
+	if err == nil {
+		item.Question = verdictpb.Question{ArtifactSHA256: q.input.ArtifactSHA256, Trust: q.trust, At: q.input.At}
+		item.Verdict, err = a.answer(c.Context(), f, q)
+	}
+	if item.Err = err; err != nil && f.output == "" {
 		return err
 	}
-	verifier, err := verify.New(verify.Config{Trust: trust, Clock: func() time.Time { return now }})
-	if err != nil {
-		return err
-	}
-	verdict, err := verifier.Verify(c.Context(), *input)
-	if err != nil {
-		return err
-	}
-	if err := a.signVerdict(c.Context(), &f.sign, key, verdict, result.Inputs{
-		ArtifactSHA256: input.ArtifactSHA256, TrustedRoot: trust.Digest(), VerifiedAt: at}); err != nil {
-		return err
-	}
-	if f.format.json() {
-		question := verdictpb.Question{ArtifactSHA256: input.ArtifactSHA256, Trust: trust, At: at}
-		err = a.printMessage(verdictpb.New(verdict, question))
-	} else {
-		w := a.writer()
-		plain.Verdict(w, artifact, verdict)
-		err = w.Err()
-	}
-	if err != nil {
+	meta := report.Meta{Version: buildVersion().Version, GeneratedAt: a.env.Now(), Keys: q.keyFiles(), TrustedRoot: f.trustedRoot,
+		Command: askAgain(a.env.Args, item.Question.At)}
+	err = a.writeReport(f, slices.Values([]report.Item{item}), meta)
+	if err = errors.Join(item.Err, err); err != nil {
 		return err // an answer that could not be written is not accepted
 	}
-	if verdict.Outcome != verify.Accepted {
+	if !item.Accepted() {
 		return no()
 	}
 	return nil
+}
+
+// question is what verify is asked: everything that the flags name, read.
+type question struct {
+	// input has the time of verification filled in, so that what the answer names is what was judged at.
+	input *verify.Input
+	trust *verify.Trust
+}
+
+func (a *app) question(c *cobra.Command, artifact string, f *verifyFlags) (*question, error) {
+	input, err := a.verifyInput(c, f)
+	if err != nil {
+		return nil, err
+	}
+	if input.At.IsZero() {
+		input.At = a.env.Now()
+	}
+	trust, err := a.readTrust(f.trustedRoot)
+	if err != nil {
+		return nil, err
+	}
+	if input.ArtifactSHA256, err = a.artifactDigest(artifact); err != nil {
+		return nil, err
+	}
+	return &question{input: input, trust: trust}, nil
+}
+
+// answer verifies, and signs the verdict where that was asked for.
+func (a *app) answer(ctx context.Context, f *verifyFlags, q *question) (*verify.Verdict, error) {
+	key, err := a.verdictSigner(&f.sign) // before the work, which may be long
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := verify.New(verify.Config{Trust: q.trust, Clock: a.env.Now})
+	if err != nil {
+		return nil, err
+	}
+	verdict, err := verifier.Verify(ctx, *q.input)
+	if err != nil {
+		return nil, err
+	}
+	return verdict, a.signVerdict(ctx, &f.sign, key, verdict, result.Inputs{
+		ArtifactSHA256: q.input.ArtifactSHA256, TrustedRoot: q.trust.Digest(), VerifiedAt: q.input.At})
+}
+
+// keyFiles are the names of the pinned keys, which are their files, by their ids.
+func (q *question) keyFiles() map[string]string {
+	files := map[string]string{}
+	if q == nil {
+		return files
+	}
+	for _, s := range q.input.Signers {
+		if s.Key == nil {
+			continue
+		}
+		if id, err := attest.KeyID(s.Key.PublicKey); err == nil {
+			files[id] = s.Name
+		}
+	}
+	return files
 }
 
 // verifyInput reads what the flags name.
@@ -160,7 +211,7 @@ func (a *app) verifyInput(c *cobra.Command, f *verifyFlags) (*verify.Input, erro
 	if err := f.sign.check(c, f.at); err != nil {
 		return nil, err
 	}
-	if err := f.use.check(c, f.sign.verifierID, f.sign.key != ""); err != nil {
+	if err := f.use.check(c, f.sign.verifierID, f.sign.key != "", f.format.String(), f.output); err != nil {
 		return nil, err
 	}
 	if len(f.bundles) == 0 && f.use.file == "" {
@@ -173,8 +224,22 @@ func (a *app) verifyInput(c *cobra.Command, f *verifyFlags) (*verify.Input, erro
 		}
 		input.Bundles = append(input.Bundles, verify.NamedBundle{Name: path, Data: data})
 	}
-	input.Signers, err = a.signers(c, f)
+	if input.Signers, err = a.signers(c, f); err != nil {
+		return nil, err
+	}
+	if len(f.bundles) > 0 {
+		err = someSigner(c, input.Signers)
+	}
 	return input, err
+}
+
+// someSigner refuses a question about whoever signed.
+func someSigner(c *cobra.Command, signers []verify.Signer) error {
+	if len(signers) > 0 {
+		return nil
+	}
+	return usageFailure(c.CommandPath(),
+		errors.New("nobody was named who may have signed: give --key, or --identity and --issuer"))
 }
 
 // signers reads who may have signed.
@@ -197,10 +262,6 @@ func (a *app) signers(c *cobra.Command, f *verifyFlags) ([]verify.Signer, error)
 	}
 	if f.identity != "" {
 		signers = append(signers, verify.Signer{Name: f.identity, Identity: &verify.Identity{SAN: f.identity, Issuer: f.issuer}})
-	}
-	if len(signers) == 0 && len(f.bundles) > 0 {
-		return nil, usageFailure(c.CommandPath(),
-			fmt.Errorf("nobody was named who may have signed: give --key, or --identity and --issuer"))
 	}
 	return signers, nil
 }

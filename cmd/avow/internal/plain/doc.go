@@ -1,4 +1,5 @@
-// Package plain says in plain words, for a person at a terminal, what a verdict found and what a statement declares.
+// Package plain says in plain words what a verdict found and what a statement declares: on a terminal, and for the reports
+// of package report, which take the same words as sections (Describe) and as arrows of a drawing (Arrows).
 //
 // It keeps apart what must not be confused: a check is something this program established, a declaration is something
 // the vendor said. Every declaration is printed under a heading that says "declared by the vendor, not verified", and

@@ -15,39 +15,21 @@ var flowColumns = [...]text.Column{
 	{Title: "WHY", Weight: 3}, {Title: "SWITCHING IT OFF", Weight: 4},
 }
 
-func dataFlows(w *text.Writer, d *predicate.DataFlows) {
-	scope(w, &d.Scope)
-	w.Item("  ", labelColumns, "Network", "the product "+word("networkUse", d.NetworkUse))
-	w.Item("  ", labelColumns, "The list is", completeness(d.Completeness))
-	w.Heading("  Data flows")
+func dataFlows(out *description, d *predicate.DataFlows) {
+	scope(out, &d.Scope)
+	out.item("Network", "the product "+word("networkUse", d.NetworkUse))
+	out.item("The list is", completeness(d.Completeness))
+	flows := out.section("Data flows")
 	if len(d.Flows) == 0 {
-		w.Line("  The vendor lists no flow.")
+		flows.Note = "The vendor lists no flow."
+	} else {
+		flows.Columns = flowColumns[:]
 	}
-	rows := make([][]text.Cell, len(d.Flows))
 	for i := range d.Flows {
 		f := &d.Flows[i]
-		rows[i] = []text.Cell{flow(f), receivers(f), data(f), where(f), why(f), off(f)}
+		flows.Rows = append(flows.Rows, []text.Cell{flow(f), receivers(f), data(f), where(f), why(f), off(f)})
 	}
-	if len(rows) > 0 && !w.Table("  ", flowColumns[:], rows) {
-		records(w, rows)
-	}
-	evidence(w, d.Evidence)
-}
-
-// records prints the rows one below the other, for terminals too narrow for the table.
-func records(w *text.Writer, rows [][]text.Cell) {
-	for i, row := range rows {
-		if i > 0 {
-			w.Blank()
-		}
-		for j, cell := range row {
-			label := flowColumns[j].Title
-			for _, paragraph := range cell {
-				w.Item("  ", len(flowColumns[len(flowColumns)-1].Title)+1, label, paragraph)
-				label = ""
-			}
-		}
-	}
+	evidence(out, d.Evidence)
 }
 
 func flow(f *predicate.Flow) text.Cell {
@@ -101,13 +83,22 @@ func where(f *predicate.Flow) text.Cell {
 	}
 	for i := range f.Recipients {
 		r := &f.Recipients[i]
-		if r.Role == "customer" && len(r.Storage)+len(r.AccessFrom) == 0 && r.Retention == nil {
-			continue // a system that the customer runs; its members are optional
+		if ownSystem(r) {
+			continue
 		}
-		cell = append(cell, join(", ", "stored "+places("in ", r.Storage), "readable "+places("from ", r.AccessFrom),
-			retention(r.Retention)))
+		cell = append(cell, keeping(r))
 	}
 	return cell
+}
+
+// ownSystem reports whether it is a system that the customer runs and of which nothing is said: its members are optional.
+func ownSystem(r *predicate.Recipient) bool {
+	return r.Role == "customer" && len(r.Storage)+len(r.AccessFrom) == 0 && r.Retention == nil
+}
+
+// keeping says where a recipient keeps the data, who can read it there and for how long.
+func keeping(r *predicate.Recipient) string {
+	return join(", ", "stored "+places("in ", r.Storage), "readable "+places("from ", r.AccessFrom), retention(r.Retention))
 }
 
 func retention(r *predicate.Retention) string {

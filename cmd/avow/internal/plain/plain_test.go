@@ -259,3 +259,67 @@ func TestPeriod(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryCheckHasASentence: who adds a check says what it is for.
+func TestEveryCheckHasASentence(t *testing.T) {
+	for _, id := range verify.CheckIDs() {
+		if checkSentences[id] == "" {
+			t.Errorf("checks.go has no sentence for %s", id)
+		}
+	}
+	if len(checkSentences) != len(verify.CheckIDs()) {
+		t.Errorf("%d sentences for %d checks", len(checkSentences), len(verify.CheckIDs()))
+	}
+	if got := CheckSentence("new\n"); got != `Check new\n.` {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestArrows: what is not said is the worst, and every recipient has its arrow.
+func TestArrows(t *testing.T) {
+	party := &predicate.Party{Name: "P\n", Country: "DE", ControlledFrom: "US"}
+	arrows := Arrows(&predicate.DataFlows{Flows: []predicate.Flow{
+		{ID: "a", DataDirection: "outbound", Activation: predicate.Activation{DefaultState: "off"},
+			Sends: []predicate.DataItem{{Category: "location", Personal: "mayContain"}, {Category: "location", Personal: "personal"}},
+			Recipients: []predicate.Recipient{{Role: "processor", Party: party, Storage: []string{"FR"}}, {Role: "customer"},
+				{Role: "processor"}}},
+		{ID: "b", Recipients: nil},
+		{ID: "c", DataDirection: "inbound", Sends: []predicate.DataItem{}, Recipients: []predicate.Recipient{{Party: &predicate.Party{}}}},
+		{ID: "d", Sends: []predicate.DataItem{{Personal: "pseudonymous"}, {Personal: "new"}}, Recipients: []predicate.Recipient{{}}},
+	}})
+	for i, want := range []struct {
+		id, place, recipient, about, data string
+		personal                          Personal
+		on, out, in                       bool
+	}{
+		{"a", "DE", `P\n`, "a processor for the declarant|controlled from US|stored in FR, readable anywhere (not stated), kept for an " +
+			"unspecified time", "location", PersonalYes, false, true, false},
+		{"a", OwnSystems, "a system of the customer", "", "location", PersonalYes, false, true, false},
+		{"a", countryNotStated, "a processor for the declarant (not named)", "stored anywhere (not stated), readable anywhere " +
+			"(not stated), kept for an unspecified time", "location", PersonalYes, false, true, false},
+		{"b", countryNotStated, "recipient not stated", "", "", PersonalUnknown, true, true, true},
+		{"c", countryNotStated, "", "not stated|stored anywhere (not stated), readable anywhere (not stated), kept for an " +
+			"unspecified time", "", PersonalNothing, true, false, true},
+		{"d", countryNotStated, "not stated (not named)", "stored anywhere (not stated), readable anywhere (not stated), kept for " +
+			"an unspecified time", "not stated", PersonalUnknown, true, true, true},
+	} {
+		a := arrows[i]
+		if a.ID != want.id || a.Place != want.place || a.Recipient != want.recipient || strings.Join(a.About, "|") != want.about ||
+			strings.Join(a.Data, "|") != want.data || a.Personal != want.personal || a.On != want.on || a.Out != want.out ||
+			a.In != want.in {
+			t.Errorf("arrow %d is %+v", i, a)
+		}
+	}
+}
+
+// TestPersonalHasWords: every value of the registry has its place in the order, and every place has words.
+func TestPersonalHasWords(t *testing.T) {
+	for _, id := range predicate.IDs("personal") {
+		if kind, ok := personalOf[id]; !ok || kind.String() != predicate.Label("personal", id) {
+			t.Errorf("%s is %v", id, kind)
+		}
+	}
+	if PersonalUnknown.String() == "" || PersonalNothing.String() == "" || PersonalUnknown > PersonalNo {
+		t.Error("what is not known has no words, or counts as harmless")
+	}
+}

@@ -7,7 +7,10 @@ import (
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 )
 
-const notStated = "not stated"
+const (
+	notStated        = "not stated"
+	countryNotStated = "country not stated"
+)
 
 // word returns the registry's words for a value. A value without words is shown as it is, and said to be unknown:
 // readers must take it in the worst sense.
@@ -68,11 +71,15 @@ func party(p *predicate.Party) string {
 	if p == nil {
 		return "somebody who is not named"
 	}
-	controlled := ""
-	if p.ControlledFrom != p.Country {
-		controlled = "controlled from " + or(p.ControlledFrom, "anywhere (not stated)")
+	return join(", ", text.Safe(p.Name), or(p.Country, countryNotStated), controlled(p))
+}
+
+// controlled says from where a party is controlled, if not from its own country.
+func controlled(p *predicate.Party) string {
+	if p.ControlledFrom == p.Country {
+		return ""
 	}
-	return join(", ", text.Safe(p.Name), or(p.Country, "country not stated"), controlled)
+	return "controlled from " + or(p.ControlledFrom, "anywhere (not stated)")
 }
 
 // control says how something is switched off.

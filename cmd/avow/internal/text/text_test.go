@@ -1,6 +1,7 @@
 package text
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -27,6 +28,7 @@ func TestSafe(t *testing.T) {
 		"private \ue000 use":      `private \ue000 use`,
 		`back\slash`:              `back\slash`,
 		"del \x7f":                `del \x7f`,
+		"piled e\u0301\u0302\u0303\u0304\u0305\u0306": "piled e\u0301\u0302\u0303\u0304" + `\u0305\u0306`,
 	} {
 		if got := Safe(in); got != want {
 			t.Errorf("Safe(%q) = %q, want %q", in, got, want)
@@ -51,6 +53,31 @@ func FuzzSafe(f *testing.F) {
 		}
 		if Safe(got) != got {
 			t.Fatalf("Safe is not stable on %q", got)
+		}
+	})
+}
+
+// FuzzEscapeJSON: the meaning of a document does not change, and nothing is left that a terminal obeys.
+func FuzzEscapeJSON(f *testing.F) {
+	f.Add("plain")
+	f.Add("\u202e\x9b\U000e0001\ufffd")
+	f.Fuzz(func(t *testing.T, s string) {
+		data, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		escaped := EscapeJSON(string(data))
+		var want, got string
+		if err := json.Unmarshal(data, &want); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal([]byte(escaped), &got); err != nil || got != want {
+			t.Fatalf("%q became %q (%v)", want, got, err)
+		}
+		for _, r := range escaped {
+			if !unicode.IsPrint(r) {
+				t.Fatalf("%U in %q", r, escaped)
+			}
 		}
 	})
 }
