@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/cmd/avow/internal/oci"
 	"github.com/avow-dev/avow/cmd/avow/internal/plain"
 	"github.com/avow-dev/avow/internal/verdictpb"
 	"github.com/avow-dev/avow/verify"
@@ -30,16 +31,22 @@ type verifyFlags struct {
 	minTimestamps int
 	at            string
 	format        format
+	timeout       time.Duration
 }
 
 func (a *app) verify() *cobra.Command {
 	f := &verifyFlags{}
 	c := &cobra.Command{
-		Use:   "verify FILE|sha256:HEX --bundle BUNDLE... --trusted-root ROOT (--key PUB... | --identity URI --issuer URI)",
+		Use: "verify FILE|sha256:HEX|oci://IMAGE@sha256:HEX --bundle BUNDLE... --trusted-root ROOT " +
+			"(--key PUB... | --identity URI --issuer URI)",
 		Short: "Verify a file, its bundles and what they declare, offline",
 		Long: `Verify that the file is what the bundles speak of, that the vendor signed them, and that they
 are time-stamped and logged; then show what the vendor declares. Nothing is fetched: only the
 files that are named here are read.
+
+An image is named by its digest, oci://REGISTRY/NAME@sha256:HEX. Without --bundle the bundles are
+read from its registry, where ` + "`avow attach`" + ` or cosign put them; with --bundle nothing is fetched for
+an image either. What the registry lists besides is left out, and said so on standard error.
 
 Who may have signed and what is trusted is said here and never taken from the bundle. Every
 bundle given must pass.
@@ -48,12 +55,13 @@ What a statement declares is the vendor's word. Verified is that the vendor said
 that it cannot take it back unseen.
 
 Exit code 0: accepted; 1: rejected, with the reason; 2: could not be evaluated (a file is missing,
-	the trusted root does not parse).
+	the trusted root does not parse, the registry does not answer).
 With --format json the answer is the API's Verdict message.`,
 		Example: `  avow verify app.tar.gz --bundle no-backdoor.sigstore.json --bundle data-flows.sigstore.json \
       --trusted-root trusted_root.json --key vendor.pub
   avow verify sha256:13f3...8fe9 --bundle data-flows.sigstore.json --require data-flows \
       --trusted-root trusted_root.json --key vendor.pub --format json
+  avow verify oci://registry.example/team/app@sha256:13f3...8fe9 --trusted-root trusted_root.json --key vendor.pub
   avow verify app.tar.gz --bundle b.sigstore.json --trusted-root trusted_root.json \
       --identity https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1 \
       --issuer https://token.actions.githubusercontent.com`,
@@ -70,13 +78,14 @@ With --format json the answer is the API's Verdict message.`,
 		"`TYPE` that one of the bundles must declare, for example no-backdoor; may be repeated")
 	o.IntVar(&f.minTimestamps, "min-timestamps", 1, "`NUMBER` of timestamp authorities that must have signed")
 	o.StringVar(&f.at, "at", "", "`TIME` at which to judge validity, as 2026-11-23T12:00:00Z (default now)")
+	o.DurationVar(&f.timeout, "timeout", registryTimeout, "`DURATION` after which to give up on a registry (oci:// only)")
 	f.format.register(c)
 	completes(c, "require", typeNames()...)
 	return c
 }
 
 func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error {
-	input, err := a.verifyInput(c, f)
+	input, err := a.verifyInput(c, artifact, f)
 	if err != nil {
 		return err
 	}
@@ -84,7 +93,12 @@ func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error
 	if err != nil {
 		return err
 	}
-	if input.ArtifactSHA256, err = a.artifactDigest(artifact); err != nil {
+	if oci.IsImage(artifact) {
+		err = a.imageInput(c.Context(), artifact, input, f.timeout)
+	} else {
+		input.ArtifactSHA256, err = a.artifactDigest(artifact)
+	}
+	if err != nil {
 		return err
 	}
 	now := a.env.Now() // read once: what the verdict names is what was judged at
@@ -117,7 +131,7 @@ func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error
 }
 
 // verifyInput reads what the flags name.
-func (a *app) verifyInput(c *cobra.Command, f *verifyFlags) (*verify.Input, error) {
+func (a *app) verifyInput(c *cobra.Command, artifact string, f *verifyFlags) (*verify.Input, error) {
 	input := &verify.Input{MinTimestamps: f.minTimestamps}
 	var err error
 	if f.at != "" {
@@ -135,7 +149,7 @@ func (a *app) verifyInput(c *cobra.Command, f *verifyFlags) (*verify.Input, erro
 		}
 		input.RequiredTypes = append(input.RequiredTypes, uri)
 	}
-	if len(f.bundles) == 0 {
+	if len(f.bundles) == 0 && !oci.IsImage(artifact) {
 		return nil, usageFailure(c.CommandPath(), fmt.Errorf("no --bundle was given"))
 	}
 	for _, path := range f.bundles {
@@ -193,8 +207,16 @@ func (a *app) readTrust(path string) (*verify.Trust, error) {
 
 var digestArgument = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
-// artifactDigest returns the SHA-256 of the file, or of "sha256:HEX" where no file has that name.
+// artifactDigest returns the SHA-256 of the file, or of "sha256:HEX" where no file has that name, or the digest in an
+// image's reference.
 func (a *app) artifactDigest(artifact string) (string, error) {
+	if oci.IsImage(artifact) {
+		image, err := oci.ParseImage(artifact)
+		if err != nil {
+			return "", err
+		}
+		return image.SHA256(), nil
+	}
 	if digestArgument.MatchString(artifact) {
 		if _, err := os.Lstat(artifact); err != nil {
 			return strings.TrimPrefix(artifact, "sha256:"), nil
