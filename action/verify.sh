@@ -59,7 +59,7 @@ program() {
   if [ -n "${INPUT_VERSION:-}" ]; then
     GOBIN="$work" go install "$MODULE@$INPUT_VERSION" >&2 || cannot "avow $INPUT_VERSION was not built"
   else
-    go build -C "$here/.." -o "$avow" ./cmd/avow >&2 || cannot "avow was not built from $here/.."
+    GOWORK=off go build -C "$here/.." -o "$avow" ./cmd/avow >&2 || cannot "avow was not built from $here/.."
   fi
 }
 

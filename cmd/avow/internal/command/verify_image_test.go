@@ -39,6 +39,9 @@ type imageWorld struct {
 
 func newImageWorld(t *testing.T, around func(http.Handler) http.Handler) *imageWorld {
 	t.Helper()
+	t.Setenv("REGISTRY_AUTH_FILE", "")
+	t.Setenv("XDG_RUNTIME_DIR", "")
+	t.Setenv("XDG_CONFIG_HOME", "")
 	t.Setenv("HOME", t.TempDir()) // no credentials of whoever runs the tests
 	t.Setenv("DOCKER_CONFIG", "")
 	w := &imageWorld{World: bundletest.NewWorld(t), requests: &atomic.Int64{}}
@@ -82,7 +85,7 @@ func (w *imageWorld) spec(t *testing.T, statement string, oldNew ...string) bund
 		w.image.SHA256()}, oldNew...)...)}
 }
 
-// attach puts bytes beside the image, whatever they are; an empty type leaves the annotation without meaning.
+// attach puts bytes beside the image, whatever they are, with an annotation that says which type they state.
 func (w *imageWorld) attach(t *testing.T, data []byte, predicateType string) {
 	t.Helper()
 	client, err := oci.Open(t.Context(), w.image, oci.Options{Push: true,
@@ -204,8 +207,7 @@ func TestVerifyImageCredentials(t *testing.T) {
 	if code != exitError || !strings.Contains(errOut, "oci-denied: ") || !strings.Contains(errOut, "docker login") {
 		t.Errorf("without credentials: exit code %d\n%s", code, errOut)
 	}
-	for auth, want := range map[string]int{"buyer:secret": exitNo, "buyer:wrong": exitError} { // no: nothing is attached
-		config := fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, host, base64.StdEncoding.EncodeToString([]byte(auth)))
+	login := func(config string) {
 		dir := filepath.Join(os.Getenv("HOME"), ".docker")
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
@@ -213,6 +215,14 @@ func TestVerifyImageCredentials(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(config), 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+	login(`{"auths":{"secret`)
+	if code, _, errOut = w.verify(t, "--key", w.key); code != exitError || !strings.Contains(errOut, "oci-credentials: ") ||
+		strings.Contains(errOut, "secret") {
+		t.Errorf("a broken configuration: exit code %d\n%s", code, errOut)
+	}
+	for auth, want := range map[string]int{"buyer:secret": exitNo, "buyer:wrong": exitError} { // no: nothing is attached
+		login(fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, host, base64.StdEncoding.EncodeToString([]byte(auth))))
 		code, out, errOut := w.verify(t, "--key", w.key)
 		if code != want || strings.Contains(out+errOut, "secret") {
 			t.Errorf("%s: exit code %d, want %d\n%s%s", auth, code, want, out, errOut)

@@ -67,6 +67,20 @@ func TestAttachTwiceLeavesOne(t *testing.T) {
 	})
 }
 
+// TestAttachedBeforeIsSeenInTheList, without reading what is listed.
+func TestAttachedBeforeIsSeenInTheList(t *testing.T) {
+	r, image, attached := attacked(t, true)
+	listed, _, err := bundles(t.Context(), image, Options{})
+	if err != nil || len(listed) != 1 {
+		t.Fatal(listed, err)
+	}
+	read := len(r.got("/manifests/" + attached.Digest))
+	attach(t, open1(t, image, Options{Push: true}), listed[0].Data, predicate.DataFlowsType)
+	if n := len(r.got("/manifests/" + attached.Digest)); n != read {
+		t.Errorf("the manifest was read %d times more", n-read)
+	}
+}
+
 // attachLikeCosign writes what cosign 3 writes: the same layers under a manifest with a time, and the artifact type at
 // the configuration, too.
 func attachLikeCosign(t *testing.T, image Image, bundle []byte, predicateType string) string {

@@ -282,3 +282,19 @@ func TestTotalIsBounded(t *testing.T) {
 	_, err := b.Read(make([]byte, 1))
 	wantReason(t, err, ReasonTooLarge)
 }
+
+// TestNoCredentialsForTheStorage: a blob may come from elsewhere, asked for by nobody in particular.
+func TestNoCredentialsForTheStorage(t *testing.T) {
+	g := &guard{registry: "registry.example"}
+	blob := &http.Request{Method: http.MethodGet, URL: &url.URL{Scheme: "https", Host: "registry.example", Path: "/v2/app/blobs/sha256:00"}}
+	redirected := &http.Request{Method: http.MethodGet, URL: &url.URL{Scheme: "https", Host: "storage.example", Path: "/x"},
+		Header: http.Header{}, Response: &http.Response{Request: blob}}
+	if err := g.admit(redirected); err != nil {
+		t.Errorf("got %v", err)
+	}
+	redirected.Header.Set("Authorization", "Bearer x")
+	wantReason(t, g.admit(redirected), ReasonForeignHost)
+	redirected.Header.Del("Authorization")
+	redirected.Method = http.MethodPut
+	wantReason(t, g.admit(redirected), ReasonForeignHost)
+}

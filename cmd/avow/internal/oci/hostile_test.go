@@ -95,6 +95,7 @@ func TestHostileRegistry(t *testing.T) {
 		"10,000 foreign referrers":      {"/referrers/" + any64, list(10_000, "application/x"), ReasonTooMany},
 		"257 possible bundles":          {"/referrers/" + any64, list(257, BundleType), ReasonTooMany},
 		"no JSON":                       {"/referrers/" + any64, typed("<html>"), ReasonMalformed},
+		"a list of another version":     {"/referrers/" + any64, typed(`{"schemaVersion":1,"manifests":[]}`), ReasonMalformed},
 		"no list":                       {"/referrers/" + any64, typed(`{"schemaVersion":2}`), ReasonMalformed},
 		"an error": {"/referrers/" + any64, func(w http.ResponseWriter) {
 			w.WriteHeader(http.StatusTeapot)
@@ -184,11 +185,16 @@ func TestIgnored(t *testing.T) {
 		if len(ignored) != len(want) {
 			t.Errorf("ignored %d, want %d", len(ignored), len(want))
 		}
+		duplicates := 0
 		for _, i := range ignored {
-			// Which one of two equal bundles is the second depends on their digests.
-			if i.Reason != want[i.Digest] && i.Reason != ReasonDuplicate || i.Detail == "" {
+			if i.Reason == ReasonDuplicate { // which one of the two is the second depends on their digests
+				duplicates++
+			} else if i.Reason != want[i.Digest] || i.Detail == "" {
 				t.Errorf("%s: %s (%s), want %s", i.Digest, i.Reason, i.Detail, want[i.Digest])
 			}
+		}
+		if duplicates != 1 {
+			t.Errorf("%d duplicates, want 1", duplicates)
 		}
 	})
 }
@@ -205,7 +211,7 @@ func TestListOfStrangers(t *testing.T) {
 	}
 	entries := []string{entry(attached.Digest, manifestType, 9), entry(attached.Digest, manifestType, 9),
 		entry(foreign.Digest, manifestType, 9), entry("sha384:00", manifestType, 9), entry("", "", 9),
-		entry(other.digest.DigestStr(), indexType, 9), entry(other.digest.DigestStr()[:70]+"0", manifestType, MaxManifestBytes+1),
+		entry(other.digest.DigestStr(), indexType, 9), entry("sha256:"+strings.Repeat("0", 64), manifestType, MaxManifestBytes+1),
 		`{}`}
 	r.is(serve("/referrers/"+image.digest.DigestStr(), func(w http.ResponseWriter) {
 		w.Header().Set("Content-Type", indexType+"; charset=utf-8")
@@ -222,6 +228,21 @@ func TestListOfStrangers(t *testing.T) {
 	if reasons[ReasonForeignSubject] != 1 || reasons[ReasonMalformed] != 2 || reasons[ReasonForeignArtifact] != 1 ||
 		reasons[ReasonTooLarge] != 1 {
 		t.Errorf("got %v: %v", reasons, ignored)
+	}
+}
+
+// TestNoReferrersAPI: how a registry says that it has none differs. The list is then under the tag.
+func TestNoReferrersAPI(t *testing.T) {
+	r, image, attached := attacked(t, false)
+	for _, code := range []int{http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusOK} {
+		r.is(serve("/referrers/"+image.digest.DigestStr(), func(w http.ResponseWriter) {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(code)
+			fmt.Fprint(w, "<html>")
+		}))
+		if got, _, err := bundles(t.Context(), image, Options{}); err != nil || len(got) != 1 || got[0].Digest != attached.Digest {
+			t.Errorf("%d: got %v, %v", code, got, err)
+		}
 	}
 }
 

@@ -66,6 +66,19 @@ func (r *testRegistry) is(hostile func(w http.ResponseWriter, r *http.Request) b
 	r.hostile = hostile
 }
 
+// got are the GET requests so far whose path ends so.
+func (r *testRegistry) got(suffix string) []*http.Request {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var got []*http.Request
+	for _, request := range r.requests {
+		if request.Method == http.MethodGet && strings.HasSuffix(request.URL.Path, suffix) {
+			got = append(got, request)
+		}
+	}
+	return got
+}
+
 // push puts an image, or an index of images, into the registry.
 func (r *testRegistry) push(t *testing.T, index bool) Image {
 	t.Helper()
