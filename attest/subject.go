@@ -175,3 +175,19 @@ func (f *releaseFile) hash(ctx context.Context, buf []byte, o SubjectOptions, m 
 	}
 	return digest, nil
 }
+
+// SubjectByDigest names something that is known by its digest and is no file here, such as an image in a registry.
+// sha256 is 64 lower-case hexadecimal digits; an image's is the digest of its manifest. The name follows the rules of
+// SubjectsFromPaths. The error is *Error with CodeSubject.
+func SubjectByDigest(name, sha256 string) (Subject, error) {
+	if raw, err := hex.DecodeString(sha256); err != nil || len(raw) != 32 || hex.EncodeToString(raw) != sha256 {
+		return Subject{}, subjectError(fmt.Sprintf("%q is not a SHA-256", sha256), "give 64 lower-case hexadecimal digits")
+	}
+	if name == "" {
+		return Subject{}, subjectError("the subject of sha256:"+sha256+" has no name", "give NAME=sha256:HEX")
+	}
+	if err := checkName(name); err != nil {
+		return Subject{}, err
+	}
+	return Subject{Name: name, Digest: map[string]string{"sha256": sha256}}, nil
+}

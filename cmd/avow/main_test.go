@@ -58,6 +58,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"service": startService, "edit": edit, "exits": exits, "digest": digest, "tamper": tamper,
+			"registry": startRegistry,
 		},
 	})
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -146,10 +147,21 @@ func TestVerifyOpensNoSocket(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", avow, "../avow").CombinedOutput(); err != nil {
 		t.Fatalf("build avow: %v: %s", err, out)
 	}
-	trace := filepath.Join(t.TempDir(), "trace")
 	in := func(name string) string { return filepath.Join(dir, name) }
+	content, err := os.ReadFile(in("artifact"))
+	must(t, err)
+	// An image is known by its digest alone: with its bundles given, nothing is fetched for it either.
+	image := fmt.Sprintf("oci://registry.example/app@sha256:%x", sha256.Sum256(content))
+	for _, artifact := range []string{in("artifact"), image} {
+		verifyWithoutNetwork(t, avow, artifact, in)
+	}
+}
+
+func verifyWithoutNetwork(t *testing.T, avow, artifact string, in func(string) string) {
+	t.Helper()
+	trace := filepath.Join(t.TempDir(), "trace")
 	cmd := exec.CommandContext(t.Context(), "unshare", "-n", "strace", "-f", "-e", "trace=%network", "-o", trace,
-		avow, "verify", in("artifact"), "--bundle", in("no-backdoor.sigstore.json"), "--bundle", in("data-flows.sigstore.json"),
+		avow, "verify", artifact, "--bundle", in("no-backdoor.sigstore.json"), "--bundle", in("data-flows.sigstore.json"),
 		"--trusted-root", in("trusted_root.json"), "--key", in("vendor.pub"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("verify: %v: %s", err, out)
@@ -158,7 +170,7 @@ func TestVerifyOpensNoSocket(t *testing.T) {
 	must(t, err)
 	for line := range strings.Lines(string(calls)) {
 		if strings.Contains(line, "socket(") || strings.Contains(line, "connect(") {
-			t.Errorf("verify used the network: %s", line)
+			t.Errorf("verify of %s used the network: %s", artifact, line)
 		}
 	}
 	if !strings.Contains(string(calls), "exited with 0") {

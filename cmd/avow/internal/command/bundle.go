@@ -10,14 +10,16 @@ import (
 
 // unverified is what a bundle or envelope says about itself. Nothing of it was checked.
 type unverified struct {
-	mediaType  string
-	envelope   json.RawMessage
-	payload    []byte
-	keyHint    string
-	logIndex   string
-	checkpoint string
-	timestamps int
-	entries    int
+	mediaType string
+	envelope  json.RawMessage
+	payload   []byte
+	keyHint   string
+	// certificate is DER, where the bundle names its signer so.
+	certificate []byte
+	logIndex    string
+	checkpoint  string
+	timestamps  int
+	entries     int
 }
 
 // readUnverified takes a bundle, or a bare DSSE envelope, apart.
@@ -32,6 +34,9 @@ func readUnverified(data []byte) (*unverified, error) {
 			PublicKey struct {
 				Hint string `json:"hint"`
 			} `json:"publicKey"`
+			Certificate struct {
+				RawBytes []byte `json:"rawBytes"`
+			} `json:"certificate"`
 			TlogEntries []struct {
 				LogIndex       json.RawMessage `json:"logIndex"`
 				InclusionProof struct {
@@ -51,7 +56,8 @@ func readUnverified(data []byte) (*unverified, error) {
 	}
 	material := b.VerificationMaterial
 	u := &unverified{mediaType: b.MediaType, envelope: b.DSSEEnvelope, keyHint: material.PublicKey.Hint,
-		timestamps: len(material.TimestampVerificationData.Rfc3161Timestamps), entries: len(material.TlogEntries)}
+		certificate: material.Certificate.RawBytes,
+		timestamps:  len(material.TimestampVerificationData.Rfc3161Timestamps), entries: len(material.TlogEntries)}
 	if u.entries > 0 {
 		u.checkpoint = material.TlogEntries[0].InclusionProof.Checkpoint.Envelope
 		u.logIndex = "0" // protobuf JSON leaves out a zero

@@ -43,13 +43,15 @@ func (a *app) draft() *cobra.Command {
 	f := &draftFlags{}
 	names := slices.Sorted(maps.Keys(drafts()))
 	c := &cobra.Command{
-		Use:   "draft no-backdoor|data-flows|undertakings [FILE|DIRECTORY...]",
+		Use:   "draft no-backdoor|data-flows|undertakings [FILE|DIRECTORY|NAME=sha256:HEX|oci://IMAGE@sha256:HEX...]",
 		Short: "Write a statement to fill in, with the files' digests",
 		Long: `Write a statement about release files, with their digests and with places to fill in. Whatever
 still says "FILL IN" is refused by lint and by attest, so nothing is signed by accident.
 
 Name the files that your customers get. Of a directory every file becomes a subject, named by
-its path in the directory. Without files the draft has a place for the subject.
+its path in the directory. What is no file here is named by its digest, NAME=sha256:HEX, and an
+image in a registry by its reference; nothing is fetched. Without any of them the draft has a
+place for the subject.
 
 Fill in the data-flows statement first: a no-backdoor statement that claims NB-COLLECT or
 NB-UPDATE refers to it by the digest of its final bytes (--related).
@@ -64,6 +66,7 @@ of in-toto.`,
       --purl pkg:generic/example-gateway@1.2.3 --declarant "Example Devices GmbH" --country DE \
       --controlled-from DE -o data-flows.json
   avow draft no-backdoor app.tar.gz --related data-flows.json --evidence sbom=app.cdx.json -o no-backdoor.json
+  avow draft data-flows oci://registry.example/team/app@sha256:13f3...8fe9 -o data-flows.json
   avow draft data-flows app-1.3.tar.gz --like data-flows.json --product-version 1.3.0 \
       --purl pkg:generic/example-gateway@1.3.0 -o data-flows-1.3.json
   avow schema data-flows > data-flows.schema.json      # so that your editor completes the members`,
@@ -143,7 +146,7 @@ func (a *app) runDraft(c *cobra.Command, kind string, paths []string, f *draftFl
 	return nil
 }
 
-// subjects hashes the release files, with progress at a terminal.
+// subjects hashes the release files, with progress at a terminal. What is named by digest follows the files.
 func (a *app) subjects(c *cobra.Command, paths []string, f *draftFlags) ([]attest.Subject, error) {
 	policies := map[string]attest.SymlinkPolicy{"refuse": attest.SymlinkRefuse, "skip": attest.SymlinkSkip,
 		"follow": attest.SymlinkFollowFiles}
@@ -151,13 +154,18 @@ func (a *app) subjects(c *cobra.Command, paths []string, f *draftFlags) ([]attes
 	if !ok {
 		return nil, usageFailure(c.CommandPath(), fmt.Errorf("--symlinks %q is none of refuse, skip, follow", f.symlinks))
 	}
+	subjects, paths, err := digestSubjects(paths)
+	if err != nil || len(paths) == 0 {
+		return subjects, err
+	}
 	progress := a.newProgress("hashing")
 	defer progress.done()
-	return attest.SubjectsFromPaths(c.Context(), paths, attest.SubjectOptions{
+	files, err := attest.SubjectsFromPaths(c.Context(), paths, attest.SubjectOptions{
 		SHA512: f.sha512, GitBlob: f.gitBlob, Symlinks: policy,
 		Progress:  func(p attest.Progress) { progress.show(p.Done, p.Total) },
 		Duplicate: func(name, sameAs string) { a.note("%q has the same content as %q and is left out", name, sameAs) },
 	})
+	return append(files, subjects...), err
 }
 
 // placeholder begins the texts of a draft that are to be replaced.

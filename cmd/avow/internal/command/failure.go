@@ -9,6 +9,7 @@ import (
 
 	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/cmd/avow/internal/oci"
 	"github.com/avow-dev/avow/cmd/avow/internal/remote"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 	"github.com/avow-dev/avow/verify"
@@ -112,6 +113,7 @@ func classify(err error) (code int, hint string) {
 		own   *attest.Error
 		call  *remote.Error
 		usage *remote.Usage
+		image *oci.Error
 	)
 	switch {
 	case errors.As(err, &f):
@@ -125,6 +127,8 @@ func classify(err error) (code int, hint string) {
 		return exitError, call.Hint()
 	case errors.As(err, &usage):
 		return exitError, usage.Hint
+	case errors.As(err, &image):
+		return exitError, image.Hint
 	case errors.As(err, &own) && own.Hint != "":
 		return exitError, own.Hint
 	}

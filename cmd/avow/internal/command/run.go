@@ -93,7 +93,7 @@ the vendor's public key and the service's trusted root.`,
 	root.AddGroup(&cobra.Group{ID: "vendor", Title: "For vendors:"}, &cobra.Group{ID: "buyer", Title: "For buyers:"},
 		&cobra.Group{ID: "both", Title: "For everybody:"})
 	for group, commands := range map[string][]*cobra.Command{
-		"vendor": {a.keygen(), a.draft(), a.lint(), a.attest(), a.schema()},
+		"vendor": {a.keygen(), a.draft(), a.lint(), a.attest(), a.attach(), a.schema()},
 		"buyer":  {a.verify(), a.diff(), a.list(), a.fetch(), a.trust()},
 		"both":   {a.show(), a.verifyBundle(), a.version()},
 	} {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/cmd/avow/internal/oci"
 	"github.com/avow-dev/avow/cmd/avow/internal/plain"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 	"github.com/avow-dev/avow/verify"
@@ -55,8 +56,9 @@ func (a *app) useVerdict(artifact string, f *verifyFlags, q *question) (bool, er
 	if err != nil {
 		return false, err
 	}
+	elsewise := len(in.Bundles) > 0 || oci.IsImage(artifact)        // there is something to verify instead
 	data, err := a.readUpTo(f.use.file, predicate.MaxBundleBytes+1) // one byte more: the refusal says that it is too large
-	if errors.Is(err, fs.ErrNotExist) && len(in.Bundles) > 0 {
+	if errors.Is(err, fs.ErrNotExist) && elsewise {
 		a.note("there is no signed verdict %s; verifying the bundles", text.Safe(f.use.file))
 		return false, nil
 	}
@@ -72,7 +74,7 @@ func (a *app) useVerdict(artifact string, f *verifyFlags, q *question) (bool, er
 		})
 	case !errors.As(err, &refusal):
 		return false, err
-	case len(in.Bundles) > 0:
+	case elsewise:
 		a.note("the signed verdict %s is not accepted (%s: %s); verifying the bundles", text.Safe(f.use.file), refusal.Code,
 			text.Safe(refusal.Detail))
 		return false, nil

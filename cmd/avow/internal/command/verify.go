@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/cmd/avow/internal/oci"
 	"github.com/avow-dev/avow/cmd/avow/internal/plain"
 	"github.com/avow-dev/avow/cmd/avow/internal/report"
 	"github.com/avow-dev/avow/internal/verdictpb"
@@ -38,16 +39,22 @@ type verifyFlags struct {
 	output        string
 	sign          signFlags
 	use           useFlags
+	timeout       time.Duration
 }
 
 func (a *app) verify() *cobra.Command {
 	f := &verifyFlags{}
 	c := &cobra.Command{
-		Use:   "verify FILE|sha256:HEX --bundle BUNDLE... --trusted-root ROOT (--key PUB... | --identity URI --issuer URI)",
+		Use: "verify FILE|sha256:HEX|oci://IMAGE@sha256:HEX --bundle BUNDLE... --trusted-root ROOT " +
+			"(--key PUB... | --identity URI --issuer URI)",
 		Short: "Verify a file, its bundles and what they declare, offline",
 		Long: `Verify that the file is what the bundles speak of, that the vendor signed them, and that they
 are time-stamped and logged; then show what the vendor declares. Nothing is fetched: only the
 files that are named here are read.
+
+An image is named by its digest, oci://REGISTRY/NAME@sha256:HEX. Without --bundle the bundles are
+read from its registry, where ` + "`avow attach`" + ` or cosign put them; with --bundle nothing is fetched for
+an image either. What the registry lists besides is left out, and said so on standard error.
 
 Who may have signed and what is trusted is said here and never taken from the bundle. Every
 bundle given must pass.
@@ -59,7 +66,7 @@ that it cannot take it back unseen.
 of verifying again, and says so.
 
 Exit code 0: accepted; 1: rejected, with the reason; 2: could not be evaluated (a file is missing,
-	the trusted root does not parse).
+	the trusted root does not parse, the registry does not answer).
 
 Formats: text to read here; json for programs, the API's Verdict message; sarif for code
 scanning; junit for build servers; markdown for a pull request or a ticket; html to read, print
@@ -72,6 +79,7 @@ answer.`,
       --trusted-root trusted_root.json --key vendor.pub --format json
   avow verify app.tar.gz --bundle b.sigstore.json --trusted-root trusted_root.json --key vendor.pub \
       --format html -o report.html
+  avow verify oci://registry.example/team/app@sha256:13f3...8fe9 --trusted-root trusted_root.json --key vendor.pub
   avow verify app.tar.gz --bundle b.sigstore.json --trusted-root trusted_root.json \
       --identity https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1 \
       --issuer https://token.actions.githubusercontent.com`,
@@ -90,6 +98,7 @@ answer.`,
 	o.StringVar(&f.at, "at", "", "`TIME` at which to judge validity, as 2026-11-23T12:00:00Z (default now)")
 	f.format.registerAs(c, "`FORMAT` of the answer: text, json, sarif, junit, markdown or html", report.Formats()...)
 	o.StringVarP(&f.output, "output", "o", "", "`FILE` to write instead of standard output; replaced if it is there")
+	o.DurationVar(&f.timeout, "timeout", registryTimeout, "`DURATION` after which to give up on a registry (oci:// only)")
 	f.sign.register(c)
 	f.use.register(c)
 	completes(c, "require", typeNames()...)
@@ -108,6 +117,9 @@ func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error
 	if err == nil && f.use.file != "" {
 		if done, err := a.useVerdict(artifact, f, q); done || err != nil {
 			return err
+		}
+		if oci.IsImage(artifact) {
+			err = a.imageInput(c.Context(), artifact, q.input, f.timeout)
 		}
 	}
 	if err == nil {
@@ -137,7 +149,7 @@ type question struct {
 }
 
 func (a *app) question(c *cobra.Command, artifact string, f *verifyFlags) (*question, error) {
-	input, err := a.verifyInput(c, f)
+	input, err := a.verifyInput(c, artifact, f)
 	if err != nil {
 		return nil, err
 	}
@@ -148,10 +160,12 @@ func (a *app) question(c *cobra.Command, artifact string, f *verifyFlags) (*ques
 	if err != nil {
 		return nil, err
 	}
-	if input.ArtifactSHA256, err = a.artifactDigest(artifact); err != nil {
-		return nil, err
+	q := &question{input: input, trust: trust}
+	if oci.IsImage(artifact) && f.use.file == "" {
+		return q, a.imageInput(c.Context(), artifact, input, f.timeout)
 	}
-	return &question{input: input, trust: trust}, nil
+	input.ArtifactSHA256, err = a.artifactDigest(artifact)
+	return q, err
 }
 
 // answer verifies, and signs the verdict where that was asked for.
@@ -190,7 +204,7 @@ func (q *question) keyFiles() map[string]string {
 }
 
 // verifyInput reads what the flags name.
-func (a *app) verifyInput(c *cobra.Command, f *verifyFlags) (*verify.Input, error) {
+func (a *app) verifyInput(c *cobra.Command, artifact string, f *verifyFlags) (*verify.Input, error) {
 	input := &verify.Input{MinTimestamps: f.minTimestamps}
 	var err error
 	if f.at != "" {
@@ -214,7 +228,7 @@ func (a *app) verifyInput(c *cobra.Command, f *verifyFlags) (*verify.Input, erro
 	if err := f.use.check(c, f.sign.verifierID, f.sign.key != "", f.format.String(), f.output); err != nil {
 		return nil, err
 	}
-	if len(f.bundles) == 0 && f.use.file == "" {
+	if len(f.bundles) == 0 && f.use.file == "" && !oci.IsImage(artifact) {
 		return nil, usageFailure(c.CommandPath(), fmt.Errorf("no --bundle was given"))
 	}
 	for _, path := range f.bundles {
@@ -227,7 +241,7 @@ func (a *app) verifyInput(c *cobra.Command, f *verifyFlags) (*verify.Input, erro
 	if input.Signers, err = a.signers(c, f); err != nil {
 		return nil, err
 	}
-	if len(f.bundles) > 0 {
+	if len(f.bundles) > 0 || f.use.file == "" {
 		err = someSigner(c, input.Signers)
 	}
 	return input, err
@@ -282,8 +296,16 @@ func (a *app) readTrust(path string) (*verify.Trust, error) {
 
 var digestArgument = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
-// artifactDigest returns the SHA-256 of the file, or of "sha256:HEX" where no file has that name.
+// artifactDigest returns the SHA-256 of the file, or of "sha256:HEX" where no file has that name, or the digest in an
+// image's reference.
 func (a *app) artifactDigest(artifact string) (string, error) {
+	if oci.IsImage(artifact) {
+		image, err := oci.ParseImage(artifact)
+		if err != nil {
+			return "", err
+		}
+		return image.SHA256(), nil
+	}
 	if digestArgument.MatchString(artifact) {
 		if _, err := os.Lstat(artifact); err != nil {
 			return strings.TrimPrefix(artifact, "sha256:"), nil
