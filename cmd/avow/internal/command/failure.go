@@ -87,6 +87,14 @@ func (a *app) details(err error) {
 			a.note("  %s", text.Safe(findingLine(f)))
 		}
 	}
+	var policy *policyProblem
+	if errors.As(err, &policy) {
+		for i := range policy.findings {
+			for _, line := range policy.findings[i].describe(a.env.Width) {
+				a.note("  %s", line)
+			}
+		}
+	}
 	var call *remote.Error
 	if errors.As(err, &call) {
 		for _, v := range call.Violations {
@@ -112,6 +120,7 @@ func classify(err error) (code int, hint string) {
 		own   *attest.Error
 		call  *remote.Error
 		usage *remote.Usage
+		bad   *policyProblem
 	)
 	switch {
 	case errors.As(err, &f):
@@ -125,6 +134,8 @@ func classify(err error) (code int, hint string) {
 		return exitError, call.Hint()
 	case errors.As(err, &usage):
 		return exitError, usage.Hint
+	case errors.As(err, &bad):
+		return exitError, bad.hint()
 	case errors.As(err, &own) && own.Hint != "":
 		return exitError, own.Hint
 	}

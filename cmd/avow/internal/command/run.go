@@ -94,7 +94,7 @@ the vendor's public key and the service's trusted root.`,
 		&cobra.Group{ID: "both", Title: "For everybody:"})
 	for group, commands := range map[string][]*cobra.Command{
 		"vendor": {a.keygen(), a.draft(), a.lint(), a.attest(), a.schema()},
-		"buyer":  {a.verify(), a.list(), a.fetch(), a.trust()},
+		"buyer":  {a.verify(), a.policy(), a.list(), a.fetch(), a.trust()},
 		"both":   {a.show(), a.verifyBundle(), a.version()},
 	} {
 		for _, c := range commands {

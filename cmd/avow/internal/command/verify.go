@@ -29,13 +29,15 @@ type verifyFlags struct {
 	types         []string
 	minTimestamps int
 	at            string
+	policy        policyFlags
 	format        format
 }
 
 func (a *app) verify() *cobra.Command {
 	f := &verifyFlags{}
 	c := &cobra.Command{
-		Use:   "verify FILE|sha256:HEX --bundle BUNDLE... --trusted-root ROOT (--key PUB... | --identity URI --issuer URI)",
+		Use: "verify FILE|sha256:HEX --bundle BUNDLE... --trusted-root ROOT " +
+			"(--key PUB... | --identity URI --issuer URI | --policy FILE)",
 		Short: "Verify a file, its bundles and what they declare, offline",
 		Long: `Verify that the file is what the bundles speak of, that the vendor signed them, and that they
 are time-stamped and logged; then show what the vendor declares. Nothing is fetched: only the
@@ -43,6 +45,10 @@ files that are named here are read.
 
 Who may have signed and what is trusted is said here and never taken from the bundle. Every
 bundle given must pass.
+
+With --policy the rules of a policy must be met as well: a ready-made one (` + "`avow policy list`" + `), or a
+file. A policy that names vendors says who may have signed; --key or --identity beside it leave
+only those of them. What --approved names is what you use now, for rules that compare the two.
 
 What a statement declares is the vendor's word. Verified is that the vendor said it, when, and
 that it cannot take it back unseen.
@@ -56,7 +62,11 @@ With --format json the answer is the API's Verdict message.`,
       --trusted-root trusted_root.json --key vendor.pub --format json
   avow verify app.tar.gz --bundle b.sigstore.json --trusted-root trusted_root.json \
       --identity https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1 \
-      --issuer https://token.actions.githubusercontent.com`,
+      --issuer https://token.actions.githubusercontent.com
+  avow verify app.tar.gz --bundle no-backdoor.sigstore.json --bundle data-flows.sigstore.json \
+      --trusted-root trusted_root.json --key vendor.pub --policy baseline
+  avow verify app-1.3.tar.gz --bundle app-1.3.sigstore.json --trusted-root trusted_root.json \
+      --policy policy.yaml --policy-param CONTRACT_END=2028-12-31 --approved app-1.2.sigstore.json`,
 		Args: arguments(1, 1, "which file? give FILE or sha256:HEX"),
 		RunE: func(c *cobra.Command, args []string) error { return a.runVerify(c, args[0], f) },
 	}
@@ -70,6 +80,7 @@ With --format json the answer is the API's Verdict message.`,
 		"`TYPE` that one of the bundles must declare, for example no-backdoor; may be repeated")
 	o.IntVar(&f.minTimestamps, "min-timestamps", 1, "`NUMBER` of timestamp authorities that must have signed")
 	o.StringVar(&f.at, "at", "", "`TIME` at which to judge validity, as 2026-11-23T12:00:00Z (default now)")
+	f.policy.register(c)
 	f.format.register(c)
 	completes(c, "require", typeNames()...)
 	return c
@@ -145,8 +156,13 @@ func (a *app) verifyInput(c *cobra.Command, f *verifyFlags) (*verify.Input, erro
 		}
 		input.Bundles = append(input.Bundles, verify.NamedBundle{Name: path, Data: data})
 	}
-	input.Signers, err = a.signers(c, f)
-	return input, err
+	if input.Signers, err = a.signers(c, f); err != nil {
+		return nil, err
+	}
+	if err := f.policy.apply(c, a, input); err != nil {
+		return nil, err
+	}
+	return input, someoneDeclares(c, input.Signers)
 }
 
 // signers reads who may have signed.
@@ -169,10 +185,6 @@ func (a *app) signers(c *cobra.Command, f *verifyFlags) ([]verify.Signer, error)
 	}
 	if f.identity != "" {
 		signers = append(signers, verify.Signer{Name: f.identity, Identity: &verify.Identity{SAN: f.identity, Issuer: f.issuer}})
-	}
-	if len(signers) == 0 {
-		return nil, usageFailure(c.CommandPath(),
-			fmt.Errorf("nobody was named who may have signed: give --key, or --identity and --issuer"))
 	}
 	return signers, nil
 }
