@@ -23,15 +23,18 @@ var errNotJSON = errors.New("not strict JSON")
 type decoder struct {
 	text string
 	pos  int
+	// mask says which members are kept, by message and member; nil keeps all.
+	mask  [][]bool
+	meter *meter
 	// slots is where the members of the next objects lie, so that small objects
 	// share an allocation; scratch collects the elements of open lists.
 	slots   []ref.Val
 	scratch []ref.Val
 }
 
-// decodePredicate reads the predicate of a statement as a message.
-func decodePredicate(payload string, m *message) (*object, error) {
-	d := &decoder{text: payload}
+// predicate reads the predicate of a statement as a message.
+func (d *decoder) predicate(payload string, m *message) (*object, error) {
+	d.text, d.pos = payload, 0
 	var found ref.Val
 	err := d.members(func(key string) error {
 		if key != "predicate" {
@@ -227,6 +230,10 @@ func (d *decoder) message(m *message) (ref.Val, error) {
 		return d.mistyped(m.short, "an object")
 	}
 	o := &object{msg: m, values: d.slotsFor(len(m.fields))}
+	var kept []bool
+	if d.mask != nil {
+		kept = d.mask[m.id]
+	}
 	expected := 0
 	return o, d.members(func(key string) error {
 		i := expected
@@ -237,6 +244,9 @@ func (d *decoder) message(m *message) (ref.Val, error) {
 			}
 		}
 		expected = i + 1
+		if kept != nil && !kept[i] {
+			return d.skip()
+		}
 		var err error
 		if m.fields[i].list {
 			o.values[i], err = d.list(m.fields[i])
@@ -277,7 +287,7 @@ func (d *decoder) list(f field) (ref.Val, error) {
 	if bad != nil {
 		return bad, err
 	}
-	return types.NewRefValList(types.DefaultTypeAdapter, values), err
+	return &list{values: values, meter: d.meter}, err
 }
 
 // value reads a member, or an element of a member that is a list.
@@ -382,7 +392,7 @@ func (d *decoder) free() (ref.Val, error) {
 			values = append(values, v)
 			return err
 		})
-		return types.NewRefValList(types.DefaultTypeAdapter, values), err
+		return &list{values: values, meter: d.meter}, err
 	case '"':
 		return d.textValue()
 	}

@@ -101,6 +101,16 @@ func programOptions() []cel.ProgramOption {
 	}
 }
 
+// quickElements is how many elements a rule may walk over without CEL's
+// accounting; beyond it the evaluation starts again with it.
+const quickElements = CostLimit / 10
+
+// quickOptions are for expressions that are bounded by the meter of their lists.
+// To account for every step costs more than the steps.
+func quickOptions() []cel.ProgramOption {
+	return []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), cel.InterruptCheckFrequency(64)}
+}
+
 // fieldNames returns the names of all members, for suggestions.
 func (s *schema) fieldNames() []string {
 	seen := map[string]bool{}

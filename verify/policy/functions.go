@@ -1,9 +1,7 @@
 package policy
 
 import (
-	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -68,7 +66,8 @@ func functions() cel.EnvOption {
 	}
 }
 
-// functionCosts makes the functions that walk lists cost what they walk.
+// functionCosts makes the functions that walk lists cost what they walk; a step is
+// cheaper than one of CEL's.
 func functionCosts() cel.ProgramOption {
 	size := func(v ref.Val) uint64 {
 		if l, ok := v.(traits.Lister); ok {
@@ -81,6 +80,7 @@ func functionCosts() cel.ProgramOption {
 		for _, a := range args {
 			cost *= size(a)
 		}
+		cost = 1 + cost/8
 		return &cost
 	}
 	var options []interpreter.CostTrackerOption
@@ -98,12 +98,12 @@ func each(v ref.Val, visit func(string) bool) ref.Val {
 	if s, ok := v.(types.String); ok {
 		return types.Bool(visit(string(s)))
 	}
+	if l, ok := v.(*list); ok {
+		return l.each(visit)
+	}
 	l, ok := v.(traits.Lister)
 	if !ok {
 		return types.MaybeNoSuchOverloadErr(v)
-	}
-	if l, ok := v.(*textList); ok {
-		return types.Bool(len(l.texts) > 0 && !slices.ContainsFunc(l.texts, func(s string) bool { return !visit(s) }))
 	}
 	n, _ := l.Size().(types.Int)
 	for i := types.Int(0); i < n; i++ {
@@ -118,25 +118,41 @@ func each(v ref.Val, visit func(string) bool) ref.Val {
 	return types.Bool(n > 0)
 }
 
-// strings of a list, each of which must be a place.
-func placesOf(v ref.Val) ([]string, ref.Val) {
-	var found []string
-	var bad string
+// each is the function of that name for a list of this package.
+func (l *list) each(visit func(string) bool) ref.Val {
+	l.meter.walk(len(l.values))
+	for _, v := range l.values {
+		s, ok := v.(types.String)
+		if !ok {
+			return types.MaybeNoSuchOverloadErr(v)
+		}
+		if !visit(string(s)) {
+			return types.False
+		}
+	}
+	return types.Bool(len(l.values) > 0)
+}
+
+// notPlaces returns an error if an element of a list is not a place: a country
+// that is misspelt would match nothing. An empty list is none.
+func notPlaces(v ref.Val) ref.Val {
+	if l, ok := v.(*list); ok && l.places {
+		return nil
+	}
+	var bad *string
 	result := each(v, func(s string) bool {
 		if !isPlace(s) {
-			bad = s
-			return false
+			bad = &s
 		}
-		found = append(found, s)
-		return true
+		return bad == nil
 	})
 	switch {
-	case bad != "":
-		return nil, types.NewErr("%q in the list is not a place: want a country as DE, a part as DE-BY, EU or EEA", clip(bad))
+	case bad != nil:
+		return types.NewErr("%q in the list is not a place: want a country as DE, a part as DE-BY, EU or EEA", clip(*bad))
 	case types.IsError(result):
-		return nil, result
+		return result
 	}
-	return found, nil
+	return nil
 }
 
 // isPlace reports whether a token names a place: two capital letters, perhaps
@@ -171,23 +187,29 @@ func known(places ref.Val) ref.Val { return each(places, isPlace) }
 // within matches whole tokens: DE-BY is not within DE, because a part of a
 // country can lie outside the bloc of its country, as FR-NC does.
 func within(places, allowed ref.Val) ref.Val {
-	list, err := placesOf(allowed)
-	if err != nil {
+	if err := notPlaces(allowed); err != nil {
 		return err
 	}
-	return each(places, func(s string) bool { return slices.Contains(list, s) })
+	l, ok := allowed.(traits.Lister)
+	if !ok {
+		return types.MaybeNoSuchOverloadErr(allowed)
+	}
+	return each(places, func(s string) bool { return l.Contains(types.String(s)) == types.True })
 }
 
 // outside matches prefixes: CN-GD is not outside CN.
 func outside(places, listed ref.Val) ref.Val {
-	list, err := placesOf(listed)
-	if err != nil {
+	if err := notPlaces(listed); err != nil {
 		return err
 	}
+	l, ok := listed.(traits.Lister)
+	if !ok {
+		return types.MaybeNoSuchOverloadErr(listed)
+	}
 	return each(places, func(s string) bool {
-		return isPlace(s) && !slices.ContainsFunc(list, func(l string) bool {
-			return strings.HasPrefix(s, l) && (len(s) == len(l) || s[len(l)] == '-')
-		})
+		country, _, divided := strings.Cut(s, "-")
+		return isPlace(s) && l.Contains(types.String(s)) == types.False &&
+			(!divided || l.Contains(types.String(country)) == types.False)
 	})
 }
 
@@ -258,10 +280,13 @@ func byID(elements, id ref.Val) ref.Val {
 		return types.MaybeNoSuchOverloadErr(elements)
 	}
 	n, _ := l.Size().(types.Int)
+	if l, ok := l.(*list); ok {
+		l.meter.walk(1 + len(l.values)/8)
+	}
 	for i := types.Int(0); i < n; i++ {
 		if o, ok := l.Get(i).(*object); ok && o.text("id") == string(want) && want != "" {
 			return o
 		}
 	}
-	return types.WrapErr(fmt.Errorf("there is none with id %s", clip(string(want))))
+	return types.NewErr("there is none with id %s", clip(string(want)))
 }

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -28,6 +29,7 @@ type inputs struct {
 	vars         map[string]any
 	// missing says why an input is not there, by its name.
 	missing map[string]string
+	meter   *meter
 }
 
 // ResolveName implements cel.Activation.
@@ -150,91 +152,94 @@ func (p *Policy) gather(f verify.Facts) (*inputs, error) {
 
 // bind reads the payloads into variables.
 func (p *Policy) bind(f verify.Facts, s *selection, texts payloads) (*inputs, error) {
-	in := &inputs{facts: f, vars: map[string]any{}, missing: map[string]string{}}
+	in := &inputs{facts: f, vars: map[string]any{}, missing: map[string]string{}, meter: &meter{left: math.MaxInt}}
 	for _, t := range declarationTypes() {
 		if e := s.declarations[t]; e != nil {
 			in.declarations = append(in.declarations, *e)
 		}
 	}
+	b := &binder{in: in, reads: p.reads, decoder: decoder{mask: p.reads.mask(), meter: in.meter}}
 	sc := theSchema()
-	types3 := []struct {
+	declared, approved := map[string]*object{}, map[string]ref.Val{}
+	for _, t := range []struct {
 		name, uri string
 		msg       *message
 	}{
 		{inputDataFlows, predicate.DataFlowsType, sc.dataFlows},
 		{inputNoBackdoor, predicate.NoBackdoorType, sc.noBackdoor},
 		{inputUndertakings, predicate.UndertakingsType, sc.undertakings},
+	} {
+		declared[t.uri] = b.input(t.name, texts.declarations[t.uri], t.msg,
+			"there is no verified "+shortType(t.uri)+" statement that counts")
+		approved[t.name] = b.read(inputApproved, texts.approved[t.uri], t.msg, "there is no approved "+shortType(t.uri)+" statement")
 	}
-	declared := map[string]*object{}
-	approved := map[string]ref.Val{}
-	for _, t := range types3 {
-		o, err := read(texts.declarations[t.uri], t.msg, "there is no verified "+shortType(t.uri)+" statement that counts")
-		if err != nil {
-			return nil, err
-		}
-		in.bind(t.name, o)
-		declared[t.uri] = o
-		a, err := read(texts.approved[t.uri], t.msg, "there is no approved "+shortType(t.uri)+" statement")
-		if err != nil {
-			return nil, err
-		}
-		approved[t.name] = a
-	}
-	standing, err := read(texts.standing, sc.standing, "there is no verified standing of the data-flows statement")
-	if err != nil {
-		return nil, err
-	}
-	in.bind(inputStanding, standing)
-	if err := in.bindAssessments(texts); err != nil {
-		return nil, err
-	}
+	b.input(inputStanding, texts.standing, sc.standing, "there is no verified standing of the data-flows statement")
+	in.vars[inputAssessments] = b.assessments(texts.assessments)
 	in.vars[inputApproved] = newObject(sc.approved, approved)
 	if len(texts.approved) == 0 {
 		in.missing[inputApproved] = "there is no approved release to compare with"
 	}
 	in.vars[varNow] = types.Timestamp{Time: texts.at}
-	in.vars[varStatements] = statementsValue(in.declarations, declared)
+	in.vars[varStatements] = statementsValue(in, declared)
 	in.vars[varArtifact] = artifactValue(f)
 	p.bindParameters(in)
-	return in, nil
+	return in, b.err
 }
 
-// read makes the value of a statement, or one that says why there is none.
-func read(payload string, m *message, absent string) (*object, error) {
+// binder reads the payloads of one judgement. The first error stays.
+type binder struct {
+	in      *inputs
+	reads   *reads
+	decoder decoder
+	err     error
+}
+
+// read makes the value of a statement, or one that says why there is none. What
+// no rule reads is not decoded.
+func (b *binder) read(variable, payload string, m *message, absent string) *object {
 	if payload == "" {
-		return absentObject(m, absent), nil
+		return &object{msg: m, absent: absent}
 	}
-	return decodePredicate(payload, m)
+	declaration := m == theSchema().dataFlows || m == theSchema().noBackdoor || m == theSchema().undertakings
+	if !b.reads.reading(variable) && !(declaration && b.reads.reading(varStatements)) {
+		return &object{msg: m, absent: "not read"}
+	}
+	o, err := b.decoder.predicate(payload, m)
+	if err != nil {
+		b.err = errors.Join(b.err, fmt.Errorf("%w: %s: %w", errFacts, m.short, err))
+		return &object{msg: m, absent: err.Error()}
+	}
+	return o
 }
 
-func (in *inputs) bind(name string, o *object) {
-	in.vars[name] = o
-	if o.absent != "" {
-		in.missing[name] = o.absent
+// input binds a statement to its variable.
+func (b *binder) input(name, payload string, m *message, absent string) *object {
+	o := b.read(name, payload, m, absent)
+	b.in.vars[name] = o
+	if payload == "" {
+		b.in.missing[name] = absent
 	}
+	return o
 }
 
-func (in *inputs) bindAssessments(texts payloads) error {
-	values := make([]ref.Val, len(texts.assessments))
-	for i, payload := range texts.assessments {
-		o, err := decodePredicate(payload, theSchema().assessment)
-		if err != nil {
-			return err
-		}
-		values[i] = o
+func (b *binder) assessments(texts []string) ref.Val {
+	l := &list{meter: b.in.meter}
+	for _, payload := range texts {
+		l.values = append(l.values, b.read(inputAssessments, payload, theSchema().assessment, ""))
 	}
-	in.vars[inputAssessments] = types.NewRefValList(types.DefaultTypeAdapter, values)
-	if len(values) == 0 {
-		in.missing[inputAssessments] = "there is no verified assessment of the data-flows statement by an accepted assessor"
+	if len(texts) == 0 {
+		b.in.missing[inputAssessments] = "there is no verified assessment of the data-flows statement by an accepted assessor"
 	}
-	return nil
+	return l
 }
 
 // bindParameters binds the parameters by name; one without a value is an error
 // to whoever reads it.
 func (p *Policy) bindParameters(in *inputs) {
 	for _, d := range p.parameters {
-		if d.Set {
+		if l, ok := d.value.(*list); ok && d.Set {
+			in.vars[d.Name] = l.counted(in.meter)
+		} else if d.Set {
 			in.vars[d.Name] = d.value
 		} else {
 			in.vars[d.Name] = types.NewErr("the parameter %s has no value", d.Name)
@@ -243,10 +248,10 @@ func (p *Policy) bindParameters(in *inputs) {
 }
 
 // statementsValue is what verification established about each statement.
-func statementsValue(evidence []verify.Evidence, declared map[string]*object) ref.Val {
+func statementsValue(in *inputs, declared map[string]*object) ref.Val {
 	sc := theSchema()
-	values := make([]ref.Val, len(evidence))
-	for i, e := range evidence {
+	values := make([]ref.Val, len(in.declarations))
+	for i, e := range in.declarations {
 		signer := map[string]ref.Val{"keyId": types.String(e.KeyID), "name": types.String(e.Signer.Name)}
 		if id := e.Signer.Identity; id != nil {
 			signer["san"], signer["issuer"] = types.String(id.SAN), types.String(id.Issuer)
@@ -266,7 +271,7 @@ func statementsValue(evidence []verify.Evidence, declared map[string]*object) re
 		}
 		values[i] = newObject(sc.statement, members)
 	}
-	return types.NewRefValList(types.DefaultTypeAdapter, values)
+	return &list{values: values, meter: in.meter}
 }
 
 func artifactValue(f verify.Facts) ref.Val {

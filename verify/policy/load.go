@@ -9,7 +9,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
 )
 
 // Options are what a caller sets.
@@ -49,6 +48,12 @@ func Load(ctx context.Context, name string, files fs.FS, options Options) (*Poli
 		return nil, l.err()
 	}
 	p.digest = l.digest(p)
+	p.reads = newReads()
+	for _, r := range p.rules {
+		for _, checked := range r.asts {
+			p.reads.add(checked)
+		}
+	}
 	return p, nil
 }
 
@@ -217,4 +222,3 @@ func (l *loader) keys(policy string) keyReader {
 		return l.file(path.Join(path.Dir(policy), name), MaxKeyBytes)
 	}
 }
-

@@ -142,8 +142,8 @@ func (d *document) readValue(p *parameter, n *yaml.Node) {
 func (p *parameter) set(v ref.Val) {
 	p.value, p.Set = v, true
 	switch v := v.(type) {
-	case *textList:
-		p.Value = "[" + strings.Join(quoteAll(v.texts), ", ") + "]"
+	case *list:
+		p.Value = "[" + strings.Join(quoteAll(v.texts()), ", ") + "]"
 	case types.Duration:
 		p.Value = v.String()
 	default:
@@ -201,8 +201,8 @@ func parseList(text string) ([]string, error) {
 		if root := d.document(); root != nil {
 			p := &parameter{Parameter: Parameter{Type: ParameterList, Name: "the list"}}
 			d.readValue(p, root)
-			if l, ok := p.value.(*textList); ok {
-				texts = l.texts
+			if l, ok := p.value.(*list); ok {
+				texts = l.texts()
 			}
 		}
 		if len(d.errors) > 0 {

@@ -22,6 +22,7 @@ type Policy struct {
 	assessors  []*vendor
 	standing   []*vendor
 	digest     [sha256.Size]byte
+	reads      *reads
 }
 
 var _ verify.Policy = (*Policy)(nil)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"math"
 	"strconv"
 
 	"cel.dev/cel-go/cel"
@@ -48,7 +48,9 @@ type rule struct {
 	elements cel.Program // of forEach; nil if there is none
 	single   cel.Program // of expression, over one element where there are some
 	whole    cel.Program // of the expression over all elements at once
-	reads    []string    // variables
+	quick    cel.Program // the same without CEL's accounting; nil if that would not be bounded
+
+	asts []*cel.Ast // all that it evaluates
 
 	// check is what a rule with a reserved id does instead.
 	check func(*inputs) outcome
@@ -130,6 +132,9 @@ func (r *rule) compile(env *cel.Env, names []string) {
 		return
 	}
 	r.whole = r.plan(env, all, r.expression.node)
+	if countable(all) {
+		r.quick = r.plan(env, all, r.expression.node, quickOptions()...)
+	}
 }
 
 // program compiles an expression of a type.
@@ -145,13 +150,14 @@ func (r *rule) program(env *cel.Env, e expression, want *cel.Type, names []strin
 	return r.plan(env, ast, e.node)
 }
 
-func (r *rule) plan(env *cel.Env, ast *cel.Ast, node *yaml.Node) cel.Program {
-	for _, reference := range ast.NativeRep().ReferenceMap() {
-		if reference.Name != "" && !slices.Contains(r.reads, reference.Name) {
-			r.reads = append(r.reads, reference.Name)
-		}
+// plan makes a program of a checked expression, with the usual options if none
+// are given.
+func (r *rule) plan(env *cel.Env, checked *cel.Ast, node *yaml.Node, options ...cel.ProgramOption) cel.Program {
+	r.asts = append(r.asts, checked)
+	if options == nil {
+		options = programOptions()
 	}
-	program, err := env.Program(ast, programOptions()...)
+	program, err := env.Program(checked, options...)
 	if err != nil {
 		r.doc.bad(node, CodeType, "", "%v", err)
 		return nil
@@ -193,11 +199,24 @@ func (r *rule) evaluate(ctx context.Context, in *inputs) outcome {
 		ok, err := e.holds(r.single, in)
 		return outcome{passed: ok, err: err}
 	}
-	ok, err := e.holds(r.whole, in)
+	ok, err := r.all(e)
 	if ok && err == nil {
 		return outcome{passed: true}
 	}
 	return r.blame(e, err)
+}
+
+// all evaluates the expression over all elements at once.
+func (r *rule) all(e *evaluation) (bool, error) {
+	if r.quick != nil {
+		e.in.meter.left = quickElements
+		ok, err := e.holds(r.quick, e.in)
+		e.in.meter.left = math.MaxInt
+		if !errors.Is(err, errCost) {
+			return ok, err
+		}
+	}
+	return e.holds(r.whole, e.in)
 }
 
 // blame finds the elements that made the rule fail, one by one. The rule has

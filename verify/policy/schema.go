@@ -33,6 +33,7 @@ type field struct {
 // message is one type of the CEL environment: a message of avow.predicate.v1,
 // or one of this package for what verification established.
 type message struct {
+	id     int    // position in the schema
 	name   string // qualified
 	short  string // in errors
 	typ    *types.Type
@@ -125,6 +126,7 @@ func newSchema() *schema {
 }
 
 func (s *schema) add(m *message) *message {
+	m.id = len(s.byName)
 	s.byName[m.name] = m
 	return m
 }

@@ -21,12 +21,6 @@ type object struct {
 	absent string
 }
 
-// absentObject stands for a statement that is not there: to read any member of
-// it is an error that says so.
-func absentObject(m *message, why string) *object {
-	return &object{msg: m, absent: why}
-}
-
 // newObject makes a value from members by name; empty strings are left out.
 func newObject(m *message, members map[string]ref.Val) *object {
 	o := &object{msg: m, values: make([]ref.Val, len(m.fields))}

@@ -1,0 +1,117 @@
+package policy_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/avow-dev/avow/verify"
+)
+
+// largeFacts are the statements of the minimal example with many flows, each of
+// them as the minimal one but for id and host, and with what the strict profile
+// asks for besides.
+func largeFacts(t testing.TB, flows int) verify.Facts {
+	t.Helper()
+	var s map[string]any
+	if err := json.Unmarshal(vector(t, "minimal-data-flows"), &s); err != nil {
+		t.Fatal(err)
+	}
+	predicate := s["predicate"].(map[string]any)
+	first := predicate["flows"].([]any)[0].(map[string]any)
+	delete(first, "receives") // with them, 256 flows are larger than a statement may be
+	delete(first, "evidence")
+	delete(first["recipients"].([]any)[0].(map[string]any), "transferBasis")
+	delete(first["recipients"].([]any)[0].(map[string]any), "retention")
+	first["purposes"] = []any{"usageAnalytics"}
+	one, err := json.Marshal(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var many, ids []any
+	for i := range flows {
+		id := fmt.Sprintf("update-%d", i)
+		var f any
+		if err := json.Unmarshal(bytes.ReplaceAll(one, []byte(`"update"`), []byte(`"`+id+`"`)), &f); err != nil {
+			t.Fatal(err)
+		}
+		many, ids = append(many, f), append(ids, id)
+	}
+	predicate["flows"] = many
+	predicate["evidence"].([]any)[0].(map[string]any)["supports"] = ids
+	data, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := os.Getenv("DUMP"); n != "" && flows == 256 {
+		os.WriteFile(n, data, 0644)
+	}
+	f := strictFacts(t)
+	f.Evidence[0] = evidence(t, data)
+	target := map[string]any{"sha256": f.Evidence[0].Statement.ID()[len("sha256:"):]}
+	for i, name := range []string{"minimal-standing", "minimal-assessment"} {
+		f.Evidence[3+i] = evidence(t, edited(t, vector(t, name), edit{Pointer: "/predicate/target/digest", Value: target}))
+	}
+	return f
+}
+
+// strictFacts meet the strict profile.
+func strictFacts(t testing.TB) verify.Facts {
+	t.Helper()
+	claims := func(id string) map[string]any {
+		return map[string]any{"id": id, "answer": "asserted", "qualification": "unqualified"}
+	}
+	var nb map[string]any
+	if err := json.Unmarshal(vector(t, "minimal-no-backdoor"), &nb); err != nil {
+		t.Fatal(err)
+	}
+	all := append(nb["predicate"].(map[string]any)["claims"].([]any), claims("NB-INTERCEPT"), claims("NB-CRYPTO"))
+	undertakings := []any{
+		map[string]any{"id": "U-NOTIFY-CHANGE", "qualification": "unqualified", "hours": 72},
+		map[string]any{"id": "U-VULN-NOTIFY", "qualification": "unqualified", "hours": 72},
+		map[string]any{"id": "U-VULN-REMEDY", "qualification": "unqualified", "days": 90},
+		map[string]any{"id": "U-SUPPORT", "qualification": "unqualified", "until": "2029-01-01T00:00:00Z"},
+		map[string]any{"id": "U-NO-FORCED-UPGRADE", "qualification": "unqualified"},
+	}
+	s := set{DataFlows: "minimal-data-flows", NoBackdoor: "minimal-no-backdoor", Undertakings: "minimal-undertakings",
+		Standing: "minimal-standing", Assessments: []string{"minimal-assessment"}}
+	return s.facts(t, edit{"noBackdoor", "/predicate/claims", all}, edit{"undertakings", "/predicate/undertakings", undertakings})
+}
+
+// BenchmarkJudge is one judgement by the strictest profile, with the reading of
+// the statements.
+func BenchmarkJudge(b *testing.B) {
+	for _, flows := range []int{1, 256} {
+		b.Run(fmt.Sprintf("strict/%dflows", flows), func(b *testing.B) {
+			p, f := builtin(b, "strict", nil), largeFacts(b, flows)
+			b.SetBytes(int64(len(f.Evidence[0].Statement.Payload())))
+			b.ReportAllocs()
+			for b.Loop() {
+				result, err := p.Judge(b.Context(), f)
+				if err != nil || len(result.Denials()) > 0 {
+					b.Fatal(result, err)
+				}
+			}
+		})
+	}
+	b.Run("strict/256flows-denied", func(b *testing.B) {
+		p, f := builtin(b, "strict", map[string]string{"EEA": "FR", "LISTED": "DE"}), largeFacts(b, 256)
+		f.At = f.At.Add(1000 * 24 * time.Hour)
+		b.ReportAllocs()
+		for b.Loop() {
+			result, err := p.Judge(b.Context(), f)
+			if err != nil || len(result.Denials()) == 0 {
+				b.Fatal(result, err)
+			}
+		}
+	})
+}
+
+func BenchmarkLoad(b *testing.B) {
+	for b.Loop() {
+		builtin(b, "strict", nil)
+	}
+}
