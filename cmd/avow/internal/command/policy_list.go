@@ -73,7 +73,7 @@ func (a *app) runPolicyList(ctx context.Context, f format) error {
 	w := a.writer()
 	for _, kind := range []struct{ name, heading string }{
 		{"profile", "Profiles, to verify by as they are or to include"},
-		{"rule", "Rules, to include in a policy of your own"},
+		{"rule", "Rules, each a policy by itself"},
 	} {
 		w.Heading(kind.heading)
 		for _, p := range all {
@@ -88,7 +88,7 @@ func (a *app) runPolicyList(ctx context.Context, f format) error {
 // listed describes a policy.
 func listed(p *policy.Policy) listedPolicy {
 	meta, digest := p.Metadata(), p.Digest()
-	l := listedPolicy{Name: meta.Name, Version: meta.Version, Kind: "rule", Title: meta.Title, Description: meta.Description,
+	l := listedPolicy{Name: meta.Name, Version: meta.Version, Kind: "rule", Title: meta.Title, Description: strings.TrimSpace(meta.Description),
 		Digest: hex.EncodeToString(digest[:]), Needs: []string{}, Parameters: []policyParameter{}, Rules: []policyRule{}}
 	if isProfile(p) {
 		l.Kind = "profile"
@@ -101,7 +101,7 @@ func listed(p *policy.Policy) listedPolicy {
 		}
 		l.Rules = append(l.Rules, policyRule{ID: r.ID, Title: r.Title, Severity: r.Severity.String()})
 		if l.Kind == "rule" {
-			l.Description = r.Description // the policy is its rule
+			l.Description = strings.TrimSpace(r.Description) // the policy is its rule
 		}
 	}
 	for _, q := range p.Parameters() {
@@ -142,7 +142,7 @@ func rulesOf(p listedPolicy, s verify.Severity) string {
 	return strings.Join(ids, ", ")
 }
 
-// parameterLine is a parameter with its type, what it is, and its value.
+// parameterLine is a parameter with its type, what it is, and the beginning of its value.
 func parameterLine(q policyParameter) string {
 	line := q.Name + " (" + q.Type + ")"
 	if q.Description != "" {
@@ -151,5 +151,10 @@ func parameterLine(q policyParameter) string {
 	if q.Value == nil {
 		return line + ": NOT SET, you have to"
 	}
-	return line + ": " + text.Safe(*q.Value)
+	const most = 60
+	value := text.Safe(*q.Value)
+	if text.Width(value) > most {
+		value = text.Wrap(value, most)[0] + " ..."
+	}
+	return line + ": " + value
 }

@@ -97,8 +97,8 @@ func (a *app) readApproved(paths []string) ([]*predicate.Statement, error) {
 			data = u.payload
 		}
 		st, err := predicate.Parse(data, predicate.Consumption)
-		if err != nil {
-			return nil, about("--approved "+path, err)
+		if err != nil { // not a rejection, which is what broken rules are elsewhere: the question cannot be evaluated
+			return nil, failed("give the statement that you approved, as the vendor signed it", "--approved %s: %w", path, err)
 		}
 		if !declares(st.Type) {
 			return nil, failed("give what the vendor declared about the release in use",
@@ -119,7 +119,9 @@ func declares(predicateType string) bool {
 }
 
 // mayDeclare reports whether a signer may make declarations.
-func mayDeclare(s verify.Signer) bool { return len(s.Types) == 0 || slices.ContainsFunc(s.Types, declares) }
+func mayDeclare(s verify.Signer) bool {
+	return len(s.Types) == 0 || slices.ContainsFunc(s.Types, declares)
+}
 
 // restrict merges the signers whom a policy names with those of the command line. Where the command line names any,
 // no others may declare. One whom the policy names too keeps the name and the types that it has there: rules read them.

@@ -112,9 +112,9 @@ func knownCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := "run `avow --help` for the list of commands"
+	hint := "run `" + c.CommandPath() + " --help` for the list of commands"
 	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = "did you mean `avow " + near[0] + "`?"
+		hint = "did you mean `" + c.CommandPath() + " " + near[0] + "`?"
 	}
 	return failed(hint, "there is no command %q", args[0])
 }

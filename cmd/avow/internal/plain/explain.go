@@ -39,7 +39,7 @@ func ExplainRule(w *text.Writer, e ExplainedRule) {
 	w.Line("%s  %s", w.Style(text.Bold, text.Safe(r.ID)), text.Safe(r.Title))
 	w.Blank()
 	item := func(label, s string) { w.Item("  ", labelColumns, label, s) }
-	item("Asks for", text.Safe(r.Description))
+	item("Asks for", text.Safe(strings.TrimSpace(r.Description)))
 	item("If it fails", consequence(r))
 	item("To meet it", remedy(e))
 	item("Part of", partOf(e))
@@ -85,7 +85,7 @@ func consequence(r policy.Rule) string {
 	if r.Severity == verify.SeverityWarn {
 		s = "the verdict stands, with a warning (warn)"
 	}
-	s += `: "` + text.Safe(r.Message) + `".`
+	s += `: "` + text.Safe(strings.TrimSpace(r.Message)) + `".`
 	if r.ForEach != "" {
 		s += " The verdict names those for which it failed by their ids."
 	}

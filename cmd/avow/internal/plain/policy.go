@@ -34,7 +34,7 @@ func rule(w *text.Writer, r verify.RuleResult, columns int) {
 	}
 	label := w.Style(colour, mark) + "  " + text.Safe(r.ID)
 	indent := len(mark) + 2 + columns
-	w.Item("  ", indent, label, or(says, notStated))
+	w.Item("  ", indent, label, or(strings.TrimSpace(says), notStated))
 	if r.Passed {
 		return
 	}
