@@ -154,7 +154,7 @@ func (s *policySource) lines(file string) []string {
 	if err != nil {
 		return []string{}
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	data, _ := io.ReadAll(io.LimitReader(f, policy.MaxPolicyBytes)) // what is missing is only not shown
 	return strings.Split(string(data), "\n")
 }
