@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -46,9 +45,6 @@ func largeFacts(t testing.TB, flows int) verify.Facts {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := os.Getenv("DUMP"); n != "" && flows == 256 {
-		os.WriteFile(n, data, 0644)
-	}
 	f := strictFacts(t)
 	f.Evidence[0] = evidence(t, data)
 	target := map[string]any{"sha256": f.Evidence[0].Statement.ID()[len("sha256:"):]}
@@ -56,29 +52,6 @@ func largeFacts(t testing.TB, flows int) verify.Facts {
 		f.Evidence[3+i] = evidence(t, edited(t, vector(t, name), edit{Pointer: "/predicate/target/digest", Value: target}))
 	}
 	return f
-}
-
-// strictFacts meet the strict profile.
-func strictFacts(t testing.TB) verify.Facts {
-	t.Helper()
-	claims := func(id string) map[string]any {
-		return map[string]any{"id": id, "answer": "asserted", "qualification": "unqualified"}
-	}
-	var nb map[string]any
-	if err := json.Unmarshal(vector(t, "minimal-no-backdoor"), &nb); err != nil {
-		t.Fatal(err)
-	}
-	all := append(nb["predicate"].(map[string]any)["claims"].([]any), claims("NB-INTERCEPT"), claims("NB-CRYPTO"))
-	undertakings := []any{
-		map[string]any{"id": "U-NOTIFY-CHANGE", "qualification": "unqualified", "hours": 72},
-		map[string]any{"id": "U-VULN-NOTIFY", "qualification": "unqualified", "hours": 72},
-		map[string]any{"id": "U-VULN-REMEDY", "qualification": "unqualified", "days": 90},
-		map[string]any{"id": "U-SUPPORT", "qualification": "unqualified", "until": "2029-01-01T00:00:00Z"},
-		map[string]any{"id": "U-NO-FORCED-UPGRADE", "qualification": "unqualified"},
-	}
-	s := set{DataFlows: "minimal-data-flows", NoBackdoor: "minimal-no-backdoor", Undertakings: "minimal-undertakings",
-		Standing: "minimal-standing", Assessments: []string{"minimal-assessment"}}
-	return s.facts(t, edit{"noBackdoor", "/predicate/claims", all}, edit{"undertakings", "/predicate/undertakings", undertakings})
 }
 
 // BenchmarkJudge is one judgement by the strictest profile, with the reading of

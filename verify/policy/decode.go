@@ -237,7 +237,10 @@ func (d *decoder) message(m *message) (ref.Val, error) {
 	expected := 0
 	return o, d.members(func(key string) error {
 		i := expected
-		if i >= len(m.fields) || m.fields[i].name != key {
+		for i < len(m.fields) && m.fields[i].name < key {
+			i++
+		}
+		if i == len(m.fields) || m.fields[i].name != key {
 			var known bool
 			if i, known = m.index[key]; !known {
 				return d.skip()

@@ -84,7 +84,7 @@ var theEnvironment = sync.OnceValues(func() (*environment, error) {
 		cel.ParserRecursionLimit(64), cel.ParserExpressionSizeLimit(2 * MaxExpressionBytes),
 		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateRegexLiterals(),
 			cel.ValidateComprehensionNestingLimit(6)),
-		functions(),
+		declareFunctions(),
 	}
 	for _, v := range variables() {
 		options = append(options, cel.Variable(v.Name, v.typ))
@@ -107,8 +107,8 @@ const quickElements = CostLimit / 10
 
 // quickOptions are for expressions that are bounded by the meter of their lists.
 // To account for every step costs more than the steps.
-func quickOptions() []cel.ProgramOption {
-	return []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), cel.InterruptCheckFrequency(64)}
+func quickOptions(checked *cel.Ast) []cel.ProgramOption {
+	return []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), cel.InterruptCheckFrequency(64), quicken(checked)}
 }
 
 // fieldNames returns the names of all members, for suggestions.

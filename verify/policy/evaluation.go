@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"cel.dev/cel-go/cel"
@@ -20,6 +21,16 @@ type evaluation struct {
 	ctx  context.Context
 	in   *inputs
 	cost uint64
+	// quick evaluations are bounded by the meter of the lists alone.
+	quick bool
+}
+
+// restart forgets what it has cost.
+func (e *evaluation) restart() {
+	e.cost, e.in.meter.left = 0, math.MaxInt
+	if e.quick {
+		e.in.meter.left = quickElements
+	}
 }
 
 // run evaluates a program.

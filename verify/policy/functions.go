@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/decls"
+	"cel.dev/cel-go/common/functions"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
@@ -35,30 +37,32 @@ func Functions() []Function {
 	}
 }
 
-// functions declares them.
-func functions() cel.EnvOption {
+// declareFunctions declares them. They check their arguments themselves; CEL's own
+// checks before every call would look into the elements of lists again.
+func declareFunctions() cel.EnvOption {
 	text, texts, element := cel.StringType, cel.ListType(cel.StringType), cel.TypeParamType("A")
+	unary := func(id string, arg, result *cel.Type, f functions.UnaryOp) cel.FunctionOpt {
+		return cel.Overload(id, []*cel.Type{arg}, result, cel.UnaryBinding(f))
+	}
+	binary := func(id string, first, second, result *cel.Type, f functions.BinaryOp) cel.FunctionOpt {
+		return cel.Overload(id, []*cel.Type{first, second}, result, cel.BinaryBinding(f))
+	}
+	declared := map[string][]cel.FunctionOpt{
+		"byId":   {binary("byId_list_string", cel.ListType(element), text, element, byID)},
+		"date":   {unary("date_string", text, cel.TimestampType, date)},
+		"days":   {unary("days_int", cel.IntType, cel.DurationType, days)},
+		"hostIn": {binary("hostIn_string_list", text, texts, cel.BoolType, hostIn)},
+		"known":  {unary("known_string", text, cel.BoolType, known), unary("known_list", texts, cel.BoolType, known)},
+		"outside": {binary("outside_string_list", text, texts, cel.BoolType, outside),
+			binary("outside_list_list", texts, texts, cel.BoolType, outside)},
+		"region": {unary("region_string", text, texts, region)},
+		"within": {binary("within_string_list", text, texts, cel.BoolType, within),
+			binary("within_list_list", texts, texts, cel.BoolType, within)},
+	}
 	return func(e *cel.Env) (*cel.Env, error) {
-		for _, option := range []cel.EnvOption{
-			cel.Function("byId", cel.Overload("byId_list_string", []*cel.Type{cel.ListType(element), text}, element,
-				cel.BinaryBinding(byID))),
-			cel.Function("date", cel.Overload("date_string", []*cel.Type{text}, cel.TimestampType, cel.UnaryBinding(date))),
-			cel.Function("days", cel.Overload("days_int", []*cel.Type{cel.IntType}, cel.DurationType, cel.UnaryBinding(days))),
-			cel.Function("hostIn", cel.Overload("hostIn_string_list", []*cel.Type{text, texts}, cel.BoolType,
-				cel.BinaryBinding(hostIn))),
-			cel.Function("known",
-				cel.Overload("known_string", []*cel.Type{text}, cel.BoolType, cel.UnaryBinding(known)),
-				cel.Overload("known_list", []*cel.Type{texts}, cel.BoolType, cel.UnaryBinding(known))),
-			cel.Function("outside",
-				cel.Overload("outside_string_list", []*cel.Type{text, texts}, cel.BoolType, cel.BinaryBinding(outside)),
-				cel.Overload("outside_list_list", []*cel.Type{texts, texts}, cel.BoolType, cel.BinaryBinding(outside))),
-			cel.Function("region", cel.Overload("region_string", []*cel.Type{text}, texts, cel.UnaryBinding(region))),
-			cel.Function("within",
-				cel.Overload("within_string_list", []*cel.Type{text, texts}, cel.BoolType, cel.BinaryBinding(within)),
-				cel.Overload("within_list_list", []*cel.Type{texts, texts}, cel.BoolType, cel.BinaryBinding(within))),
-		} {
+		for _, f := range Functions() {
 			var err error
-			if e, err = option(e); err != nil {
+			if e, err = cel.Function(f.Name, append(declared[f.Name], decls.DisableTypeGuards(true))...)(e); err != nil {
 				return nil, err
 			}
 		}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -107,6 +108,8 @@ func countable(checked *cel.Ast) bool {
 	ok, native := true, checked.NativeRep()
 	ast.PostOrderVisit(native.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		switch e.Kind() {
+		case ast.IdentKind:
+			ok = ok && !strings.HasPrefix(e.AsIdent(), ".") // a variable that something inside hides
 		case ast.ComprehensionKind:
 			over := e.AsComprehension().IterRange()
 			ok = ok && native.GetType(over.ID()).Kind() == types.ListKind && countedList(over)

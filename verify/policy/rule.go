@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 
 	"cel.dev/cel-go/cel"
@@ -48,7 +47,9 @@ type rule struct {
 	elements cel.Program // of forEach; nil if there is none
 	single   cel.Program // of expression, over one element where there are some
 	whole    cel.Program // of the expression over all elements at once
-	quick    cel.Program // the same without CEL's accounting; nil if that would not be bounded
+	// quick and quickSingle are whole and single without CEL's accounting; nil if
+	// they would not be bounded then (see countable).
+	quick, quickSingle cel.Program
 
 	asts []*cel.Ast // all that it evaluates
 
@@ -120,9 +121,11 @@ func (r *rule) compile(env *cel.Env, names []string) {
 		return
 	}
 	r.elements = r.plan(env, ast, r.forEach.node)
-	if r.single = r.program(inner, r.expression, cel.BoolType, names); r.single == nil {
+	one := r.checked(inner, r.expression, cel.BoolType, names)
+	if one == nil {
 		return
 	}
+	r.single = r.plan(inner, one, r.expression.node)
 	// Both parts are complete expressions by themselves, so that the text of the
 	// two is what it looks like; the line ends close comments.
 	all, issues := env.Compile("(" + r.ForEach + "\n).all(" + varElement + ", (" + r.Expression + "\n))")
@@ -132,19 +135,26 @@ func (r *rule) compile(env *cel.Env, names []string) {
 		return
 	}
 	r.whole = r.plan(env, all, r.expression.node)
-	if countable(all) {
-		r.quick = r.plan(env, all, r.expression.node, quickOptions()...)
+	if countable(all) && countable(one) {
+		r.quick = r.plan(env, all, r.expression.node, quickOptions(all)...)
+		r.quickSingle = r.plan(inner, one, r.expression.node, quickOptions(one)...)
 	}
 }
 
-// program compiles an expression of a type.
-func (r *rule) program(env *cel.Env, e expression, want *cel.Type, names []string) cel.Program {
+// checked compiles an expression of a type; nil after an error was reported.
+func (r *rule) checked(env *cel.Env, e expression, want *cel.Type, names []string) *cel.Ast {
 	ast := e.compile(env, names)
-	if ast == nil {
+	if ast != nil && !ast.OutputType().IsExactType(want) {
+		r.doc.bad(e.node, CodeType, "", "the expression is of type %s, want %s", cel.FormatCELType(ast.OutputType()), want)
 		return nil
 	}
-	if !ast.OutputType().IsExactType(want) {
-		r.doc.bad(e.node, CodeType, "", "the expression is of type %s, want %s", cel.FormatCELType(ast.OutputType()), want)
+	return ast
+}
+
+// program compiles an expression of a type and plans it.
+func (r *rule) program(env *cel.Env, e expression, want *cel.Type, names []string) cel.Program {
+	ast := r.checked(env, e, want, names)
+	if ast == nil {
 		return nil
 	}
 	return r.plan(env, ast, e.node)
@@ -199,31 +209,40 @@ func (r *rule) evaluate(ctx context.Context, in *inputs) outcome {
 		ok, err := e.holds(r.single, in)
 		return outcome{passed: ok, err: err}
 	}
-	ok, err := r.all(e)
+	return r.overElements(e)
+}
+
+// overElements evaluates the expression over all elements at once and, if that is
+// not true, over each of them to find those that made it fail.
+func (r *rule) overElements(e *evaluation) outcome {
+	if r.quick != nil {
+		e.quick = true
+		o := r.passOrBlame(e, r.quick, r.quickSingle)
+		if !errors.Is(o.err, errCost) {
+			return o
+		}
+		e = &evaluation{ctx: e.ctx, in: e.in}
+	}
+	return r.passOrBlame(e, r.whole, r.single)
+}
+
+func (r *rule) passOrBlame(e *evaluation, whole, single cel.Program) outcome {
+	e.restart()
+	ok, err := e.holds(whole, e.in)
 	if ok && err == nil {
 		return outcome{passed: true}
 	}
-	return r.blame(e, err)
-}
-
-// all evaluates the expression over all elements at once.
-func (r *rule) all(e *evaluation) (bool, error) {
-	if r.quick != nil {
-		e.in.meter.left = quickElements
-		ok, err := e.holds(r.quick, e.in)
-		e.in.meter.left = math.MaxInt
-		if !errors.Is(err, errCost) {
-			return ok, err
-		}
+	e.restart() // that stopped at the first element that is false
+	o := r.blame(e, single)
+	if o.err == nil && len(o.failing) == 0 {
+		o.err = err
 	}
-	return e.holds(r.whole, e.in)
+	return o
 }
 
-// blame finds the elements that made the rule fail, one by one. The rule has
-// failed already: nothing here makes it pass.
-func (r *rule) blame(e *evaluation, why error) outcome {
-	e.cost = 0 // the first evaluation stopped at the first element that is false
-	o := outcome{err: why}
+// blame finds the elements that made the rule fail. The rule has failed already:
+// nothing here makes it pass.
+func (r *rule) blame(e *evaluation, single cel.Program) outcome {
 	elements, err := e.run(r.elements, e.in)
 	if err != nil {
 		return outcome{err: err}
@@ -232,11 +251,11 @@ func (r *rule) blame(e *evaluation, why error) outcome {
 	if !ok {
 		return outcome{err: fmt.Errorf("forEach is a %s, want a list", elements.Type().TypeName())}
 	}
+	var o outcome
 	n, _ := l.Size().(types.Int)
-	var first error
 	for i := types.Int(0); i < n; i++ {
 		x := l.Get(i)
-		holds, err := e.holds(r.single, &withElement{in: e.in, x: x})
+		holds, err := e.holds(single, &withElement{in: e.in, x: x})
 		if errors.Is(err, errCost) || e.ctx.Err() != nil {
 			return outcome{failing: o.failing, err: err}
 		}
@@ -245,12 +264,9 @@ func (r *rule) blame(e *evaluation, why error) outcome {
 		}
 		id := nameOf(x, int(i))
 		o.failing = append(o.failing, id)
-		if err != nil && first == nil {
-			first = fmt.Errorf("%s: %w", id, err)
+		if err != nil && o.err == nil {
+			o.err = fmt.Errorf("%s: %w", id, err)
 		}
-	}
-	if len(o.failing) > 0 {
-		o.err = first
 	}
 	return o
 }

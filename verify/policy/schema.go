@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+	"strings"
 	"sync"
 
 	"cel.dev/cel-go/common/types"
@@ -47,7 +49,10 @@ func newMessage(name, short string, fields ...field) *message {
 	return m
 }
 
+// setFields takes the members over in the order of their names: that of RFC 8785,
+// in which most statements are written.
 func (m *message) setFields(fields []field) {
+	slices.SortFunc(fields, func(a, b field) int { return strings.Compare(a.name, b.name) })
 	m.fields, m.index = fields, make(map[string]int, len(fields))
 	for i, f := range fields {
 		m.index[f.name] = i

@@ -158,3 +158,27 @@ func only(t testing.TB, p *policy.Policy, f verify.Facts) verify.RuleResult {
 	}
 	return result.Rules[0]
 }
+
+// strictFacts meet the strict profile; the changes are made afterwards.
+func strictFacts(t testing.TB, edits ...edit) verify.Facts {
+	t.Helper()
+	claims := func(id string) map[string]any {
+		return map[string]any{"id": id, "answer": "asserted", "qualification": "unqualified"}
+	}
+	var nb map[string]any
+	if err := json.Unmarshal(vector(t, "minimal-no-backdoor"), &nb); err != nil {
+		t.Fatal(err)
+	}
+	all := append(nb["predicate"].(map[string]any)["claims"].([]any), claims("NB-INTERCEPT"), claims("NB-CRYPTO"))
+	undertakings := []any{
+		map[string]any{"id": "U-NOTIFY-CHANGE", "qualification": "unqualified", "hours": 72},
+		map[string]any{"id": "U-VULN-NOTIFY", "qualification": "unqualified", "hours": 72},
+		map[string]any{"id": "U-VULN-REMEDY", "qualification": "unqualified", "days": 90},
+		map[string]any{"id": "U-SUPPORT", "qualification": "unqualified", "until": "2029-01-01T00:00:00Z"},
+		map[string]any{"id": "U-NO-FORCED-UPGRADE", "qualification": "unqualified"},
+	}
+	s := set{DataFlows: "minimal-data-flows", NoBackdoor: "minimal-no-backdoor", Undertakings: "minimal-undertakings",
+		Standing: "minimal-standing", Assessments: []string{"minimal-assessment"}}
+	more := []edit{{"noBackdoor", "/predicate/claims", all}, {"undertakings", "/predicate/undertakings", undertakings}}
+	return s.facts(t, append(more, edits...)...)
+}
