@@ -35,7 +35,8 @@ product, what must be stated, how old it may be, and rules over what is declared
 
 		SuggestionsMinimumDistance: 2,
 	}
-	c.AddCommand(a.policyList(), a.policyExplain(), a.policyCheck(), a.policyInit())
+	c.AddCommand(a.policyList(), a.policyExplain(), a.policyCheck(), a.policyTest(), a.policyLint(),
+		a.policyInit())
 	return c
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -65,7 +64,7 @@ func (s *policySource) files() fs.FS {
 // load reads the policy. What is wrong with it is a policyProblem.
 func (s *policySource) load(ctx context.Context, parameters map[string]string) (*policy.Policy, error) {
 	p, err := policy.Load(ctx, s.name, s.files(), policy.Options{Parameters: parameters})
-	return p, s.problem(err)
+	return p, s.problem("policy "+s.given, err)
 }
 
 // loadPolicy finds and reads a policy.
@@ -98,33 +97,33 @@ type policyFinding struct {
 	source string // the line that it is about
 }
 
-// policyProblem says what is wrong with a policy.
+// policyProblem says what is wrong with a policy, or with its cases.
 type policyProblem struct {
-	given    string
+	what     string
 	findings []policyFinding
 	// unread is set where the policy itself could not be read, so that nothing is known about it.
 	unread bool
 }
 
 func (p *policyProblem) Error() string {
-	return fmt.Sprintf("policy %s cannot be used: %s", p.given, count(len(p.findings), "error"))
+	return fmt.Sprintf("%s cannot be used: %s", p.what, count(len(p.findings), "error"))
 }
 
 // hint is what to do about all of it.
 func (p *policyProblem) hint() string {
 	if slices.ContainsFunc(p.findings, func(f policyFinding) bool { return f.File != "" }) {
-		return "correct the policy; `avow policy check` says when it is right"
+		return "correct what is named; `avow policy check` and `avow policy test` say when it is right"
 	}
 	return "correct --policy-param; `avow policy list` shows what the parameters are"
 }
 
 // problem adds to the errors of package policy what a person needs to find the places.
-func (s *policySource) problem(err error) error {
+func (s *policySource) problem(what string, err error) error {
 	var found policy.Errors
 	if !errors.As(err, &found) {
 		return err
 	}
-	p := &policyProblem{given: s.given}
+	p := &policyProblem{what: what}
 	lines := map[string][]string{}
 	for _, e := range found {
 		f := policyFinding{Line: e.Line, Column: e.Column, Code: string(e.Code), Message: e.Message, Hint: e.Hint}
@@ -150,12 +149,10 @@ func (s *policySource) lines(file string) []string {
 	if s.root == nil || !isPolicyFile(file) {
 		return []string{}
 	}
-	f, err := s.files().Open(file)
+	data, err := readFileOf(s.files(), file, policy.MaxPolicyBytes)
 	if err != nil {
 		return []string{}
 	}
-	defer func() { _ = f.Close() }() // only read
-	data, _ := io.ReadAll(io.LimitReader(f, policy.MaxPolicyBytes)) // what is missing is only not shown
 	return strings.Split(string(data), "\n")
 }
 

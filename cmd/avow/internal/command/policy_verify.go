@@ -89,16 +89,9 @@ func (a *app) readApproved(paths []string) ([]*predicate.Statement, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !isStatement(data) {
-			u, err := readUnverified(data)
-			if err != nil {
-				return nil, about("--approved "+path, err)
-			}
-			data = u.payload
-		}
-		st, err := predicate.Parse(data, predicate.Consumption)
-		if err != nil { // not a rejection, which is what broken rules are elsewhere: the question cannot be evaluated
-			return nil, failed("give the statement that you approved, as the vendor signed it", "--approved %s: %w", path, err)
+		st, err := unverifiedStatement("--approved "+path, data)
+		if err != nil {
+			return nil, err
 		}
 		if !declares(st.Type) {
 			return nil, failed("give what the vendor declared about the release in use",
