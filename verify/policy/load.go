@@ -167,7 +167,7 @@ func (l *loader) read(name string, from *document) ([]byte, error) {
 		}
 		return l.file(name, MaxPolicyBytes)
 	}
-	data, ok := builtinText(name)
+	data, ok := Text(name)
 	if !ok {
 		return nil, errNoSuchPolicy
 	}

@@ -35,7 +35,7 @@ product, what must be stated, how old it may be, and rules over what is declared
 
 		SuggestionsMinimumDistance: 2,
 	}
-	c.AddCommand(a.policyList(), a.policyExplain(), a.policyCheck(), a.policyTest(), a.policyLint(),
+	c.AddCommand(a.policyList(), a.policyShow(), a.policyExplain(), a.policyCheck(), a.policyTest(), a.policyLint(),
 		a.policyInit())
 	return c
 }
@@ -97,7 +97,7 @@ func meant(name string, names []string, otherwise string) string {
 	return "did you mean " + strings.Join(near, ", or ") + "? " + otherwise
 }
 
-// profiles are the ready-made policies that are made of others.
+// isProfile reports whether a policy is made of others.
 func isProfile(p *policy.Policy) bool {
 	return slices.ContainsFunc(p.Rules(), func(r policy.Rule) bool { return r.File != "" && r.File != p.Metadata().Name })
 }

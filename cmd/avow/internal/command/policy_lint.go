@@ -155,16 +155,19 @@ func linted(name, statements string, report *policy.LintReport) lintedPolicy {
 // printPolicyLint prints the holes, and what was not tested by any of the releases.
 func (a *app) printPolicyLint(all []lintedPolicy, unset []string) error {
 	w := a.writer()
-	holes, cases := 0, 0
+	holes, cases := map[string]bool{}, 0
 	untested := slices.Clone(all[0].Untested)
 	for _, l := range all {
 		for _, h := range l.Holes {
-			printHole(w, l, h)
+			if place := h.Rule + " " + h.Statement + " " + h.Pointer; !holes[place] {
+				holes[place] = true
+				printHole(w, l, h)
+			}
 		}
 		if l.Incomplete {
 			w.Paragraph("", fmt.Sprintf("%s: stopped after %d cases; give smaller statements", text.Safe(l.Statements), l.Cases))
 		}
-		holes, cases = holes+len(l.Holes), cases+l.Cases
+		cases += l.Cases
 		untested = slices.DeleteFunc(untested, func(id string) bool { return !slices.Contains(l.Untested, id) })
 	}
 	name := text.Safe(all[0].Policy)
@@ -176,7 +179,7 @@ func (a *app) printPolicyLint(all []lintedPolicy, unset []string) error {
 		w.Paragraph("", fmt.Sprintf("%s: without a value, so that rules that read them deny everything: %s; give --policy-param",
 			name, text.Safe(strings.Join(unset, ", "))))
 	}
-	w.Line("%s: %s in %s", name, count(holes, "hole"), count(cases, "case"))
+	w.Line("%s: %s in %s", name, count(len(holes), "hole"), count(cases, "case"))
 	return w.Err()
 }
 

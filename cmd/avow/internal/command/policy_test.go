@@ -12,6 +12,7 @@ import (
 
 	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/cmd/avow/internal/plain"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 	"github.com/avow-dev/avow/internal/bundletest"
 	"github.com/avow-dev/avow/verify"
@@ -225,6 +226,51 @@ func TestInitWritesPoliciesThatLoad(t *testing.T) {
 		code, out, _ := runAvow(t, "policy", "check", path, filepath.Join(dir, "whole.yaml"))
 		if code != exitYes {
 			t.Errorf("%s: exit code %d\n%s", name, code, out)
+		}
+	}
+}
+
+// TestExamplesAreVectors: the statements that lint brings along are those that the rest of the project is tested with, and
+// they put every ready-made rule to the test.
+func TestExamplesAreVectors(t *testing.T) {
+	releases, err := exampleReleases()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range releases {
+		name := strings.TrimPrefix(r.name, "example ")
+		statements, err := r.statements()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, st := range statements {
+			kind := plain.TypeName(st.Type)
+			vector := filepath.Join("..", "..", "..", "..", "testdata", "vectors", "v1", kind, "valid", name+"-"+kind+".json")
+			if string(st.Payload()) != string(readFile(t, vector)) {
+				t.Errorf("%s of %s is not %s", kind, r.name, vector)
+			}
+			if ok, why := st.InForce(examplesAt); !ok {
+				t.Errorf("%s of %s: %s", kind, r.name, why)
+			}
+		}
+	}
+}
+
+// TestReadyMadeRulesHaveNoHole, and each was made to deny by the examples.
+func TestReadyMadeRulesHaveNoHole(t *testing.T) {
+	for _, name := range policy.Names() {
+		args := []string{"policy", "lint", name}
+		switch name {
+		case "P14":
+			args = append(args, "--policy-param", "MANUFACTURERS=Example Devices GmbH")
+		case "P16":
+			args = append(args, "--policy-param", "CONTRACT_END=2028-12-31")
+		case "baseline", "strict", "procurement-eu":
+			continue // the same rules
+		}
+		code, out, errOut := runAvow(t, args...)
+		if code != exitYes || strings.Contains(out, "not tested") || strings.Contains(out, "without a value") {
+			t.Errorf("%s: exit code %d\n%s%s", name, code, out, errOut)
 		}
 	}
 }
