@@ -129,7 +129,10 @@ func (l *loader) load(name string, from *document, in *inclusion) *document {
 		data, err := l.read(name, from)
 		if err != nil {
 			code := CodeIncludeMissing
-			if in == nil && isFile(name) {
+			switch {
+			case errors.Is(err, errTooLarge):
+				code = CodeLimit
+			case in == nil && isFile(name):
 				code = CodeRead
 			}
 			return report(code, missingHint(name), "policy %q: %v", clip(name), err)
@@ -157,6 +160,7 @@ var (
 	errNoSuchPolicy = errors.New("no ready-made policy of this name")
 	errNoFiles      = errors.New("no file can be read here, only ready-made policies")
 	errOutside      = errors.New("the path leads out of the directory")
+	errTooLarge     = errors.New("too large")
 )
 
 // read returns the text of a policy.
@@ -199,7 +203,7 @@ func (l *loader) file(name string, limit int) ([]byte, error) {
 		return nil, cause(err)
 	}
 	if len(data) > limit {
-		return nil, fmt.Errorf("larger than %d bytes", limit)
+		return nil, fmt.Errorf("%w: more than %d bytes", errTooLarge, limit)
 	}
 	return data, nil
 }
