@@ -274,3 +274,34 @@ func TestReadyMadeRulesHaveNoHole(t *testing.T) {
 		}
 	}
 }
+
+// TestDigestOfAComparison: what a policy compares with is part of what it is, in any order.
+func TestDigestOfAComparison(t *testing.T) {
+	p, err := policy.Builtin(t.Context(), "P19", policy.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	releases, err := exampleReleases()
+	if err != nil {
+		t.Fatal(err)
+	}
+	statements, err := releases[0].statements()
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := compared{p, statements[:2]}
+	digests := map[[32]byte]bool{p.Digest(): true}
+	for _, other := range []compared{{p, nil}, {p, statements[:1]}, {p, statements[1:2]}, both} {
+		if digests[other.Digest()] {
+			t.Errorf("compared with %d statements it has the digest of another", len(other.approved))
+		}
+		digests[other.Digest()] = true
+	}
+	if (compared{p, []*predicate.Statement{statements[1], statements[0]}}).Digest() != both.Digest() {
+		t.Error("the order of --approved changes the digest")
+	}
+	result, err := both.Judge(t.Context(), verify.Facts{At: examplesAt})
+	if err != nil || result.Digest != both.Digest() {
+		t.Errorf("got %+v, %v, want the digest of the comparison", result, err)
+	}
+}

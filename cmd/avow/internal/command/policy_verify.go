@@ -2,15 +2,19 @@ package command
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/cmd/avow/internal/plain"
 	"github.com/avow-dev/avow/verify"
+	"github.com/avow-dev/avow/verify/policy"
 )
 
 // policyFlags are the flags of a verification under a policy.
@@ -71,14 +75,30 @@ func (f *policyFlags) apply(c *cobra.Command, a *app, input *verify.Input) error
 
 // compared is a policy that is given the statements of the release in use.
 type compared struct {
-	verify.Policy
+	*policy.Policy
 	approved []*predicate.Statement
 }
 
 // Judge implements verify.Policy.
 func (c compared) Judge(ctx context.Context, f verify.Facts) (*verify.PolicyResult, error) {
 	f.Approved = c.approved
-	return c.Policy.Judge(ctx, f)
+	r, err := c.Policy.Judge(ctx, f)
+	if r != nil {
+		r.Digest = c.Digest()
+	}
+	return r, err
+}
+
+// Digest is that of the policy and of what it compares with, as if these were parameters: a verdict about another
+// comparison is another verdict.
+func (c compared) Digest() [sha256.Size]byte {
+	ids := make([]string, len(c.approved))
+	for i, st := range c.approved {
+		ids[i] = st.ID()
+	}
+	slices.Sort(ids)
+	digest := c.Policy.Digest()
+	return sha256.Sum256([]byte(hex.EncodeToString(digest[:]) + "\napproved " + strings.Join(ids, " ")))
 }
 
 // readApproved reads statements, or the statements in bundles.
@@ -119,14 +139,14 @@ func mayDeclare(s verify.Signer) bool {
 // restrict merges the signers whom a policy names with those of the command line. Where the command line names any,
 // no others may declare. One whom the policy names too keeps the name and the types that it has there: rules read them.
 // Assessors and services of the policy are signers in any case, for their types alone.
-func restrict(policy, given []verify.Signer) []verify.Signer {
+func restrict(asked, given []verify.Signer) []verify.Signer {
 	if len(given) == 0 {
-		return policy
+		return asked
 	}
 	var merged []verify.Signer
 	for _, g := range given {
 		named := false
-		for _, s := range policy {
+		for _, s := range asked {
 			if mayDeclare(s) && sameSigner(s, g) {
 				merged, named = append(merged, s), true
 			}
@@ -135,7 +155,7 @@ func restrict(policy, given []verify.Signer) []verify.Signer {
 			merged = append(merged, g)
 		}
 	}
-	for _, s := range policy {
+	for _, s := range asked {
 		if !mayDeclare(s) {
 			merged = append(merged, s)
 		}
@@ -154,9 +174,9 @@ func sameSigner(a, b verify.Signer) bool {
 	return false
 }
 
-// someoneDeclares refuses an input for which nobody may make a declaration.
-func someoneDeclares(c *cobra.Command, signers []verify.Signer) error {
-	if slices.ContainsFunc(signers, mayDeclare) {
+// someoneDeclares refuses an input with bundles for which nobody may make a declaration.
+func someoneDeclares(c *cobra.Command, input *verify.Input) error {
+	if len(input.Bundles) == 0 || slices.ContainsFunc(input.Signers, mayDeclare) {
 		return nil
 	}
 	return usageFailure(c.CommandPath(), fmt.Errorf("nobody was named who may have signed: give --key, or --identity and "+

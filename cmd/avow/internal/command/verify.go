@@ -162,7 +162,7 @@ func (a *app) verifyInput(c *cobra.Command, f *verifyFlags) (*verify.Input, erro
 	if err := f.policy.apply(c, a, input); err != nil {
 		return nil, err
 	}
-	return input, someoneDeclares(c, input.Signers)
+	return input, someoneDeclares(c, input)
 }
 
 // signers reads who may have signed.

@@ -51,14 +51,14 @@ func ExplainRule(w *text.Writer, e ExplainedRule) {
 	item("Needs", or(strings.Join(r.Needs, ", "), "nothing in particular"))
 	if r.Require != "" {
 		item("First", "this must be true, or the rule fails:")
-		code(w, r.Require)
+		celLines(w, r.Require)
 	}
 	if r.ForEach != "" {
 		item("For each", "x of the following, the expression must be true:")
-		code(w, r.ForEach)
+		celLines(w, r.ForEach)
 	}
 	w.Line("  Expression")
-	code(w, r.Expression)
+	celLines(w, r.Expression)
 	for _, f := range policy.Functions() {
 		if strings.Contains(withoutStrings(r.Require+"\n"+r.ForEach+"\n"+r.Expression), f.Name+"(") {
 			item("Function", f.Signature+": "+f.Description)
@@ -69,8 +69,8 @@ func ExplainRule(w *text.Writer, e ExplainedRule) {
 	}
 }
 
-// code prints an expression with its line breaks. A line that is too long goes on in the next.
-func code(w *text.Writer, expression string) {
+// celLines prints an expression with its line breaks. A line that is too long goes on in the next.
+func celLines(w *text.Writer, expression string) {
 	const indent = "      "
 	for line := range strings.Lines(strings.TrimRight(expression, " \n")) {
 		content := strings.TrimLeft(line, " ")
