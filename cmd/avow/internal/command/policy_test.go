@@ -289,15 +289,15 @@ func TestDigestOfAComparison(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	both := compared{p, statements[:2]}
+	both := againstApproved{p, statements[:2]}
 	digests := map[[32]byte]bool{p.Digest(): true}
-	for _, other := range []compared{{p, nil}, {p, statements[:1]}, {p, statements[1:2]}, both} {
+	for _, other := range []againstApproved{{p, nil}, {p, statements[:1]}, {p, statements[1:2]}, both} {
 		if digests[other.Digest()] {
 			t.Errorf("compared with %d statements it has the digest of another", len(other.approved))
 		}
 		digests[other.Digest()] = true
 	}
-	if (compared{p, []*predicate.Statement{statements[1], statements[0]}}).Digest() != both.Digest() {
+	if (againstApproved{p, []*predicate.Statement{statements[1], statements[0]}}).Digest() != both.Digest() {
 		t.Error("the order of --approved changes the digest")
 	}
 	result, err := both.Judge(t.Context(), verify.Facts{At: examplesAt})

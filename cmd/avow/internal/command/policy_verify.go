@@ -68,19 +68,19 @@ func (f *policyFlags) apply(c *cobra.Command, a *app, input *verify.Input) error
 		if err != nil {
 			return err
 		}
-		input.Policy = compared{Policy: p, approved: approved}
+		input.Policy = againstApproved{Policy: p, approved: approved}
 	}
 	return nil
 }
 
-// compared is a policy that is given the statements of the release in use.
-type compared struct {
+// againstApproved is a policy that is given the statements of the release in use.
+type againstApproved struct {
 	*policy.Policy
 	approved []*predicate.Statement
 }
 
 // Judge implements verify.Policy.
-func (c compared) Judge(ctx context.Context, f verify.Facts) (*verify.PolicyResult, error) {
+func (c againstApproved) Judge(ctx context.Context, f verify.Facts) (*verify.PolicyResult, error) {
 	f.Approved = c.approved
 	r, err := c.Policy.Judge(ctx, f)
 	if r != nil {
@@ -91,7 +91,7 @@ func (c compared) Judge(ctx context.Context, f verify.Facts) (*verify.PolicyResu
 
 // Digest is that of the policy and of what it compares with, as if these were parameters: a verdict about another
 // comparison is another verdict.
-func (c compared) Digest() [sha256.Size]byte {
+func (c againstApproved) Digest() [sha256.Size]byte {
 	ids := make([]string, len(c.approved))
 	for i, st := range c.approved {
 		ids[i] = st.ID()
