@@ -179,6 +179,6 @@ func someoneDeclares(c *cobra.Command, input *verify.Input) error {
 	if len(input.Bundles) == 0 || slices.ContainsFunc(input.Signers, mayDeclare) {
 		return nil
 	}
-	return usageFailure(c.CommandPath(), fmt.Errorf("nobody was named who may have signed: give --key, or --identity and "+
-		"--issuer, or a --policy that names vendors"))
+	return usageFailure(c.CommandPath(), errors.New("nobody was named who may have signed: the policy names no vendor; give "+
+		"--key, or --identity and --issuer"))
 }

@@ -186,6 +186,10 @@ func (a *app) signers(c *cobra.Command, f *verifyFlags) ([]verify.Signer, error)
 	if f.identity != "" {
 		signers = append(signers, verify.Signer{Name: f.identity, Identity: &verify.Identity{SAN: f.identity, Issuer: f.issuer}})
 	}
+	if len(signers) == 0 && f.policy.name == "" {
+		return nil, usageFailure(c.CommandPath(),
+			fmt.Errorf("nobody was named who may have signed: give --key, or --identity and --issuer"))
+	}
 	return signers, nil
 }
 
