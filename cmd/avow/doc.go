@@ -7,6 +7,7 @@
 //	avow attest no-backdoor.json ...   sign it, have it logged, write the bundle
 //	avow verify app.tar.gz ...         check file, bundle and claims, offline
 //	avow attach IMAGE@sha256:... ...   put the bundles beside an image in its registry
+//	avow policy list                   the rules that verify --policy can apply
 //
 // Every command explains itself with examples under --help. This package holds the parts that touch the process:
 // arguments, environment, standard streams, terminal, signals and the exit code. The commands are in
@@ -20,8 +21,9 @@
 //
 // # Trust
 //
-// The client links no server code. verify opens no socket and reads nothing but the files that it is given;
-// only for an image whose bundles are not given, it reads those from the image's registry, and trusts it for nothing.
+// The client links no server code. verify opens no socket and reads nothing but the files that it is given, and what a policy
+// among them names in its own directory; only for an image whose bundles are not given, it reads those from the image's
+// registry, and trusts it for nothing.
 // Everything that a file or a service says is escaped before it reaches a terminal. Passwords and tokens come from a
 // file, the environment or a prompt, never from an argument, and are never printed.
 package main

@@ -35,8 +35,9 @@ func Builtin(ctx context.Context, name string, options Options) (*Policy, error)
 	return Load(ctx, name, nil, options)
 }
 
-// builtinText returns the text of a ready-made policy, as it is embedded.
-func builtinText(name string) ([]byte, bool) {
+// Text returns the text of a ready-made policy; false where there is none of the
+// name.
+func Text(name string) ([]byte, bool) {
 	if !policyName.MatchString(name) {
 		return nil, false
 	}

@@ -80,30 +80,43 @@ func RunCases(ctx context.Context, name string, files fs.FS, cases string, optio
 		return nil, s.errors
 	}
 	results := make([]CaseResult, 0, len(parsed))
+	policies := map[string]*Policy{} // by parameters: most cases share them
 	for _, c := range parsed {
-		own := options
-		own.Parameters = maps.Clone(options.Parameters)
-		if own.Parameters == nil {
-			own.Parameters = map[string]string{}
+		key := fmt.Sprint(c.parameters)
+		if policies[key] == nil {
+			if policies[key], err = Load(ctx, name, files, options.with(c.parameters)); err != nil {
+				return nil, err
+			}
 		}
-		maps.Copy(own.Parameters, c.parameters)
-		p, err := Load(ctx, name, files, own)
+		result, err := l.judgeCase(policies[key], s, c)
 		if err != nil {
 			return nil, err
 		}
-		statements, approved := l.statements(s, c.statements), l.statements(s, c.approved)
-		if len(s.errors) > 0 {
-			return nil, s.errors
-		}
-		facts := p.UnverifiedFacts(c.at, statements...)
-		facts.Approved = approved
-		verdict, err := p.Judge(ctx, facts)
-		if err != nil {
-			return nil, err
-		}
-		results = append(results, c.compare(verdict))
+		results = append(results, result)
 	}
 	return results, nil
+}
+
+// with returns the options with more parameters.
+func (o Options) with(parameters map[string]string) Options {
+	all := map[string]string{}
+	maps.Copy(all, o.Parameters)
+	maps.Copy(all, parameters)
+	return Options{Parameters: all}
+}
+
+func (l *loader) judgeCase(p *Policy, s *source, c *testCase) (CaseResult, error) {
+	statements, approved := l.statements(s, c.statements), l.statements(s, c.approved)
+	if len(s.errors) > 0 {
+		return CaseResult{}, s.errors
+	}
+	facts := p.UnverifiedFacts(c.at, statements...)
+	facts.Approved = approved
+	verdict, err := p.Judge(l.ctx, facts)
+	if err != nil {
+		return CaseResult{}, err
+	}
+	return c.compare(verdict), nil
 }
 
 // statements reads the statements that a case names.
@@ -224,7 +237,9 @@ func (c *testCase) compare(verdict *verify.PolicyResult) CaseResult {
 	if len(denials) > 0 || len(verdict.Rules) == 0 {
 		result.Got = reject
 	}
-	problem := func(format string, args ...any) { result.Problems = append(result.Problems, fmt.Sprintf(format, args...)) }
+	problem := func(format string, args ...any) {
+		result.Problems = append(result.Problems, fmt.Sprintf(format, args...))
+	}
 	if result.Got != result.Expected {
 		problem("got %s, want %s", result.Got, result.Expected)
 		if !c.failingGiven {

@@ -105,7 +105,7 @@ func (d *document) readIncludes(n *yaml.Node) {
 					in.node = n
 					d.words(&in.name, "policy", MaxTextBytes)(n)
 				}},
-				member{"severity", true, func(n *yaml.Node) {
+				member{"severity", false, func(n *yaml.Node) {
 					in.severity = new(verify.Severity)
 					d.readSeverity(in.severity)(n)
 				}})

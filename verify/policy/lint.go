@@ -163,6 +163,7 @@ func (l *linter) without(t target, replacement *change, rules []*rule, denied st
 			continue
 		}
 		changes := []change{{v.cutStart, v.cutEnd, ""}}
+		removed := apply(t.text, changes...)
 		if replacement != nil {
 			changes = append(changes, *replacement)
 		}
@@ -174,7 +175,7 @@ func (l *linter) without(t target, replacement *change, rules []*rule, denied st
 		}
 		for _, r := range rules {
 			if !slices.Contains(failing, r) {
-				l.hole(Hole{Rule: r.ID, Statement: t.name, Pointer: v.pointer, Denied: denied, Stopped: stopped(text)})
+				l.hole(Hole{Rule: r.ID, Statement: t.name, Pointer: v.pointer, Denied: denied, Stopped: stopped(removed)})
 			}
 		}
 	}

@@ -148,7 +148,10 @@ func (l *loader) load(name string, from *document, in *inclusion) *document {
 		data, err := l.read(name, from)
 		if err != nil {
 			code := CodeIncludeMissing
-			if in == nil && isFile(name) {
+			switch {
+			case errors.Is(err, errTooLarge):
+				code = CodeLimit
+			case in == nil && isFile(name):
 				code = CodeRead
 			}
 			return report(code, missingHint(name), "policy %q: %v", clip(name), err)
@@ -176,6 +179,7 @@ var (
 	errNoSuchPolicy = errors.New("no ready-made policy of this name")
 	errNoFiles      = errors.New("no file can be read here, only ready-made policies")
 	errOutside      = errors.New("the path leads out of the directory")
+	errTooLarge     = errors.New("too large")
 )
 
 // read returns the text of a policy.
@@ -189,7 +193,7 @@ func (l *loader) read(name string, from *document) ([]byte, error) {
 		}
 		return l.file(name, MaxPolicyBytes)
 	}
-	data, ok := builtinText(name)
+	data, ok := Text(name)
 	if !ok {
 		return nil, errNoSuchPolicy
 	}
@@ -221,7 +225,7 @@ func (l *loader) file(name string, limit int) ([]byte, error) {
 		return nil, cause(err)
 	}
 	if len(data) > limit {
-		return nil, fmt.Errorf("larger than %d bytes", limit)
+		return nil, fmt.Errorf("%w: more than %d bytes", errTooLarge, limit)
 	}
 	return data, nil
 }

@@ -56,8 +56,9 @@ func (r *reads) mask() [][]bool {
 func (r *reads) add(checked *cel.Ast) {
 	native := checked.NativeRep()
 	for _, reference := range native.ReferenceMap() {
-		if reference.Name != "" && !r.reading(reference.Name) {
-			r.vars = append(r.vars, reference.Name)
+		// The dot of a variable that something hides is kept in its name.
+		if name := strings.TrimPrefix(reference.Name, "."); name != "" && !r.reading(name) {
+			r.vars = append(r.vars, name)
 		}
 	}
 	ast.PostOrderVisit(native.Expr(), ast.NewExprVisitor(func(e ast.Expr) {

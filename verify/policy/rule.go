@@ -229,8 +229,11 @@ func (r *rule) overElements(e *evaluation) outcome {
 func (r *rule) passOrBlame(e *evaluation, whole, single cel.Program) outcome {
 	e.restart()
 	ok, err := e.holds(whole, e.in)
-	if ok && err == nil {
+	switch {
+	case ok && err == nil:
 		return outcome{passed: true}
+	case errors.Is(err, errCost):
+		return outcome{err: err} // to try every element would cost more
 	}
 	e.restart() // that stopped at the first element that is false
 	o := r.blame(e, single)

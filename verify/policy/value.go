@@ -171,6 +171,14 @@ func (p *provider) FindStructFieldType(name, member string) (*types.FieldType, b
 	return p.Registry.FindStructFieldType(name, member)
 }
 
+// FindIdent implements types.Provider.
+func (p *provider) FindIdent(name string) (ref.Val, bool) {
+	if m, ok := p.schema.byName[name]; ok {
+		return m.typ, true
+	}
+	return p.Registry.FindIdent(name)
+}
+
 // NewValue implements types.Provider: a rule reads statements, it makes none.
 func (p *provider) NewValue(name string, _ map[string]ref.Val) ref.Val {
 	return types.NewErr("a rule cannot make a %s", name)

@@ -42,14 +42,14 @@ func (s *source) bad(n *yaml.Node, code Code, hint, format string, args ...any) 
 	s.problem(code, n.Line, n.Column, hint, format, args...)
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+): `)
+var (
+	yamlLine = regexp.MustCompile(`line (\d+): `)
+	// fromZero are the errors for which the parser counts lines from 0.
+	fromZero = regexp.MustCompile(`did not find expected ('|key|node content|<)`)
+)
 
 // document parses exactly one YAML document; nil if it is not one.
 func (s *source) document() *yaml.Node {
-	if len(s.text) > MaxPolicyBytes {
-		s.problem(CodeLimit, 1, 1, "split it, and include the parts", "%d bytes, want at most %d", len(s.text), MaxPolicyBytes)
-		return nil
-	}
 	dec := yaml.NewDecoder(bytes.NewReader([]byte(s.text)))
 	var doc, second yaml.Node
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
@@ -77,6 +77,9 @@ func (s *source) notYAML(err error) {
 	text, line := strings.TrimPrefix(err.Error(), "yaml: "), 1
 	if m := yamlLine.FindStringSubmatch(text); m != nil {
 		line, _ = strconv.Atoi(m[1])
+		if fromZero.MatchString(text) {
+			line++
+		}
 		text = strings.Replace(text, m[0], "", 1)
 	}
 	column := 1

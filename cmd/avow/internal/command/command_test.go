@@ -34,14 +34,23 @@ func newApp(t *testing.T) (*app, *bytes.Buffer, *bytes.Buffer) {
 	}}, &out, &errOut
 }
 
+// commands returns all commands, those of commands included.
+func commands(c *cobra.Command) []*cobra.Command {
+	var all []*cobra.Command
+	for _, sub := range c.Commands() {
+		all = append(append(all, sub), commands(sub)...)
+	}
+	return all
+}
+
 // TestEveryCommandTeaches: a description, and an example that begins with the command itself.
 func TestEveryCommandTeaches(t *testing.T) {
 	a, _, _ := newApp(t)
-	for _, c := range a.root().Commands() {
+	for _, c := range commands(a.root()) {
 		if c.Short == "" || c.Example == "" || c.Long == "" && c.Name() != "version" {
 			t.Errorf("%s has no description or no example", c.Name())
 		}
-		if !strings.Contains(c.Example, "avow "+c.Name()) {
+		if !strings.Contains(c.Example, c.CommandPath()) {
 			t.Errorf("the example of %s does not show it", c.Name())
 		}
 		if c.RunE == nil || c.Run != nil {
@@ -53,7 +62,7 @@ func TestEveryCommandTeaches(t *testing.T) {
 // TestExamplesParse runs the flags of every example through the command that it is for.
 func TestExamplesParse(t *testing.T) {
 	a, _, _ := newApp(t)
-	for _, c := range a.root().Commands() {
+	for _, c := range commands(a.root()) {
 		text := strings.ReplaceAll(c.Example, "\\\n", " ")
 		for line := range strings.Lines(text) {
 			line, _, _ = strings.Cut(line, "#")
@@ -63,12 +72,12 @@ func TestExamplesParse(t *testing.T) {
 			if len(fields) == 0 {
 				continue
 			}
-			fresh, _, err := a.root().Find(fields)
-			if err != nil || fresh.Name() != fields[0] {
+			fresh, rest, err := a.root().Find(fields)
+			if path := strings.Join(fields[:len(fields)-len(rest)], " "); err != nil || fresh.CommandPath() != "avow "+path {
 				t.Errorf("%q: %v", line, err)
 				continue
 			}
-			if err := fresh.ParseFlags(fields[1:]); err != nil {
+			if err := fresh.ParseFlags(rest); err != nil {
 				t.Errorf("%q: %v", line, err)
 				continue
 			}

@@ -183,7 +183,7 @@ func (a *app) diffVerifier(c *cobra.Command, f *diffFlags) (func(*compared) erro
 	}
 	signers, err := a.signers(c, t)
 	if err == nil {
-		err = someSigner(c, signers)
+		err = someoneDeclares(c, signers)
 	}
 	if err != nil {
 		return nil, err

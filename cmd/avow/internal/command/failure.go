@@ -88,6 +88,14 @@ func (a *app) details(err error) {
 			a.note("  %s", text.Safe(findingLine(f)))
 		}
 	}
+	var policy *policyProblem
+	if errors.As(err, &policy) {
+		for i := range policy.findings {
+			for _, line := range policy.findings[i].describe(a.env.Width) {
+				a.note("  %s", line)
+			}
+		}
+	}
 	var call *remote.Error
 	if errors.As(err, &call) {
 		for _, v := range call.Violations {
@@ -114,6 +122,7 @@ func classify(err error) (code int, hint string) {
 		call  *remote.Error
 		usage *remote.Usage
 		image *oci.Error
+		bad   *policyProblem
 	)
 	switch {
 	case errors.As(err, &f):
@@ -129,6 +138,8 @@ func classify(err error) (code int, hint string) {
 		return exitError, usage.Hint
 	case errors.As(err, &image):
 		return exitError, image.Hint
+	case errors.As(err, &bad):
+		return exitError, bad.hint()
 	case errors.As(err, &own) && own.Hint != "":
 		return exitError, own.Hint
 	}

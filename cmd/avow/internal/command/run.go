@@ -94,7 +94,7 @@ the vendor's public key and the service's trusted root.`,
 		&cobra.Group{ID: "both", Title: "For everybody:"})
 	for group, commands := range map[string][]*cobra.Command{
 		"vendor": {a.keygen(), a.draft(), a.lint(), a.attest(), a.attach(), a.schema()},
-		"buyer":  {a.verify(), a.diff(), a.list(), a.fetch(), a.trust()},
+		"buyer":  {a.verify(), a.policy(), a.diff(), a.list(), a.fetch(), a.trust()},
 		"both":   {a.show(), a.verifyBundle(), a.version()},
 	} {
 		for _, c := range commands {
@@ -112,9 +112,9 @@ func knownCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := "run `avow --help` for the list of commands"
+	hint := "run `" + c.CommandPath() + " --help` for the list of commands"
 	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = "did you mean `avow " + near[0] + "`?"
+		hint = "did you mean `" + c.CommandPath() + " " + near[0] + "`?"
 	}
 	return failed(hint, "there is no command %q", args[0])
 }

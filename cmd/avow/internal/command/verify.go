@@ -35,6 +35,7 @@ type verifyFlags struct {
 	types         []string
 	minTimestamps int
 	at            string
+	policy        policyFlags
 	format        format
 	output        string
 	sign          signFlags
@@ -46,7 +47,7 @@ func (a *app) verify() *cobra.Command {
 	f := &verifyFlags{}
 	c := &cobra.Command{
 		Use: "verify FILE|sha256:HEX|oci://IMAGE@sha256:HEX --bundle BUNDLE... --trusted-root ROOT " +
-			"(--key PUB... | --identity URI --issuer URI)",
+			"(--key PUB... | --identity URI --issuer URI | --policy FILE)",
 		Short: "Verify a file, its bundles and what they declare, offline",
 		Long: `Verify that the file is what the bundles speak of, that the vendor signed them, and that they
 are time-stamped and logged; then show what the vendor declares. Nothing is fetched: only the
@@ -58,6 +59,10 @@ an image either. What the registry lists besides is left out, and said so on sta
 
 Who may have signed and what is trusted is said here and never taken from the bundle. Every
 bundle given must pass.
+
+With --policy the rules of a policy must be met as well: a ready-made one (` + "`avow policy list`" + `), or a
+file. A policy that names vendors says who may have signed; --key or --identity beside it leave
+only those of them. What --approved names is what you use now, for rules that compare the two.
 
 What a statement declares is the vendor's word. Verified is that the vendor said it, when, and
 that it cannot take it back unseen.
@@ -82,7 +87,11 @@ answer.`,
   avow verify oci://registry.example/team/app@sha256:13f3...8fe9 --trusted-root trusted_root.json --key vendor.pub
   avow verify app.tar.gz --bundle b.sigstore.json --trusted-root trusted_root.json \
       --identity https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1 \
-      --issuer https://token.actions.githubusercontent.com`,
+      --issuer https://token.actions.githubusercontent.com
+  avow verify app.tar.gz --bundle no-backdoor.sigstore.json --bundle data-flows.sigstore.json \
+      --trusted-root trusted_root.json --key vendor.pub --policy baseline
+  avow verify app-1.3.tar.gz --bundle app-1.3.sigstore.json --trusted-root trusted_root.json \
+      --policy policy.yaml --policy-param CONTRACT_END=2028-12-31 --approved app-1.2.sigstore.json`,
 		Args: arguments(1, 1, "which file? give FILE or sha256:HEX"),
 		RunE: func(c *cobra.Command, args []string) error { return a.runVerify(c, args[0], f) },
 	}
@@ -96,6 +105,7 @@ answer.`,
 		"`TYPE` that one of the bundles must declare, for example no-backdoor; may be repeated")
 	o.IntVar(&f.minTimestamps, "min-timestamps", 1, "`NUMBER` of timestamp authorities that must have signed")
 	o.StringVar(&f.at, "at", "", "`TIME` at which to judge validity, as 2026-11-23T12:00:00Z (default now)")
+	f.policy.register(c)
 	f.format.registerAs(c, "`FORMAT` of the answer: text, json, sarif, junit, markdown or html", report.Formats()...)
 	o.StringVarP(&f.output, "output", "o", "", "`FILE` to write instead of standard output; replaced if it is there")
 	o.DurationVar(&f.timeout, "timeout", registryTimeout, "`DURATION` after which to give up on a registry (oci:// only)")
@@ -109,7 +119,7 @@ func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error
 	if f.output == "-" {
 		f.output = "" // as everywhere: standard output
 	}
-	if err := notAnInput(f.output, slices.Concat([]string{artifact, f.trustedRoot}, f.bundles, f.keys)); err != nil {
+	if err := notAnInput(f.output, slices.Concat([]string{artifact, f.trustedRoot, f.policy.name}, f.bundles, f.keys, f.policy.approved)); err != nil {
 		return err
 	}
 	item := report.Item{Name: artifact}
@@ -241,19 +251,13 @@ func (a *app) verifyInput(c *cobra.Command, artifact string, f *verifyFlags) (*v
 	if input.Signers, err = a.signers(c, f); err != nil {
 		return nil, err
 	}
+	if err := f.policy.apply(c, a, input); err != nil {
+		return nil, err
+	}
 	if len(f.bundles) > 0 || f.use.file == "" {
-		err = someSigner(c, input.Signers)
+		err = someoneDeclares(c, input.Signers)
 	}
 	return input, err
-}
-
-// someSigner refuses a question about whoever signed.
-func someSigner(c *cobra.Command, signers []verify.Signer) error {
-	if len(signers) > 0 {
-		return nil
-	}
-	return usageFailure(c.CommandPath(),
-		errors.New("nobody was named who may have signed: give --key, or --identity and --issuer"))
 }
 
 // signers reads who may have signed.

@@ -7,6 +7,8 @@
 // an absent claim is a claim not made and an absent jurisdiction means anywhere (the predicate specification,
 // sections 1 and 6).
 //
+// Of a policy it prints what each rule asks for or found, and of a rule by itself how a vendor meets it (ExplainRule).
+//
 // The words are the registries' own (predicate.Label, predicate.ClaimSentence), so they agree with the specification.
 // Text from statements goes through text.Safe where it enters a line; see package text for why. A value that this
 // program does not know is shown as unknown, never left out: readers have to take it in the worst sense.

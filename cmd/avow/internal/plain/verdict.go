@@ -33,6 +33,9 @@ func Verdict(w *text.Writer, artifact string, v *verify.Verdict) {
 		checks(w, rest[:end])
 		rest = rest[end:]
 	}
+	if v.Policy != nil {
+		policyRules(w, v.Policy)
+	}
 	if v.Outcome != verify.Accepted {
 		w.Blank()
 		w.Paragraph("", "What the bundles declare is not shown, because the verdict is a rejection.")
@@ -47,13 +50,27 @@ func heading(w *text.Writer, v *verify.Verdict, name string) {
 		w.Heading("The bundles together")
 		return
 	}
-	outcome := verify.Rejected
+	var result verify.BundleResult // the zero value is rejected
 	for _, b := range v.Bundles {
 		if b.Name == name {
-			outcome = b.Outcome
+			result = b
 		}
 	}
-	w.Heading("Bundle " + text.Safe(name) + ": " + outcome.String())
+	w.Heading("Bundle " + text.Safe(name) + ": " + result.Outcome.String())
+	if result.Use == verify.UseSuperseded || result.Use == verify.UseNotInForce {
+		w.Line("  %s  %s", w.Style(text.Faint, skippedMark), notCounted(result))
+	}
+}
+
+// notCounted says why an accepted bundle's statement is not among those that the verdict builds on.
+func notCounted(b verify.BundleResult) string {
+	switch {
+	case b.Use == verify.UseSuperseded && b.SupersededBy != "":
+		return "not counted: superseded by " + text.Safe(b.SupersededBy)
+	case b.SupersededBy != "":
+		return "not counted: " + b.Use.String() + "; " + text.Safe(b.SupersededBy) + " counts instead"
+	}
+	return "not counted: " + b.Use.String()
 }
 
 // checks prints those of one bundle. Those that were not run, because an earlier one failed, share a line: they say
