@@ -95,6 +95,11 @@ answer.`,
 		Args: arguments(1, 1, "which file? give FILE or sha256:HEX"),
 		RunE: func(c *cobra.Command, args []string) error { return a.runVerify(c, args[0], f) },
 	}
+	f.register(c)
+	return c
+}
+
+func (f *verifyFlags) register(c *cobra.Command) {
 	o := c.Flags()
 	o.StringArrayVar(&f.bundles, "bundle", nil, "`FILE` with a Sigstore bundle; may be repeated")
 	o.StringVar(&f.trustedRoot, "trusted-root", "", "`FILE` with the trusted root (trusted_root.json)")
@@ -112,7 +117,6 @@ answer.`,
 	f.sign.register(c)
 	f.use.register(c)
 	completes(c, "require", typeNames()...)
-	return c
 }
 
 func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error {
