@@ -96,6 +96,7 @@ func TestVariables(t *testing.T) {
 		`dataFlows.flows[0].endpoints[0].ports == [443] && 443 in dataFlows.flows[0].endpoints[0].ports`,
 		`has(dataFlows.flows) && !has(dataFlows.extensions) && !has(dataFlows.flows[0].receives[0].dpv)`,
 		`dataFlows.flows.map(f, f.id) == ["update"] && dataFlows.flows.filter(f, f.id == "x") == []`,
+		`has(approved.dataFlows) && !has(approved.noBackdoor) && !has(approved.noBackdoor.claims)`,
 		`type(dataFlows.flows[0]) == avow.predicate.v1.Flow`,
 	} {
 		// In YAML's block style nothing needs quotes.

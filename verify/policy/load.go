@@ -190,7 +190,7 @@ func (l *loader) file(name string, limit int) ([]byte, error) {
 	if err != nil {
 		return nil, cause(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	info, err := f.Stat()
 	if err != nil {
 		return nil, cause(err)
