@@ -52,8 +52,8 @@ type selection struct {
 // errFacts says that the caller's facts are not what verification yields.
 var errFacts = errors.New("cannot judge")
 
-// sel finds the statements that the variables stand for.
-func (p *Policy) sel(f verify.Facts) (*selection, error) {
+// choose finds the statements that the variables stand for.
+func (p *Policy) choose(f verify.Facts) (*selection, error) {
 	s := &selection{declarations: map[string]*verify.Evidence{}, approved: map[string]*predicate.Statement{}}
 	for i := range f.Evidence {
 		e := &f.Evidence[i]
@@ -143,7 +143,7 @@ func (s *selection) payloads(at time.Time) payloads {
 
 // gather makes the values of everything that a rule reads.
 func (p *Policy) gather(f verify.Facts) (*inputs, error) {
-	s, err := p.sel(f)
+	s, err := p.choose(f)
 	if err != nil {
 		return nil, err
 	}
