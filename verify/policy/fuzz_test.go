@@ -19,7 +19,7 @@ import (
 // not is refused with a code of the list and a place in the file.
 func FuzzLoad(f *testing.F) {
 	for _, name := range Names() {
-		text, _ := builtinText(name)
+		text, _ := Text(name)
 		f.Add(text)
 	}
 	for _, name := range []string{"gateway.yaml", "gateway.cases.yaml"} {

@@ -146,7 +146,7 @@ func TestStandingAndAssessments(t *testing.T) {
 func TestImpossibleFacts(t *testing.T) {
 	p := builtin(t, "P06", nil)
 	f := set{DataFlows: "minimal-data-flows"}.facts(t)
-	twice := verify.Facts{At: at, Evidence: append(f.Evidence, f.Evidence...)}
+	twice := verify.Facts{At: at, Evidence: append(f.Evidence, strictFacts(t, edit{"dataFlows", "/predicate/networkUse", "none"}).Evidence[0])}
 	none := verify.Facts{At: at, Evidence: []verify.Evidence{{}}}
 	approved := verify.Facts{At: at, Approved: []*predicate.Statement{nil}}
 	for name, facts := range map[string]verify.Facts{"two of a type": twice, "no statement": none, "nothing approved": approved} {

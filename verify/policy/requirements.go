@@ -111,12 +111,14 @@ func (p *Policy) checkTimestamps(in *inputs) outcome {
 	})
 }
 
-func (p *Policy) checkVendor(in *inputs) outcome {
-	return failingTypes(in, func(e verify.Evidence) bool {
-		common := e.Statement.Common()
-		return common != nil && slices.ContainsFunc(p.vendors, func(v *vendor) bool {
-			return v.signed(e) && v.makes(common.Product)
-		})
+func (p *Policy) checkVendor(in *inputs) outcome { return failingTypes(in, p.byVendor) }
+
+// byVendor reports whether a declaration is signed by a vendor whom the policy
+// names for its product.
+func (p *Policy) byVendor(e verify.Evidence) bool {
+	common := e.Statement.Common()
+	return common != nil && slices.ContainsFunc(p.vendors, func(v *vendor) bool {
+		return v.signed(e) && v.makes(common.Product)
 	})
 }
 
