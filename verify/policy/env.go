@@ -93,24 +93,6 @@ var theEnvironment = sync.OnceValues(func() (*environment, error) {
 	return &environment{env: env, provider: p}, err
 })
 
-// programOptions bound every evaluation.
-func programOptions() []cel.ProgramOption {
-	return []cel.ProgramOption{
-		cel.EvalOptions(cel.OptOptimize, cel.OptTrackCost), cel.CostLimit(CostLimit), functionCosts(),
-		cel.InterruptCheckFrequency(64),
-	}
-}
-
-// quickElements is how many elements a rule may walk over without CEL's
-// accounting; beyond it the evaluation starts again with it.
-const quickElements = CostLimit / 10
-
-// quickOptions are for expressions that are bounded by the meter of their lists.
-// To account for every step costs more than the steps.
-func quickOptions(checked *cel.Ast) []cel.ProgramOption {
-	return []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), cel.InterruptCheckFrequency(64), quicken(checked)}
-}
-
 // fieldNames returns the names of all members, for suggestions.
 func (s *schema) fieldNames() []string {
 	seen := map[string]bool{}

@@ -16,25 +16,59 @@ import (
 // errCost ends a rule that costs more than it may.
 var errCost = fmt.Errorf("costs more than %d units", CostLimit)
 
-// evaluation is one evaluation of one rule, with what it has cost so far.
+// program is a checked expression that can be evaluated.
+type program struct {
+	checked *cel.Ast
+	// exact accounts for every step in CEL's units, and ends at the limit.
+	exact cel.Program
+	// quick accounts for nothing but the elements of lists that are walked over;
+	// nil where that would not bound it (see countable). To account for every step
+	// costs more than the steps.
+	quick cel.Program
+}
+
+// quickElements is how many elements of lists a rule may walk over without CEL's
+// accounting; beyond it the evaluation starts again with it.
+const quickElements = CostLimit / 10
+
+func newProgram(env *cel.Env, checked *cel.Ast) (*program, error) {
+	const interruptEvery = 64 // iterations
+	exact, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize, cel.OptTrackCost), cel.CostLimit(CostLimit), functionCosts(),
+		cel.InterruptCheckFrequency(interruptEvery))
+	if err != nil || !countable(checked) {
+		return &program{checked: checked, exact: exact}, err
+	}
+	quick, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.InterruptCheckFrequency(interruptEvery), quicken(checked))
+	return &program{checked: checked, exact: exact, quick: quick}, err
+}
+
+// evaluation is one evaluation of one rule, with what it may still cost.
 type evaluation struct {
 	ctx  context.Context
 	in   *inputs
-	cost uint64
-	// quick evaluations are bounded by the meter of the lists alone.
-	quick bool
+	cost uint64 // of exact programs
+	left int    // elements for quick programs
 }
 
-// restart forgets what it has cost.
-func (e *evaluation) restart() {
-	e.cost, e.in.meter.left = 0, math.MaxInt
-	if e.quick {
-		e.in.meter.left = quickElements
-	}
+func newEvaluation(ctx context.Context, in *inputs) *evaluation {
+	return &evaluation{ctx: ctx, in: in, left: quickElements}
 }
 
 // run evaluates a program.
-func (e *evaluation) run(p cel.Program, vars cel.Activation) (ref.Val, error) {
+func (e *evaluation) run(p *program, vars cel.Activation) (ref.Val, error) {
+	if p.quick != nil && e.left > 0 {
+		e.in.meter.left = e.left
+		value, err := e.once(p.quick, vars)
+		e.left = e.in.meter.left
+		if !errors.Is(err, errCost) {
+			return value, err
+		}
+	}
+	e.in.meter.left = math.MaxInt
+	return e.once(p.exact, vars)
+}
+
+func (e *evaluation) once(p cel.Program, vars cel.Activation) (ref.Val, error) {
 	value, details, err := p.ContextEval(e.ctx, vars)
 	if cost := details.ActualCost(); cost != nil {
 		e.cost += *cost
@@ -54,7 +88,7 @@ func (e *evaluation) run(p cel.Program, vars cel.Activation) (ref.Val, error) {
 }
 
 // holds evaluates a program whose value is true or false.
-func (e *evaluation) holds(p cel.Program, vars cel.Activation) (bool, error) {
+func (e *evaluation) holds(p *program, vars cel.Activation) (bool, error) {
 	value, err := e.run(p, vars)
 	if err != nil {
 		return false, err

@@ -52,8 +52,8 @@ type selection struct {
 // errFacts says that the caller's facts are not what verification yields.
 var errFacts = errors.New("cannot judge")
 
-// sel finds the statements that the variables stand for.
-func (p *Policy) sel(f verify.Facts) (*selection, error) {
+// choose finds the statements that the variables stand for.
+func (p *Policy) choose(f verify.Facts) (*selection, error) {
 	s := &selection{declarations: map[string]*verify.Evidence{}, approved: map[string]*predicate.Statement{}}
 	for i := range f.Evidence {
 		e := &f.Evidence[i]
@@ -63,8 +63,14 @@ func (p *Policy) sel(f verify.Facts) (*selection, error) {
 		if !slices.Contains(declarationTypes(), e.Statement.Type) {
 			continue
 		}
-		if s.declarations[e.Statement.Type] != nil {
-			return nil, fmt.Errorf("%w: two %s statements, want at most one that counts", errFacts, shortType(e.Statement.Type))
+		// One statement that two have signed counts once: by the vendor whom the policy names, if he is one of them.
+		if known := s.declarations[e.Statement.Type]; known != nil {
+			if known.Statement.ID() != e.Statement.ID() {
+				return nil, fmt.Errorf("%w: two %s statements, want at most one that counts", errFacts, shortType(e.Statement.Type))
+			}
+			if p.byVendor(*known) || !p.byVendor(*e) {
+				continue
+			}
 		}
 		s.declarations[e.Statement.Type] = e
 	}
@@ -143,7 +149,7 @@ func (s *selection) payloads(at time.Time) payloads {
 
 // gather makes the values of everything that a rule reads.
 func (p *Policy) gather(f verify.Facts) (*inputs, error) {
-	s, err := p.sel(f)
+	s, err := p.choose(f)
 	if err != nil {
 		return nil, err
 	}

@@ -101,11 +101,11 @@ func TestDecodedStatementsAreTheJSON(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		var tree struct{ Predicate map[string]any }
+		var tree struct{ Predicate any }
 		if err := json.Unmarshal([]byte(text), &tree); err != nil {
 			t.Fatal(err)
 		}
-		if got := native(t, o); !reflect.DeepEqual(got, map[string]any(tree.Predicate)) {
+		if got := native(t, o); !reflect.DeepEqual(got, tree.Predicate) {
 			t.Errorf("%s:\n%v\nwant\n%v", name, got, tree.Predicate)
 		}
 	}
@@ -188,11 +188,11 @@ func TestQuickProgramsAgree(t *testing.T) {
 	}
 	var quick []*rule
 	for _, r := range p.rules {
-		if r.quick != nil {
+		if slices.ContainsFunc(r.programs(), func(p *program) bool { return p.quick != nil }) {
 			quick = append(quick, r)
 		}
 	}
-	if len(quick) < 11 {
+	if len(quick) < 17 {
 		t.Fatalf("%d quick rules: the policies are not what this test is for", len(quick))
 	}
 	worked := []string{"minimal-data-flows.json", "grafana-data-flows.json", "router-no-backdoor.json", "customer-recipient.json"}
@@ -224,7 +224,8 @@ func TestQuickProgramsAgree(t *testing.T) {
 			}
 			for _, r := range quick {
 				slow := *r
-				slow.quick = nil
+				slow.required, slow.elements = r.required.slow(), r.elements.slow()
+				slow.single, slow.whole = r.single.slow(), r.whole.slow()
 				got, want := r.judge(t.Context(), in), slow.judge(t.Context(), in)
 				if !reflect.DeepEqual(got, want) {
 					t.Fatalf("%s: %+v\nwith accounting %+v\n%s", name, got, want, changed)
@@ -238,6 +239,14 @@ func TestQuickProgramsAgree(t *testing.T) {
 	}
 }
 
+// slow is the program without its quick form.
+func (p *program) slow() *program {
+	if p == nil {
+		return nil
+	}
+	return &program{checked: p.checked, exact: p.exact}
+}
+
 func lintOf(t testing.TB, p *Policy, text string) *linter {
 	t.Helper()
 	s, err := predicate.Parse([]byte(text), predicate.Consumption)
@@ -245,7 +254,7 @@ func lintOf(t testing.TB, p *Policy, text string) *linter {
 		t.Fatal(err)
 	}
 	f := p.UnverifiedFacts(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), s)
-	selected, err := p.sel(f)
+	selected, err := p.choose(f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,20 +264,22 @@ func lintOf(t testing.TB, p *Policy, text string) *linter {
 // Which rules may run without CEL's accounting.
 func TestCountable(t *testing.T) {
 	for expression, want := range map[string]bool{
-		"x.sends.all(d, d.personal == 'none')":                            true,
-		"x.sends.exists(d, d.personal in ['none']) || true":               true,
-		"x.recipients.all(r, outside(r.storage, PLACES))":                 true,
-		"(x.sends + x.receives).all(d, d.personal == 'none')":             true,
-		"PLACES.all(p, p != '')":                                          true,
-		"[1, 2].all(i, i > 0)":                                            false,
-		"x.sends.filter(d, true).all(d, d.personal == 'none')":            false,
-		"x.sends.all(d, d.description.matches('a'))":                      false,
-		"x.sends.all(d, d.description.contains('a'))":                     false,
-		"x.sends.all(d, d.description + 'a' != '')":                       false,
-		"x.sends.map(d, d.personal) == []":                                true,
-		"region('EU').all(p, p != '')":                                    false,
-		"x.endpoints.all(e, hostIn(e.value, PLACES))":                     false,
-		"x.recipients.all(now, .now > timestamp('2000-01-01T00:00:00Z'))": false,
+		"x.sends.all(d, d.personal == 'none')":                                      true,
+		"x.sends.exists(d, d.personal in ['none']) || true":                         true,
+		"x.recipients.all(r, outside(r.storage, PLACES))":                           true,
+		"(x.sends + x.receives).all(d, d.personal == 'none')":                       true,
+		"PLACES.all(p, p != '')":                                                    true,
+		"[1, 2].all(i, i > 0)":                                                      true,
+		"[1, 2].all(i, [3, 4].all(j, i < j))":                                       false,
+		"[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17].all(i, i > 0)": false,
+		"x.sends.filter(d, true).all(d, d.personal == 'none')":                      false,
+		"x.sends.all(d, d.description.matches('a'))":                                false,
+		"x.sends.all(d, d.description.contains('a'))":                               false,
+		"x.sends.all(d, d.description + 'a' != '')":                                 false,
+		"x.sends.map(d, d.personal) == []":                                          true,
+		"region('EU').all(p, p != '')":                                              false,
+		"x.endpoints.all(e, hostIn(e.value, PLACES))":                               false,
+		"x.recipients.all(now, .now > timestamp('2000-01-01T00:00:00Z'))":           false,
 	} {
 		src := newSource("p", []byte("apiVersion: avow.dev/policy/v1\nmetadata: {name: p, version: '1', title: t}\nparameters: {PLACES: ['DE']}\n"+
 			"rules:\n  - id: R\n    title: t\n    description: d\n    message: m\n    forEach: dataFlows.flows\n    expression: |\n      "+expression+"\n"))
@@ -280,7 +291,7 @@ func TestCountable(t *testing.T) {
 		if d.compile(env); len(d.errors) > 0 {
 			t.Fatal(d.errors)
 		}
-		if got := d.rules[0].quick != nil; got != want {
+		if got := d.rules[0].whole.quick != nil; got != want {
 			t.Errorf("%s: %t, want %t", expression, got, want)
 		}
 	}
@@ -311,8 +322,8 @@ func TestReads(t *testing.T) {
 			t.Fatal(d.errors)
 		}
 		r := newReads()
-		for _, checked := range d.rules[0].asts {
-			r.add(checked)
+		for _, p := range d.rules[0].programs() {
+			r.add(p.checked)
 		}
 		flow := theSchema().byName["avow.predicate.v1.Flow"]
 		var got []string

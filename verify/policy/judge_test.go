@@ -96,6 +96,7 @@ func TestVariables(t *testing.T) {
 		`dataFlows.flows[0].endpoints[0].ports == [443] && 443 in dataFlows.flows[0].endpoints[0].ports`,
 		`has(dataFlows.flows) && !has(dataFlows.extensions) && !has(dataFlows.flows[0].receives[0].dpv)`,
 		`dataFlows.flows.map(f, f.id) == ["update"] && dataFlows.flows.filter(f, f.id == "x") == []`,
+		`has(approved.dataFlows) && !has(approved.noBackdoor) && !has(approved.noBackdoor.claims)`,
 		`type(dataFlows.flows[0]) == avow.predicate.v1.Flow`,
 	} {
 		// In YAML's block style nothing needs quotes.
@@ -145,7 +146,7 @@ func TestStandingAndAssessments(t *testing.T) {
 func TestImpossibleFacts(t *testing.T) {
 	p := builtin(t, "P06", nil)
 	f := set{DataFlows: "minimal-data-flows"}.facts(t)
-	twice := verify.Facts{At: at, Evidence: append(f.Evidence, f.Evidence...)}
+	twice := verify.Facts{At: at, Evidence: append(f.Evidence, strictFacts(t, edit{"dataFlows", "/predicate/networkUse", "none"}).Evidence[0])}
 	none := verify.Facts{At: at, Evidence: []verify.Evidence{{}}}
 	approved := verify.Facts{At: at, Approved: []*predicate.Statement{nil}}
 	for name, facts := range map[string]verify.Facts{"two of a type": twice, "no statement": none, "nothing approved": approved} {

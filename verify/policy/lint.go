@@ -55,7 +55,7 @@ type LintReport struct {
 // a statement that fails in several places shows nothing. What cannot be seen is a
 // flow or a mechanism that the vendor does not list: no policy can.
 func Lint(ctx context.Context, p *Policy, f verify.Facts) (*LintReport, error) {
-	s, err := p.sel(f)
+	s, err := p.choose(f)
 	if err != nil {
 		return nil, err
 	}

@@ -68,8 +68,8 @@ func (l *loader) policy(name string, options Options) (*Policy, error) {
 	p.digest = l.digest(p)
 	p.reads = newReads()
 	for _, r := range p.rules {
-		for _, checked := range r.asts {
-			p.reads.add(checked)
+		for _, program := range r.programs() {
+			p.reads.add(program.checked)
 		}
 	}
 	return p, nil
@@ -208,18 +208,18 @@ func (l *loader) file(name string, limit int) ([]byte, error) {
 	case !fs.ValidPath(name):
 		return nil, errOutside
 	}
+	info, err := fs.Stat(l.files, name)
+	if err != nil {
+		return nil, cause(err)
+	}
+	if !info.Mode().IsRegular() { // to open a pipe would wait for its writer
+		return nil, errors.New("not a regular file")
+	}
 	f, err := l.files.Open(name)
 	if err != nil {
 		return nil, cause(err)
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, cause(err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
-	}
+	defer func() { _ = f.Close() }() // it was only read
 	data, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
 	if err != nil {
 		return nil, cause(err)

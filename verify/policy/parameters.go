@@ -1,12 +1,14 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
@@ -161,6 +163,9 @@ func quoteAll(texts []string) []string {
 
 // parse reads the value of an option.
 func (p *parameter) parse(text string) error {
+	if !utf8.ValidString(text) {
+		return errors.New("not UTF-8")
+	}
 	switch p.Type {
 	case ParameterList:
 		texts, err := parseList(text)

@@ -106,13 +106,17 @@ func holdsMessage(t *types.Type) bool {
 // walking lists that are counted themselves (see meter), with operations on their
 // elements that cost little. Only then may it run without CEL's accounting.
 func countable(checked *cel.Ast) bool {
-	ok, native := true, checked.NativeRep()
+	ok, literals, native := true, 0, checked.NativeRep()
 	ast.PostOrderVisit(native.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		switch e.Kind() {
 		case ast.IdentKind:
 			ok = ok && !strings.HasPrefix(e.AsIdent(), ".") // a variable that something inside hides
 		case ast.ComprehensionKind:
 			over := e.AsComprehension().IterRange()
+			if over.Kind() == ast.ListKind && over.AsList().Size() <= maxLiteral {
+				literals++
+				return
+			}
 			ok = ok && native.GetType(over.ID()).Kind() == types.ListKind && countedList(over)
 		case ast.CallKind:
 			// A sum of strings makes ever longer ones.
@@ -120,8 +124,12 @@ func countable(checked *cel.Ast) bool {
 			ok = ok && !sum && slices.Contains(cheap(), e.AsCall().FunctionName())
 		}
 	}))
-	return ok
+	return ok && literals <= 1
 }
+
+// maxLiteral is the longest list in the text of an expression that may be walked
+// over without being counted; of two, one could stand inside the other.
+const maxLiteral = 16
 
 // countedList reports whether an expression yields a list that counts: a member
 // or a parameter, or a sum of such.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/avow-dev/avow/verify"
@@ -51,14 +52,11 @@ func (p *Policy) requirementRules() {
 }
 
 func shortTypes(types []string) string {
-	text := ""
+	names := make([]string, len(types))
 	for i, t := range types {
-		if i > 0 {
-			text += ", "
-		}
-		text += shortType(t)
+		names[i] = shortType(t)
 	}
-	return text
+	return strings.Join(names, ", ")
 }
 
 func inDays(d time.Duration) string {
@@ -85,9 +83,18 @@ func failingTypes(in *inputs, holds func(verify.Evidence) bool) outcome {
 }
 
 func (p *Policy) checkTypes(in *inputs) outcome {
+	stated := func(t string) bool {
+		switch t {
+		case standingType: // by somebody who may make one, of this statement
+			return in.missing[inputStanding] == ""
+		case assessmentType:
+			return in.missing[inputAssessments] == ""
+		}
+		return slices.ContainsFunc(in.facts.Evidence, func(e verify.Evidence) bool { return e.Statement.Type == t })
+	}
 	var failing []string
 	for _, t := range p.types {
-		if !slices.ContainsFunc(in.facts.Evidence, func(e verify.Evidence) bool { return e.Statement.Type == t }) {
+		if !stated(t) {
 			failing = append(failing, shortType(t))
 		}
 	}
@@ -104,12 +111,14 @@ func (p *Policy) checkTimestamps(in *inputs) outcome {
 	})
 }
 
-func (p *Policy) checkVendor(in *inputs) outcome {
-	return failingTypes(in, func(e verify.Evidence) bool {
-		common := e.Statement.Common()
-		return common != nil && slices.ContainsFunc(p.vendors, func(v *vendor) bool {
-			return v.signed(e) && v.makes(common.Product)
-		})
+func (p *Policy) checkVendor(in *inputs) outcome { return failingTypes(in, p.byVendor) }
+
+// byVendor reports whether a declaration is signed by a vendor whom the policy
+// names for its product.
+func (p *Policy) byVendor(e verify.Evidence) bool {
+	common := e.Statement.Common()
+	return common != nil && slices.ContainsFunc(p.vendors, func(v *vendor) bool {
+		return v.signed(e) && v.makes(common.Product)
 	})
 }
 

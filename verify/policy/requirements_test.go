@@ -114,6 +114,10 @@ func TestReservedRules(t *testing.T) {
 		e.KeyID, e.Timestamps = vendorID, base().Evidence[0].Timestamps
 		return e
 	}
+	by := func(e verify.Evidence, keyID string) verify.Evidence {
+		e.KeyID = keyID
+		return e
+	}
 	purl := "/predicate/common/product/identifiers/0"
 	for name, c := range map[string]struct {
 		change func(f *verify.Facts)
@@ -139,6 +143,14 @@ func TestReservedRules(t *testing.T) {
 		}, map[string][]string{policy.RuleVendor: {"data-flows"}}},
 		"no package URL": {func(f *verify.Facts) {
 			f.Evidence[0] = stated("minimal-data-flows", edit{Pointer: purl + "/scheme", Value: "gtin"})
+		}, map[string][]string{policy.RuleVendor: {"data-flows"}}},
+		"a second signer": {func(f *verify.Facts) { f.Evidence = append(f.Evidence, by(f.Evidence[0], assessorID)) }, nil},
+		"a first signer": {func(f *verify.Facts) {
+			f.Evidence = append([]verify.Evidence{by(f.Evidence[0], assessorID)}, f.Evidence...)
+		}, nil},
+		"two other signers": {func(f *verify.Facts) {
+			f.Evidence[0].KeyID = serviceID
+			f.Evidence = append(f.Evidence, by(f.Evidence[0], assessorID))
 		}, map[string][]string{policy.RuleVendor: {"data-flows"}}},
 		"nothing": {func(f *verify.Facts) { f.Evidence = nil }, map[string][]string{policy.RuleTypes: {"data-flows", "no-backdoor"},
 			policy.RuleTimestamps: nil, policy.RuleVendor: nil, policy.RuleMaxAge: nil}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"cel.dev/cel-go/cel"
@@ -43,15 +44,10 @@ type rule struct {
 
 	require, forEach, expression expression
 
-	required cel.Program // of require; nil if there is none
-	elements cel.Program // of forEach; nil if there is none
-	single   cel.Program // of expression, over one element where there are some
-	whole    cel.Program // of the expression over all elements at once
-	// quick and quickSingle are whole and single without CEL's accounting; nil if
-	// they would not be bounded then (see countable).
-	quick, quickSingle cel.Program
-
-	asts []*cel.Ast // all that it evaluates
+	required *program // of require; nil if there is none
+	elements *program // of forEach; nil if there is none
+	single   *program // of expression, over one element where there are some
+	whole    *program // of the expression over all elements at once
 
 	// check is what a rule with a reserved id does instead.
 	check func(*inputs) outcome
@@ -121,11 +117,9 @@ func (r *rule) compile(env *cel.Env, names []string) {
 		return
 	}
 	r.elements = r.plan(env, ast, r.forEach.node)
-	one := r.checked(inner, r.expression, cel.BoolType, names)
-	if one == nil {
+	if r.single = r.program(inner, r.expression, cel.BoolType, names); r.single == nil {
 		return
 	}
-	r.single = r.plan(inner, one, r.expression.node)
 	// Both parts are complete expressions by themselves, so that the text of the
 	// two is what it looks like; the line ends close comments.
 	all, issues := env.Compile("(" + r.ForEach + "\n).all(" + varElement + ", (" + r.Expression + "\n))")
@@ -135,44 +129,34 @@ func (r *rule) compile(env *cel.Env, names []string) {
 		return
 	}
 	r.whole = r.plan(env, all, r.expression.node)
-	if countable(all) && countable(one) {
-		r.quick = r.plan(env, all, r.expression.node, quickOptions(all)...)
-		r.quickSingle = r.plan(inner, one, r.expression.node, quickOptions(one)...)
-	}
 }
 
-// checked compiles an expression of a type; nil after an error was reported.
-func (r *rule) checked(env *cel.Env, e expression, want *cel.Type, names []string) *cel.Ast {
+// program compiles an expression of a type; nil after an error was reported.
+func (r *rule) program(env *cel.Env, e expression, want *cel.Type, names []string) *program {
 	ast := e.compile(env, names)
-	if ast != nil && !ast.OutputType().IsExactType(want) {
-		r.doc.bad(e.node, CodeType, "", "the expression is of type %s, want %s", cel.FormatCELType(ast.OutputType()), want)
+	if ast == nil {
 		return nil
 	}
-	return ast
-}
-
-// program compiles an expression of a type and plans it.
-func (r *rule) program(env *cel.Env, e expression, want *cel.Type, names []string) cel.Program {
-	ast := r.checked(env, e, want, names)
-	if ast == nil {
+	if !ast.OutputType().IsExactType(want) {
+		r.doc.bad(e.node, CodeType, "", "the expression is of type %s, want %s", cel.FormatCELType(ast.OutputType()), want)
 		return nil
 	}
 	return r.plan(env, ast, e.node)
 }
 
-// plan makes a program of a checked expression, with the usual options if none
-// are given.
-func (r *rule) plan(env *cel.Env, checked *cel.Ast, node *yaml.Node, options ...cel.ProgramOption) cel.Program {
-	r.asts = append(r.asts, checked)
-	if options == nil {
-		options = programOptions()
-	}
-	program, err := env.Program(checked, options...)
+// plan makes a program of a checked expression.
+func (r *rule) plan(env *cel.Env, checked *cel.Ast, node *yaml.Node) *program {
+	p, err := newProgram(env, checked)
 	if err != nil {
 		r.doc.bad(node, CodeType, "", "%v", err)
 		return nil
 	}
-	return program
+	return p
+}
+
+// programs are all that it evaluates.
+func (r *rule) programs() []*program {
+	return slices.DeleteFunc([]*program{r.required, r.elements, r.single, r.whole}, func(p *program) bool { return p == nil })
 }
 
 // judge evaluates the rule.
@@ -199,7 +183,7 @@ func (r *rule) evaluate(ctx context.Context, in *inputs) outcome {
 			return outcome{err: errors.New(why)}
 		}
 	}
-	e := &evaluation{ctx: ctx, in: in}
+	e := newEvaluation(ctx, in)
 	if r.required != nil {
 		if ok, err := e.holds(r.required, in); !ok || err != nil {
 			return outcome{err: err}
@@ -209,43 +193,23 @@ func (r *rule) evaluate(ctx context.Context, in *inputs) outcome {
 		ok, err := e.holds(r.single, in)
 		return outcome{passed: ok, err: err}
 	}
-	return r.overElements(e)
-}
-
-// overElements evaluates the expression over all elements at once and, if that is
-// not true, over each of them to find those that made it fail.
-func (r *rule) overElements(e *evaluation) outcome {
-	if r.quick != nil {
-		e.quick = true
-		o := r.passOrBlame(e, r.quick, r.quickSingle)
-		if !errors.Is(o.err, errCost) {
-			return o
-		}
-		e = &evaluation{ctx: e.ctx, in: e.in}
-	}
-	return r.passOrBlame(e, r.whole, r.single)
-}
-
-func (r *rule) passOrBlame(e *evaluation, whole, single cel.Program) outcome {
-	e.restart()
-	ok, err := e.holds(whole, e.in)
+	ok, err := e.holds(r.whole, in)
 	switch {
 	case ok && err == nil:
 		return outcome{passed: true}
 	case errors.Is(err, errCost):
 		return outcome{err: err} // to try every element would cost more
 	}
-	e.restart() // that stopped at the first element that is false
-	o := r.blame(e, single)
+	o := r.blame(newEvaluation(ctx, in)) // the first one stopped at the first element that is false
 	if o.err == nil && len(o.failing) == 0 {
 		o.err = err
 	}
 	return o
 }
 
-// blame finds the elements that made the rule fail. The rule has failed already:
-// nothing here makes it pass.
-func (r *rule) blame(e *evaluation, single cel.Program) outcome {
+// blame evaluates the expression over each element to find those that made the
+// rule fail. The rule has failed already: nothing here makes it pass.
+func (r *rule) blame(e *evaluation) outcome {
 	elements, err := e.run(r.elements, e.in)
 	if err != nil {
 		return outcome{err: err}
@@ -258,7 +222,7 @@ func (r *rule) blame(e *evaluation, single cel.Program) outcome {
 	n, _ := l.Size().(types.Int)
 	for i := types.Int(0); i < n; i++ {
 		x := l.Get(i)
-		holds, err := e.holds(single, &withElement{in: e.in, x: x})
+		holds, err := e.holds(r.single, &withElement{in: e.in, x: x})
 		if errors.Is(err, errCost) || e.ctx.Err() != nil {
 			return outcome{failing: o.failing, err: err}
 		}

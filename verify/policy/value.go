@@ -62,7 +62,11 @@ func (m *message) fieldType(i int) *types.FieldType {
 		Type: m.fields[i].typ,
 		IsSet: func(target any) bool {
 			o, ok := target.(*object)
-			return ok && o.msg == m && o.values != nil && o.values[i] != nil
+			if !ok || o.msg != m || o.values == nil {
+				return false
+			}
+			member, isObject := o.values[i].(*object)
+			return o.values[i] != nil && !(isObject && member.absent != "")
 		},
 		GetFrom: func(target any) (any, error) {
 			o, ok := target.(*object)
