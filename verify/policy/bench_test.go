@@ -62,12 +62,16 @@ func BenchmarkJudge(b *testing.B) {
 			p, f := builtin(b, "strict", nil), largeFacts(b, flows)
 			b.SetBytes(int64(len(f.Evidence[0].Statement.Payload())))
 			b.ReportAllocs()
+			best := time.Hour // what it takes where nothing else runs
 			for b.Loop() {
+				start := time.Now()
 				result, err := p.Judge(b.Context(), f)
+				best = min(best, time.Since(start))
 				if err != nil || len(result.Denials()) > 0 {
 					b.Fatal(result, err)
 				}
 			}
+			b.ReportMetric(float64(best.Nanoseconds()), "best-ns/op")
 		})
 	}
 	b.Run("strict/256flows-denied", func(b *testing.B) {

@@ -14,7 +14,7 @@ import (
 )
 
 // MaxLintCases bounds how many changed statements one lint looks at.
-const MaxLintCases = 200_000
+const MaxLintCases = 50_000
 
 // Hole is a place where a policy is not monotonic: a rule denied, and no longer
 // does once something was left out of a statement.

@@ -264,3 +264,18 @@ vendors: [{name: Example, products: ["PRODUCT"], keys: [vendor.pub]}]
 		}
 	}
 }
+
+// A required standing is one of the statement, by somebody who may make it.
+func TestRequiredStanding(t *testing.T) {
+	p := written(t, "apiVersion: avow.dev/policy/v1\nmetadata: {name: x, version: \"1\", title: t}\nrequire: {types: [standing, assessment]}\n")
+	f := set{DataFlows: "minimal-data-flows", Standing: "minimal-standing", Assessments: []string{"minimal-assessment"}}.facts(t)
+	if got := only(t, p, f); !got.Passed {
+		t.Errorf("%+v", got)
+	}
+	for i := range f.Evidence {
+		f.Evidence[i].Signer = f.Evidence[0].Signer
+	}
+	if got := only(t, p, f); got.Passed || !slices.Equal(got.Failing, []string{"standing", "assessment"}) {
+		t.Errorf("by the vendor: %+v", got)
+	}
+}
