@@ -26,6 +26,8 @@ type Function struct {
 func Functions() []Function {
 	return []Function{
 		{"byId", "byId(list, string) -> element", "the element with that id; an error, and so a deny, if there is none"},
+		{"changes", "changes(old, new) -> list(avow.policy.v1.Change)",
+			"what differs between two statements of one type, as avow diff says it; an error where one is not there"},
 		{"date", "date(string) -> timestamp", "a day (2028-12-31, its start in UTC) or a time (2028-12-31T00:00:00Z)"},
 		{"days", "days(int) -> duration", "that many times 24 hours"},
 		{"hostIn", "hostIn(string, list) -> bool", "the host name equals one of the list, or lies below one that starts with \"*.\""},
@@ -48,11 +50,12 @@ func declareFunctions() cel.EnvOption {
 		return cel.Overload(id, []*cel.Type{first, second}, result, cel.BinaryBinding(f))
 	}
 	declared := map[string][]cel.FunctionOpt{
-		"byId":   {binary("byId_list_string", cel.ListType(element), text, element, byID)},
-		"date":   {unary("date_string", text, cel.TimestampType, date)},
-		"days":   {unary("days_int", cel.IntType, cel.DurationType, days)},
-		"hostIn": {binary("hostIn_string_list", text, texts, cel.BoolType, hostIn)},
-		"known":  {unary("known_string", text, cel.BoolType, known), unary("known_list", texts, cel.BoolType, known)},
+		"byId":    {binary("byId_list_string", cel.ListType(element), text, element, byID)},
+		"changes": comparisons(binary),
+		"date":    {unary("date_string", text, cel.TimestampType, date)},
+		"days":    {unary("days_int", cel.IntType, cel.DurationType, days)},
+		"hostIn":  {binary("hostIn_string_list", text, texts, cel.BoolType, hostIn)},
+		"known":   {unary("known_string", text, cel.BoolType, known), unary("known_list", texts, cel.BoolType, known)},
 		"outside": {binary("outside_string_list", text, texts, cel.BoolType, outside),
 			binary("outside_list_list", texts, texts, cel.BoolType, outside)},
 		"region": {unary("region_string", text, texts, region)},
@@ -87,7 +90,14 @@ func functionCosts() cel.ProgramOption {
 		cost = 1 + cost/8
 		return &cost
 	}
+	comparing := func([]ref.Val, ref.Val) *uint64 {
+		cost := uint64(costOfChanges)
+		return &cost
+	}
 	var options []interpreter.CostTrackerOption
+	for _, m := range compared() {
+		options = append(options, interpreter.OverloadCostTracker(changesOf(m), comparing))
+	}
 	for _, overload := range []string{"byId_list_string", "hostIn_string_list", "known_list", "outside_string_list",
 		"outside_list_list", "within_string_list", "within_list_list"} {
 		options = append(options, interpreter.OverloadCostTracker(overload, walk))

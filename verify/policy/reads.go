@@ -84,8 +84,8 @@ func (r *reads) add(checked *cel.Ast) {
 // call notes a call that takes a message as a whole, as a comparison does.
 func (r *reads) call(native *ast.AST, call ast.CallExpr) {
 	switch call.FunctionName() {
-	case overloads.Size, operators.Index, operators.Conditional, operators.Add, "byId":
-		return // the message itself is not looked into
+	case overloads.Size, operators.Index, operators.Conditional, operators.Add, "byId", "changes":
+		return // the message itself is not looked into, or the whole text is
 	}
 	args := call.Args()
 	if call.IsMemberFunction() {

@@ -90,7 +90,7 @@ type schema struct {
 	// The predicates.
 	dataFlows, noBackdoor, undertakings, standing, assessment *message
 	// What verification established.
-	statement, signer, log, artifact, approved *message
+	statement, signer, log, artifact, approved, change *message
 }
 
 // theSchema builds the types once: they never change.
@@ -123,6 +123,8 @@ func newSchema() *schema {
 		field{name: "signer", kind: kindMessage, of: s.signer},
 		field{name: "log", kind: kindMessage, of: s.log},
 		field{name: "signedBy", kind: kindTime}))
+	s.change = s.add(newMessage("avow.policy.v1.Change", "change", text("id"), text("what"), text("part"), text("kind"),
+		text("direction"), text("old"), text("new"), text("why")))
 	s.approved = s.add(newMessage("avow.policy.v1.Approved", "approved release",
 		field{name: "dataFlows", kind: kindMessage, of: s.dataFlows},
 		field{name: "noBackdoor", kind: kindMessage, of: s.noBackdoor},

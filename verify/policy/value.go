@@ -19,6 +19,10 @@ type object struct {
 	values []ref.Val
 	// absent says, for a statement that is not there at all, what is missing.
 	absent string
+	// payload is the text of the statement that the object was read from; compared
+	// is the last comparison with another one.
+	payload  string
+	compared comparison
 }
 
 // newObject makes a value from members by name; empty strings are left out.

@@ -143,7 +143,7 @@ func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error
 	if item.Err = err; err != nil && f.output == "" {
 		return err
 	}
-	meta := report.Meta{Version: buildVersion().Version, GeneratedAt: a.env.Now(), Keys: q.keyFiles(), TrustedRoot: f.trustedRoot,
+	meta := report.Meta{Version: buildVersion().Version, GeneratedAt: a.env.Now(), Keys: q.keyFiles(f.keys), TrustedRoot: f.trustedRoot,
 		Command: askAgain(a.env.Args, item.Question.At)}
 	err = a.writeReport(f, slices.Values([]report.Item{item}), meta)
 	if err = errors.Join(item.Err, err); err != nil {
@@ -200,14 +200,14 @@ func (a *app) answer(ctx context.Context, f *verifyFlags, q *question) (*verify.
 		ArtifactSHA256: q.input.ArtifactSHA256, TrustedRoot: q.trust.Digest(), VerifiedAt: q.input.At})
 }
 
-// keyFiles are the names of the pinned keys, which are their files, by their ids.
-func (q *question) keyFiles() map[string]string {
+// keyFiles are the files of the keys that were given, by their ids. What a policy pins has another name.
+func (q *question) keyFiles(given []string) map[string]string {
 	files := map[string]string{}
 	if q == nil {
 		return files
 	}
 	for _, s := range q.input.Signers {
-		if s.Key == nil {
+		if s.Key == nil || !slices.Contains(given, s.Name) {
 			continue
 		}
 		if id, err := attest.KeyID(s.Key.PublicKey); err == nil {
