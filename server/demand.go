@@ -80,15 +80,15 @@ func (s *verificationService) demandSignature(at string, m *avowv1.BatchVerifySe
 	if d.lifetime, err = lifetimeField(at+"signed_verdict_lifetime", m.GetSignedVerdictLifetime()); err != nil {
 		return err
 	}
-	if d.form != avowv1.SignedVerdictForm_SIGNED_VERDICT_FORM_UNSPECIFIED && m.GetAt() != nil {
-		return invalidField(at+"at", "is given together with signed_verdict_form: a signed verdict is about the present")
-	}
 	switch d.form {
 	case avowv1.SignedVerdictForm_SIGNED_VERDICT_FORM_UNSPECIFIED:
 		return nil
 	case avowv1.SignedVerdictForm_SIGNED_VERDICT_FORM_SVR, avowv1.SignedVerdictForm_SIGNED_VERDICT_FORM_VSA:
 		if s.server.cfg.SignVerdict == nil {
 			return refuse(reasonVerdictSigningNotConfigured, "this service signs no verdicts")
+		}
+		if m.GetAt() != nil {
+			return invalidField(at+"at", "is given together with signed_verdict_form: a signed verdict is about the present")
 		}
 		return nil
 	default:

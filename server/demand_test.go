@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/internal/verdictpb"
@@ -140,7 +141,7 @@ func TestSignedVerdict(t *testing.T) {
 	const svr = avowv1.SignedVerdictForm_SIGNED_VERDICT_FORM_SVR
 	ask := func(change func(*avowv1.VerifyRequest)) (*avowv1.VerifyResponse, error) {
 		req := w.verifyRequest(bundle)
-		req.SignedVerdictForm = svr
+		req.SignedVerdictForm, req.At = svr, nil
 		change(req)
 		return w.verification().Verify(t.Context(), req)
 	}
@@ -160,6 +161,7 @@ func TestSignedVerdict(t *testing.T) {
 		t.Errorf("unasked: %q, %v", resp.GetSignedVerdict(), err)
 	}
 	for name, change := range map[string]func(*avowv1.VerifyRequest){
+		"of the past":  func(r *avowv1.VerifyRequest) { r.At = timestamppb.New(w.clock.Now().Add(-time.Hour)) },
 		"unknown form": func(r *avowv1.VerifyRequest) { r.SignedVerdictForm = 99 },
 		"too long":     func(r *avowv1.VerifyRequest) { r.SignedVerdictLifetime = durationpb.New(MaxVerdictLifetime + 1) },
 		"zero":         func(r *avowv1.VerifyRequest) { r.SignedVerdictLifetime = durationpb.New(0) },
