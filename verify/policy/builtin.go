@@ -38,7 +38,7 @@ func Builtin(ctx context.Context, name string, options Options) (*Policy, error)
 // Text returns the text of a ready-made policy; false where there is none of the
 // name.
 func Text(name string) ([]byte, bool) {
-	if !policyName.MatchString(name) {
+	if !isPolicyName(name) {
 		return nil, false
 	}
 	data, err := builtinFiles.ReadFile(path.Join("builtin", name+".yaml"))

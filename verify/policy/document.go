@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -47,11 +46,32 @@ type inclusion struct {
 	severity *verify.Severity // of all its rules; nil leaves them as they are
 }
 
-var (
-	policyName    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-	ruleID        = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,63}$`)
-	parameterName = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,63}$`)
-)
+// maxNameBytes bounds the names of policies, rules and parameters.
+const maxNameBytes = 64
+
+// isName reports whether a name is of at most maxNameBytes, begins as first says, and goes on as rest says. It is
+// no regular expression, which every command of the client would compile at its start.
+func isName(s string, first, rest func(byte) bool) bool {
+	if s == "" || len(s) > maxNameBytes || !first(s[0]) {
+		return false
+	}
+	for i := 1; i < len(s); i++ {
+		if !rest(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isUpper(c byte) bool           { return c >= 'A' && c <= 'Z' }
+func isDigit(c byte) bool           { return c >= '0' && c <= '9' }
+func isLetter(c byte) bool          { return isUpper(c) || c >= 'a' && c <= 'z' }
+func isAlnum(c byte) bool           { return isLetter(c) || isDigit(c) }
+func isInName(c byte) bool          { return isAlnum(c) || c == '.' || c == '_' || c == '-' }
+func isInUpper(c byte) bool         { return isUpper(c) || isDigit(c) || c == '_' }
+func isPolicyName(s string) bool    { return isName(s, isAlnum, isInName) }
+func isRuleID(s string) bool        { return isName(s, isLetter, isInName) }
+func isParameterName(s string) bool { return isName(s, isUpper, isInUpper) }
 
 // parseDocument reads a policy file. Errors are left in the document's source.
 func parseDocument(src *source, keys keyReader) *document {
@@ -82,13 +102,13 @@ func (d *document) readMetadata(n *yaml.Node) {
 	d.mapping(n, "metadata",
 		member{"name", true, func(n *yaml.Node) {
 			d.words(&d.meta.Name, "name", MaxTextBytes)(n)
-			if d.meta.Name != "" && !policyName.MatchString(d.meta.Name) {
+			if d.meta.Name != "" && !isPolicyName(d.meta.Name) {
 				d.bad(n, CodeValue, "letters, digits, dot, hyphen, underscore; at most 64", "%q is not a policy name", clip(d.meta.Name))
 			}
 		}},
 		member{"version", true, func(n *yaml.Node) {
 			d.words(&d.meta.Version, "version", MaxTextBytes)(n)
-			if d.meta.Version != "" && !policyName.MatchString(d.meta.Version) {
+			if d.meta.Version != "" && !isPolicyName(d.meta.Version) {
 				d.bad(n, CodeValue, "letters, digits, dot, hyphen, underscore; at most 64", "%q is not a version", clip(d.meta.Version))
 			}
 		}},
@@ -187,7 +207,7 @@ func (d *document) readRules(n *yaml.Node) {
 				d.words(&r.ID, "id", MaxTextBytes)(n)
 				switch {
 				case r.ID == "":
-				case !ruleID.MatchString(r.ID):
+				case !isRuleID(r.ID):
 					d.bad(n, CodeValue, "a letter, then letters, digits, dot, hyphen, underscore; at most 64", "%q is not a rule id", clip(r.ID))
 				case slices.Contains(reservedIDs(), r.ID):
 					d.bad(n, CodeValue, "choose another id", "the id %q is reserved", r.ID)

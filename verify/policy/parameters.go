@@ -66,7 +66,7 @@ func (d *document) readParameters(n *yaml.Node) {
 		return
 	}
 	d.pairs(n, func(key, value *yaml.Node) {
-		if !parameterName.MatchString(key.Value) {
+		if !isParameterName(key.Value) {
 			d.bad(key, CodeValue, "capital letters, digits, underscore; at most 64", "%q is not a parameter name", clip(key.Value))
 			return
 		}
