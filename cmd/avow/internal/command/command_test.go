@@ -354,9 +354,13 @@ func TestNewPasswordIsAskedForTwice(t *testing.T) {
 func TestFormatFlag(t *testing.T) {
 	var f format
 	c := &cobra.Command{Use: "x"}
-	f.register(c)
-	if f.json() || f.String() != "text" || f.Set("yaml") == nil || f.Set("json") != nil || !f.json() || f.Type() != "format" {
+	f.register(c, "jsonl")
+	v := c.Flags().Lookup("format").Value
+	if f.json() || v.String() != "text" || v.Set("json") != nil || !f.json() || v.Set("jsonl") != nil || v.String() != "jsonl" || v.Type() != "format" {
 		t.Errorf("got %q", f)
+	}
+	if err := v.Set("yaml"); err == nil || err.Error() != `"yaml" is not text, json or jsonl` || f != "jsonl" {
+		t.Errorf("got %v, format %q", err, f)
 	}
 }
 

@@ -41,7 +41,12 @@ func (a *app) readUpTo(path string, limit int) ([]byte, error) {
 }
 
 // writeFile writes a file completely or not at all: readers see the old content or the new one.
-func writeFile(path string, data []byte, mode fs.FileMode) (err error) {
+func writeFile(path string, data []byte, mode fs.FileMode) error {
+	return writeFrom(path, bytes.NewReader(data), mode)
+}
+
+// writeFrom is writeFile for what is not in memory.
+func writeFrom(path string, content io.Reader, mode fs.FileMode) (err error) {
 	dir, name := filepath.Split(path)
 	if dir == "" {
 		dir = "."
@@ -55,7 +60,7 @@ func writeFile(path string, data []byte, mode fs.FileMode) (err error) {
 			err = errors.Join(err, os.Remove(f.Name()))
 		}
 	}()
-	_, err = f.Write(data)
+	_, err = io.Copy(f, content)
 	if err == nil {
 		err = f.Chmod(mode)
 	}

@@ -3,6 +3,8 @@ package command
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,9 +21,11 @@ const serverVariable = "AVOW_SERVER"
 // format is the value of --format. The zero value is text.
 type format string
 
-func (f *format) register(c *cobra.Command) {
-	c.Flags().Var(f, "format", "`FORMAT` of the answer: text or json")
-	completes(c, "format", "text", "json")
+// register adds --format to a command that answers as text, as JSON, and in the other forms given.
+func (f *format) register(c *cobra.Command, others ...string) {
+	allowed := append([]string{"text", "json"}, others...)
+	c.Flags().Var(&formatFlag{f, allowed}, "format", "`FORMAT` of the answer: "+oneOf(allowed))
+	completes(c, "format", allowed...)
 }
 
 // completes offers the values of a flag to the shell. The flag must exist.
@@ -43,25 +47,37 @@ func typeNames() []string {
 
 func (f *format) json() bool { return *f == "json" }
 
-// String, Set and Type make format a pflag.Value.
-func (f *format) String() string {
-	if *f == "" {
-		return "text"
-	}
-	return string(*f)
+// formatFlag is a format with what a command allows: a pflag.Value.
+type formatFlag struct {
+	format  *format
+	allowed []string
 }
 
-// Set takes text or json.
-func (f *format) Set(s string) error {
-	if s != "text" && s != "json" {
-		return fmt.Errorf("%q is neither text nor json", s)
+// String returns the format.
+func (f *formatFlag) String() string {
+	if f.format == nil || *f.format == "" {
+		return "text"
 	}
-	*f = format(s)
+	return string(*f.format)
+}
+
+// Set takes one of those that are allowed.
+func (f *formatFlag) Set(s string) error {
+	if !slices.Contains(f.allowed, s) {
+		return fmt.Errorf("%q is not %s", s, oneOf(f.allowed))
+	}
+	*f.format = format(s)
 	return nil
 }
 
 // Type names the kind of value for help texts.
-func (f *format) Type() string { return "format" }
+func (f *formatFlag) Type() string { return "format" }
+
+// oneOf lists values for a person: "a, b or c".
+func oneOf(values []string) string {
+	last := len(values) - 1
+	return strings.Join(values[:last], ", ") + " or " + values[last]
+}
 
 // serverFlags are the flags of the commands that call the service.
 type serverFlags struct {

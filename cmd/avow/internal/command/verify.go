@@ -30,12 +30,13 @@ type verifyFlags struct {
 	minTimestamps int
 	at            string
 	format        format
+	manifest      manifestFlags
 }
 
 func (a *app) verify() *cobra.Command {
 	f := &verifyFlags{}
 	c := &cobra.Command{
-		Use:   "verify FILE|sha256:HEX --bundle BUNDLE... --trusted-root ROOT (--key PUB... | --identity URI --issuer URI)",
+		Use:   "verify (FILE|sha256:HEX --bundle BUNDLE... | --manifest LIST) --trusted-root ROOT (--key PUB... | --identity URI --issuer URI)",
 		Short: "Verify a file, its bundles and what they declare, offline",
 		Long: `Verify that the file is what the bundles speak of, that the vendor signed them, and that they
 are time-stamped and logged; then show what the vendor declares. Nothing is fetched: only the
@@ -49,16 +50,27 @@ that it cannot take it back unseen.
 
 Exit code 0: accepted; 1: rejected, with the reason; 2: could not be evaluated (a file is missing,
 	the trusted root does not parse).
-With --format json the answer is the API's Verdict message.`,
+With --format json the answer is the API's Verdict message.` + manifestHelp,
 		Example: `  avow verify app.tar.gz --bundle no-backdoor.sigstore.json --bundle data-flows.sigstore.json \
       --trusted-root trusted_root.json --key vendor.pub
   avow verify sha256:13f3...8fe9 --bundle data-flows.sigstore.json --require data-flows \
       --trusted-root trusted_root.json --key vendor.pub --format json
   avow verify app.tar.gz --bundle b.sigstore.json --trusted-root trusted_root.json \
       --identity https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1 \
-      --issuer https://token.actions.githubusercontent.com`,
-		Args: arguments(1, 1, "which file? give FILE or sha256:HEX"),
-		RunE: func(c *cobra.Command, args []string) error { return a.runVerify(c, args[0], f) },
+      --issuer https://token.actions.githubusercontent.com
+  avow verify --manifest SHA256SUMS --bundles bundles/ --trusted-root trusted_root.json --key vendor.pub`,
+		Args: func(c *cobra.Command, args []string) error {
+			if f.manifest.path != "" {
+				return arguments(0, 0, "")(c, args)
+			}
+			return arguments(1, 1, "which file? give FILE, sha256:HEX or --manifest LIST")(c, args)
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if f.manifest.path != "" {
+				return a.verifyManifest(c, f)
+			}
+			return a.runVerify(c, args[0], f)
+		},
 	}
 	o := c.Flags()
 	o.StringArrayVar(&f.bundles, "bundle", nil, "`FILE` with a Sigstore bundle; may be repeated")
@@ -70,12 +82,16 @@ With --format json the answer is the API's Verdict message.`,
 		"`TYPE` that one of the bundles must declare, for example no-backdoor; may be repeated")
 	o.IntVar(&f.minTimestamps, "min-timestamps", 1, "`NUMBER` of timestamp authorities that must have signed")
 	o.StringVar(&f.at, "at", "", "`TIME` at which to judge validity, as 2026-11-23T12:00:00Z (default now)")
-	f.format.register(c)
+	f.format.register(c, formatJSONLines)
+	f.manifest.register(c)
 	completes(c, "require", typeNames()...)
 	return c
 }
 
 func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error {
+	if err := f.manifest.absent(c, f.format); err != nil {
+		return err
+	}
 	input, err := a.verifyInput(c, f)
 	if err != nil {
 		return err
@@ -118,6 +134,25 @@ func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error
 
 // verifyInput reads what the flags name.
 func (a *app) verifyInput(c *cobra.Command, f *verifyFlags) (*verify.Input, error) {
+	input, err := a.verifyDemands(c, f)
+	if err != nil {
+		return nil, err
+	}
+	if len(f.bundles) == 0 {
+		return nil, usageFailure(c.CommandPath(), fmt.Errorf("no --bundle was given"))
+	}
+	for _, path := range f.bundles {
+		data, err := a.readUpTo(path, verify.MaxBundleBytes+1) // one byte more: the verdict says that it is too large
+		if err != nil {
+			return nil, err
+		}
+		input.Bundles = append(input.Bundles, verify.NamedBundle{Name: path, Data: data})
+	}
+	return input, nil
+}
+
+// verifyDemands reads what is demanded of every artifact: an input without artifact and bundles.
+func (a *app) verifyDemands(c *cobra.Command, f *verifyFlags) (*verify.Input, error) {
 	input := &verify.Input{MinTimestamps: f.minTimestamps}
 	var err error
 	if f.at != "" {
@@ -134,16 +169,6 @@ func (a *app) verifyInput(c *cobra.Command, f *verifyFlags) (*verify.Input, erro
 			return nil, failed("run `avow schema` for the list", "--require %q is not a statement type", name)
 		}
 		input.RequiredTypes = append(input.RequiredTypes, uri)
-	}
-	if len(f.bundles) == 0 {
-		return nil, usageFailure(c.CommandPath(), fmt.Errorf("no --bundle was given"))
-	}
-	for _, path := range f.bundles {
-		data, err := a.readUpTo(path, verify.MaxBundleBytes+1) // one byte more: the verdict says that it is too large
-		if err != nil {
-			return nil, err
-		}
-		input.Bundles = append(input.Bundles, verify.NamedBundle{Name: path, Data: data})
 	}
 	input.Signers, err = a.signers(c, f)
 	return input, err
