@@ -79,7 +79,7 @@ func (a *app) verifyManifest(c *cobra.Command, f *verifyFlags) (err error) {
 	if err != nil {
 		return manifestFailure(err)
 	}
-	defer list.Close()
+	defer func() { err = errors.Join(err, list.Close()) }()
 	if f.manifest.bundles == "" && len(f.bundles) == 0 && list.Format() != manifest.FormatJSONLines {
 		return usageFailure(c.CommandPath(), errors.New("no bundles were given: give --bundles DIR, or --bundle FILE"))
 	}
@@ -94,7 +94,7 @@ func (a *app) verifyManifest(c *cobra.Command, f *verifyFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	defer judge.close()
+	defer func() { err = errors.Join(err, judge.close()) }()
 	out, err := a.newReportFile(f.manifest.output)
 	if err != nil {
 		return err
