@@ -63,7 +63,7 @@ With --format json the answer is the API's Verdict message.` + manifestHelp,
 			if f.manifest.path != "" {
 				return arguments(0, 0, "")(c, args)
 			}
-			return arguments(1, 1, "which file? give FILE, sha256:HEX or --manifest LIST")(c, args)
+			return arguments(1, 1, "which file? give FILE or sha256:HEX")(c, args)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if f.manifest.path != "" {
