@@ -123,9 +123,9 @@ func (s *Server) inProcess(ctx context.Context) *bufconn.Listener {
 }
 
 // Drain stops the service: health turns red, new calls are answered SHUTTING_DOWN, calls in hand are answered, and a
-// stream ends with SHUTTING_DOWN once what was read of it is answered. It
-// returns when everything is answered; if the context ends before, connections are cut. What a cut call was issuing
-// is completed by the next start's Reconcile. The log and the store may be closed afterwards.
+// stream ends with SHUTTING_DOWN once what was read of it is answered. It returns when everything is answered; if the
+// context ends before, connections are cut. What a cut call was issuing is completed by the next start's Reconcile.
+// The log and the store may be closed afterwards.
 func (s *Server) Drain(ctx context.Context) error {
 	s.draining.Store(true)
 	s.streams.stop.Do(func() { close(s.streams.stopping) })

@@ -28,9 +28,15 @@ func Batch[T, R any](ctx context.Context, items iter.Seq[T], judge func(context.
 	return func(yield func(R) bool) {
 		ctx, stop := context.WithCancel(ctx)
 		todo, results := make(chan T), make(chan R)
-		var running sync.WaitGroup
-		defer running.Wait()
-		defer stop()
+		var running, workers sync.WaitGroup
+		ended := false
+		defer func() {
+			stop()
+			go drain(results) // what was begun has to be taken, or its worker waits for ever
+			if ended {        // otherwise the loop's body panics, and must not be held up by a source that blocks
+				running.Wait()
+			}
+		}()
 		running.Go(func() {
 			defer close(todo)
 			for item := range items {
@@ -41,7 +47,6 @@ func Batch[T, R any](ctx context.Context, items iter.Seq[T], judge func(context.
 				}
 			}
 		})
-		var workers sync.WaitGroup
 		for range runtime.GOMAXPROCS(0) {
 			workers.Go(func() { work(ctx, todo, results, judge) })
 		}
@@ -51,12 +56,15 @@ func Batch[T, R any](ctx context.Context, items iter.Seq[T], judge func(context.
 		})
 		for r := range results {
 			if !yield(r) {
-				stop()
-				for range results { // what was begun has to be taken, or its worker waits for ever
-				}
-				return
+				break
 			}
 		}
+		ended = true
+	}
+}
+
+func drain[R any](results <-chan R) {
+	for range results {
 	}
 }
 

@@ -24,10 +24,13 @@
 //     acceptance is computed in one function from the set of checks that
 //     passed: nothing that was not run can be accepted.
 //   - The exact signed bytes are verified, then parsed once and strictly.
-//   - What sigstore-go refuses is refused here: its full verification is itself
-//     one of the checks ([CheckSigstore]). What it leaves open is closed by the
-//     checks before it; DESIGN's tamper matrix is the list, the mutation tests
-//     of this package are the proof.
+//   - What sigstore-go refuses is refused here: its verification is itself one of
+//     the checks ([CheckSigstore]), from the bundle's bytes and with its own
+//     parsers. Only what this package verified a moment before, by the same
+//     functions and for the same bytes, is not computed twice, and the tree of the
+//     predicate, which [CheckStatementFormat] reads more strictly, is not built.
+//     What sigstore-go leaves open is closed by the checks before it; DESIGN's
+//     tamper matrix is the list, the mutation tests of this package are the proof.
 //   - A bundle is written in one way: canonical names, canonical base64, DER.
 //     What may change in an accepted bundle without any signature is JSON's own
 //     freedom (white space, order of members, escapes), the order and number of

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/avow-dev/avow/attest/predicate"
@@ -61,4 +62,50 @@ func ExampleVerifier_Verify() {
 	// rejected
 	// required-types: without https://w3id.org/avow/data-flows/v1
 	// log.example.test 2026-09-01T10:00:00Z
+}
+
+// A buyer verifies the artifacts of a whole list with one verifier, on all cores.
+func ExampleBatch() {
+	trustedRoot, err := os.ReadFile("testdata/verdicts/files/trusted_root.json")
+	if err != nil {
+		panic(err)
+	}
+	trust, err := verify.ParseTrust(trustedRoot)
+	if err != nil {
+		panic(err)
+	}
+	v, err := verify.New(verify.Config{Trust: trust})
+	if err != nil {
+		panic(err)
+	}
+	demands := verify.Input{Signers: []verify.Signer{{Identity: &verify.Identity{SAN: "dev@example.com", Issuer: "https://issuer.example.com"}}}}
+	digests := []string{
+		"4373911a956f86dcbd706dd2fe050cefa923788b079e93b41880ce7a117b1755",
+		"00000000956f86dcbd706dd2fe050cefa923788b079e93b41880ce7a117b1755",
+	}
+	type result struct {
+		digest  string
+		verdict *verify.Verdict
+		err     error
+	}
+	ctx, rejected := context.Background(), 0
+	for r := range verify.Batch(ctx, slices.Values(digests), func(ctx context.Context, digest string) result {
+		in := demands
+		in.ArtifactSHA256 = digest // and in.Bundles, read here, so that only a few are in memory
+		verdict, err := v.Verify(ctx, in)
+		return result{digest, verdict, err}
+	}) {
+		if r.err != nil {
+			panic(r.err) // could not be evaluated
+		}
+		if r.verdict.Outcome != verify.Accepted {
+			rejected++ // without a bundle nothing is accepted
+		}
+	}
+	if ctx.Err() != nil {
+		panic("not all were judged")
+	}
+	fmt.Println(rejected, "of", len(digests), "rejected")
+	// Output:
+	// 2 of 2 rejected
 }

@@ -7,8 +7,11 @@ import (
 	"path/filepath"
 	"testing"
 
+	attestation "github.com/in-toto/attestation/go/v1"
 	"github.com/sigstore/sigstore-go/pkg/root"
+	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/verify"
 )
 
@@ -94,6 +97,34 @@ func FuzzVerifySigstore(f *testing.F) {
 		}
 		if err == nil && (len(data) > verify.MaxSigstoreBundleBytes || len(data) == 0) {
 			t.Errorf("accepted %d bytes", len(data))
+		}
+	})
+}
+
+// FuzzStatementReaders: what CheckStatementFormat takes, sigstore-go can read whole. The second opinion leaves that
+// reading out, because it does the work of many signatures and its result is thrown away.
+func FuzzStatementReaders(f *testing.F) {
+	paths, err := filepath.Glob(filepath.Join("..", "testdata", "vectors", "v1", "*", "*", "*.json"))
+	if err != nil || len(paths) == 0 {
+		f.Fatalf("no seeds: %v", err)
+	}
+	taken := 0
+	for _, path := range paths {
+		payload := readFile(f, path)
+		if _, err := predicate.Parse(payload, predicate.Consumption); err == nil {
+			taken++
+		}
+		f.Add(payload)
+	}
+	if taken == 0 {
+		f.Fatal("no seed is taken: this says nothing")
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		if _, err := predicate.Parse(payload, predicate.Consumption); err != nil {
+			return
+		}
+		if err := protojson.Unmarshal(payload, &attestation.Statement{}); err != nil {
+			t.Errorf("taken, but sigstore-go would refuse it: %v", err)
 		}
 	})
 }

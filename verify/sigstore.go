@@ -10,7 +10,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 	sgverify "github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/sigstore/sigstore/pkg/signature"
-	"github.com/sigstore/sigstore/pkg/signature/options"
+	sigoptions "github.com/sigstore/sigstore/pkg/signature/options"
 )
 
 // checkSigstore is the second opinion: sigstore-go itself, from the raw bytes
@@ -40,7 +40,8 @@ func (r *run) askSigstore() error {
 	options := []sgverify.VerifierOption{
 		sgverify.WithTransparencyLog(1), sgverify.WithSignedTimestamps(r.req.minTimestamps),
 		// The result is not looked at, so its tree of the predicate need not be
-		// made. What that would refuse, CheckStatementFormat has refused.
+		// made. What that would refuse, CheckStatementFormat has refused: see
+		// FuzzStatementReaders.
 		sgverify.WithoutStatementPredicate(),
 	}
 	if r.cert == nil {
@@ -119,7 +120,7 @@ func (k askedKey) VerifySignature(sig, message io.Reader, opts ...signature.Veri
 	if bytes.Equal(digest, k.run.pae[:]) && bytes.Equal(raw, k.run.bundle.signatures[0].sig) {
 		return nil
 	}
-	return k.Verifier.VerifySignature(bytes.NewReader(raw), nil, options.WithDigest(digest))
+	return k.Verifier.VerifySignature(bytes.NewReader(raw), nil, sigoptions.WithDigest(digest))
 }
 
 // recallingMaterial is the trusted root, with the timestamp authorities

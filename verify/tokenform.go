@@ -149,23 +149,53 @@ func checkSignerInfo(s signerInfo) error {
 }
 
 // checkDER walks the elements of an encoding: definite lengths in their
-// shortest form, which fill their container exactly.
+// shortest form, which fill their container exactly. It reads headers by itself,
+// because encoding/asn1 reads each into a value by reflection: a token has a
+// hundred.
 func checkDER(data []byte, depth int) error {
 	if depth > maxDERDepth {
 		return fmt.Errorf("nested deeper than %d", maxDERDepth)
 	}
 	for len(data) > 0 {
-		var v asn1.RawValue
-		rest, err := asn1.Unmarshal(data, &v)
-		if err != nil {
-			return fmt.Errorf("not DER: %w", err)
+		content, rest, ok := cutDER(data)
+		if !ok {
+			return errors.New("not DER: an element without a tag and a length in their shortest form, or cut off")
 		}
-		if v.IsCompound {
-			if err := checkDER(v.Bytes, depth+1); err != nil {
+		if compound := data[0]&0x20 != 0; compound {
+			if err := checkDER(content, depth+1); err != nil {
 				return err
 			}
 		}
 		data = rest
 	}
 	return nil
+}
+
+// cutDER cuts the first element off. The tag is a single byte: none of the
+// structures here has one above 30.
+//
+// > The length octets shall be the minimum number needed. (X.690, 10.1)
+func cutDER(data []byte) (content, rest []byte, ok bool) {
+	if len(data) < 2 || data[0]&0x1f == 0x1f {
+		return nil, nil, false
+	}
+	length, header := int(data[1]), 2
+	if length >= 0x80 {
+		n := length - 0x80
+		header += n
+		if n == 0 || n > 3 || len(data) < header || data[2] == 0 {
+			return nil, nil, false
+		}
+		length = 0
+		for _, b := range data[2:header] {
+			length = length<<8 | int(b)
+		}
+		if length < 0x80 {
+			return nil, nil, false
+		}
+	}
+	if len(data)-header < length {
+		return nil, nil, false
+	}
+	return data[header : header+length], data[header+length:], true
 }

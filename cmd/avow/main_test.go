@@ -7,9 +7,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"os"
+	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -39,7 +43,11 @@ func TestMain(m *testing.M) {
 			env.Width = columns
 		}
 		env.OutputIsTerminal = os.Getenv("AVOW_TEST_TERMINAL") != ""
-		os.Exit(command.Run(context.Background(), env))
+		env.ErrorIsTerminal = os.Getenv("AVOW_TEST_PROGRESS") != ""
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		code := command.Run(ctx, env)
+		stop()
+		os.Exit(code)
 	}})
 }
 
@@ -49,6 +57,9 @@ func TestScripts(t *testing.T) {
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Condition: func(name string) (bool, error) {
+			return name == "proc" && runtime.GOOS == "linux", nil
+		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("AVOW_TEST_NOW", scriptNow)
 			e.Setenv("HOME", e.WorkDir)
@@ -59,6 +70,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"service": startService, "edit": edit, "exits": exits, "digest": digest, "tamper": tamper,
 			"registry": startRegistry,
+			"sparse":   sparse, "signalled": signalled,
 		},
 	})
 }
@@ -136,6 +148,73 @@ func tamper(ts *testscript.TestScript, neg bool, args []string) {
 	changed, err := json.Marshal(bundle)
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), changed, 0o600))
+}
+
+// sparse is `sparse FILE BYTES`: a file of zeros that takes long to read and no space.
+func sparse(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sparse FILE BYTES")
+	}
+	size, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), nil, 0o600))
+	ts.Check(os.Truncate(ts.MkAbs(args[0]), size))
+}
+
+// signalled is `signalled KILL|INT FILE CODE avow ARGS...`: sends the signal as soon as the program has the file open,
+// and compares the exit code, -1 for a program that was killed. What it printed is in the files signalled.stdout and
+// signalled.stderr.
+func signalled(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 4 {
+		ts.Fatalf("usage: signalled KILL|INT FILE CODE PROGRAM ARGS...")
+	}
+	sig := map[string]os.Signal{"KILL": os.Kill, "INT": os.Interrupt}[args[0]]
+	want, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	program, err := lookPath(ts.Getenv("PATH"), args[3])
+	ts.Check(err)
+	var out, errOut strings.Builder
+	c := exec.Command(program, args[4:]...)
+	c.Dir, c.Stdout, c.Stderr = ts.Getenv("WORK"), &out, &errOut
+	for _, name := range []string{"WORK", "PATH", "HOME", "AVOW_TEST_NOW", "AVOW_PASSWORD"} {
+		c.Env = append(c.Env, name+"="+ts.Getenv(name))
+	}
+	ts.Check(c.Start())
+	for !hasOpen(c.Process.Pid, ts.MkAbs(args[1])) {
+		time.Sleep(time.Millisecond)
+	}
+	ts.Check(c.Process.Signal(sig))
+	_ = c.Wait() // its exit code is what is looked at
+	ts.Check(os.WriteFile(ts.MkAbs("signalled.stdout"), []byte(out.String()), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs("signalled.stderr"), []byte(errOut.String()), 0o600))
+	if got := c.ProcessState.ExitCode(); got != want {
+		ts.Fatalf("%s exits %d, want %d\n%s%s", strings.Join(args[3:], " "), got, want, out.String(), errOut.String())
+	}
+}
+
+// lookPath finds a program on another PATH than this process's.
+func lookPath(path, program string) (string, error) {
+	for _, dir := range filepath.SplitList(path) {
+		if found, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
+			return found, nil
+		}
+	}
+	return "", &exec.Error{Name: program, Err: exec.ErrNotFound}
+}
+
+// hasOpen reports whether a process has a file open, on Linux. A process that has ended has.
+func hasOpen(pid int, path string) bool {
+	dir := filepath.Join("/proc", strconv.Itoa(pid), "fd")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return true
+	}
+	for _, e := range entries {
+		if to, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil && to == path {
+			return true
+		}
+	}
+	return false
 }
 
 func unquote(ts *testscript.TestScript, s string) string {

@@ -338,9 +338,13 @@ func TestNewPasswordIsAskedForTwice(t *testing.T) {
 func TestFormatFlag(t *testing.T) {
 	var f format
 	c := &cobra.Command{Use: "x"}
-	f.register(c)
-	if f.json() || f.String() != "text" || f.Set("yaml") == nil || f.Set("json") != nil || !f.json() || f.Type() != "format" {
-		t.Errorf("got %q", f)
+	f.registerAs(c, "x", "text", "json", "jsonl")
+	v := c.Flags().Lookup("format").Value
+	if f.json() || v.String() != "text" || v.Set("json") != nil || !f.json() || v.Set("jsonl") != nil || v.String() != "jsonl" || v.Type() != "format" {
+		t.Errorf("got %q", f.String())
+	}
+	if err := v.Set("yaml"); err == nil || err.Error() != `"yaml" is none of text, json, jsonl` || f.String() != "jsonl" {
+		t.Errorf("got %v, format %q", err, f.String())
 	}
 }
 

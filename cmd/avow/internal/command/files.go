@@ -41,8 +41,13 @@ func (a *app) readUpTo(path string, limit int) ([]byte, error) {
 
 // writeFile writes a file completely or not at all: readers see the old content or the new one.
 func writeFile(path string, data []byte, mode fs.FileMode) error {
+	return writeFrom(path, bytes.NewReader(data), mode)
+}
+
+// writeFrom is writeFile for what is not in memory.
+func writeFrom(path string, content io.Reader, mode fs.FileMode) error {
 	return writeFileBy(path, mode, func(w io.Writer) error {
-		_, err := w.Write(data)
+		_, err := io.Copy(w, content)
 		return err
 	})
 }

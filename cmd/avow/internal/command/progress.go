@@ -1,6 +1,9 @@
 package command
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // progressFrom is the number of bytes below which no progress is shown.
 const progressFrom = 64 << 20
@@ -26,9 +29,23 @@ func (p *progress) show(done, total int64) {
 	}
 }
 
-// done takes the line away.
+// count shows how many of a number of things are done.
+func (p *progress) count(done, total int) {
+	if !p.a.env.ErrorIsTerminal || total == 0 {
+		return
+	}
+	if percent := int64(done) * 100 / int64(total); percent != p.percent || !p.shown {
+		p.percent, p.shown = percent, true
+		const width = 20
+		bar := strings.Repeat("#", int(percent)*width/100)
+		fmt.Fprintf(p.a.env.Stderr, "\r%s [%-*s] %d of %d", p.what, width, bar, done, total)
+	}
+}
+
+// done takes the line away. It may be shown again.
 func (p *progress) done() {
 	if p.shown {
+		p.shown = false
 		fmt.Fprint(p.a.env.Stderr, "\r\x1b[K")
 	}
 }

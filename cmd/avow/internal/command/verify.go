@@ -41,12 +41,13 @@ type verifyFlags struct {
 	sign          signFlags
 	use           useFlags
 	timeout       time.Duration
+	manifest      manifestFlags
 }
 
 func (a *app) verify() *cobra.Command {
 	f := &verifyFlags{}
 	c := &cobra.Command{
-		Use: "verify FILE|sha256:HEX|oci://IMAGE@sha256:HEX --bundle BUNDLE... --trusted-root ROOT " +
+		Use: "verify (FILE|sha256:HEX|oci://IMAGE@sha256:HEX --bundle BUNDLE... | --manifest LIST) --trusted-root ROOT " +
 			"(--key PUB... | --identity URI --issuer URI | --policy FILE)",
 		Short: "Verify a file, its bundles and what they declare, offline",
 		Long: `Verify that the file is what the bundles speak of, that the vendor signed them, and that they
@@ -77,7 +78,7 @@ Formats: text to read here; json for programs, the API's Verdict message; sarif 
 scanning; junit for build servers; markdown for a pull request or a ticket; html to read, print
 and file: one file that needs nothing else. With --output the file is written whole or not at
 all, and also if the question could not be evaluated, so that no older report is taken for the
-answer.`,
+answer.` + manifestHelp,
 		Example: `  avow verify app.tar.gz --bundle no-backdoor.sigstore.json --bundle data-flows.sigstore.json \
       --trusted-root trusted_root.json --key vendor.pub
   avow verify sha256:13f3...8fe9 --bundle data-flows.sigstore.json --require data-flows \
@@ -91,9 +92,20 @@ answer.`,
   avow verify app.tar.gz --bundle no-backdoor.sigstore.json --bundle data-flows.sigstore.json \
       --trusted-root trusted_root.json --key vendor.pub --policy baseline
   avow verify app-1.3.tar.gz --bundle app-1.3.sigstore.json --trusted-root trusted_root.json \
-      --policy policy.yaml --policy-param CONTRACT_END=2028-12-31 --approved app-1.2.sigstore.json`,
-		Args: arguments(1, 1, "which file? give FILE or sha256:HEX"),
-		RunE: func(c *cobra.Command, args []string) error { return a.runVerify(c, args[0], f) },
+      --policy policy.yaml --policy-param CONTRACT_END=2028-12-31 --approved app-1.2.sigstore.json
+  avow verify --manifest SHA256SUMS --bundles bundles/ --trusted-root trusted_root.json --key vendor.pub`,
+		Args: func(c *cobra.Command, args []string) error {
+			if f.manifest.path != "" {
+				return arguments(0, 0, "")(c, args)
+			}
+			return arguments(1, 1, "which file? give FILE or sha256:HEX")(c, args)
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if f.manifest.path != "" {
+				return a.verifyManifest(c, f)
+			}
+			return a.runVerify(c, args[0], f)
+		},
 	}
 	f.register(c)
 	return c
@@ -111,15 +123,20 @@ func (f *verifyFlags) register(c *cobra.Command) {
 	o.IntVar(&f.minTimestamps, "min-timestamps", 1, "`NUMBER` of timestamp authorities that must have signed")
 	o.StringVar(&f.at, "at", "", "`TIME` at which to judge validity, as 2026-11-23T12:00:00Z (default now)")
 	f.policy.register(c)
-	f.format.registerAs(c, "`FORMAT` of the answer: text, json, sarif, junit, markdown or html", report.Formats()...)
+	f.format.registerAs(c, "`FORMAT` of the answer: text, json, sarif, junit, markdown, html, or jsonl for a list",
+		append(report.Formats(), formatJSONLines)...)
 	o.StringVarP(&f.output, "output", "o", "", "`FILE` to write instead of standard output; replaced if it is there")
 	o.DurationVar(&f.timeout, "timeout", registryTimeout, "`DURATION` after which to give up on a registry (oci:// only)")
 	f.sign.register(c)
 	f.use.register(c)
+	f.manifest.register(c)
 	completes(c, "require", typeNames()...)
 }
 
 func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error {
+	if err := f.manifest.absent(c, f.format); err != nil {
+		return err
+	}
 	if f.output == "-" {
 		f.output = "" // as everywhere: standard output
 	}
@@ -219,6 +236,30 @@ func (q *question) keyFiles(given []string) map[string]string {
 
 // verifyInput reads what the flags name.
 func (a *app) verifyInput(c *cobra.Command, artifact string, f *verifyFlags) (*verify.Input, error) {
+	input, err := a.verifyDemands(c, f)
+	if err != nil {
+		return nil, err
+	}
+	if len(f.bundles) > 0 || f.use.file == "" {
+		if err := someoneDeclares(c, input.Signers); err != nil {
+			return nil, err
+		}
+	}
+	if len(f.bundles) == 0 && f.use.file == "" && !oci.IsImage(artifact) {
+		return nil, usageFailure(c.CommandPath(), fmt.Errorf("no --bundle was given"))
+	}
+	for _, path := range f.bundles {
+		data, err := a.readUpTo(path, verify.MaxBundleBytes+1) // one byte more: the verdict says that it is too large
+		if err != nil {
+			return nil, err
+		}
+		input.Bundles = append(input.Bundles, verify.NamedBundle{Name: path, Data: data})
+	}
+	return input, nil
+}
+
+// verifyDemands reads what is demanded of every artifact: an input without artifact and bundles.
+func (a *app) verifyDemands(c *cobra.Command, f *verifyFlags) (*verify.Input, error) {
 	input := &verify.Input{MinTimestamps: f.minTimestamps}
 	var err error
 	if f.at != "" {
@@ -242,25 +283,10 @@ func (a *app) verifyInput(c *cobra.Command, artifact string, f *verifyFlags) (*v
 	if err := f.use.check(c, f.sign.verifierID, f.sign.key != "", f.format.String(), f.output); err != nil {
 		return nil, err
 	}
-	if len(f.bundles) == 0 && f.use.file == "" && !oci.IsImage(artifact) {
-		return nil, usageFailure(c.CommandPath(), fmt.Errorf("no --bundle was given"))
-	}
-	for _, path := range f.bundles {
-		data, err := a.readUpTo(path, verify.MaxBundleBytes+1) // one byte more: the verdict says that it is too large
-		if err != nil {
-			return nil, err
-		}
-		input.Bundles = append(input.Bundles, verify.NamedBundle{Name: path, Data: data})
-	}
 	if input.Signers, err = a.signers(c, f); err != nil {
 		return nil, err
 	}
-	if err := f.policy.apply(c, a, input); err != nil {
-		return nil, err
-	}
-	if len(f.bundles) > 0 || f.use.file == "" {
-		err = someoneDeclares(c, input.Signers)
-	}
+	err = f.policy.apply(c, a, input)
 	return input, err
 }
 
