@@ -12,19 +12,9 @@ import (
 	"path/filepath"
 
 	"github.com/avow-dev/avow/cmd/avow/internal/manifest"
+	"github.com/avow-dev/avow/cmd/avow/internal/plain"
 	"github.com/avow-dev/avow/internal/verdictpb"
 	"github.com/avow-dev/avow/verify"
-)
-
-// The checks that an entry of a list has to pass before its bundles are judged. A verdict about an entry that fails one
-// of them holds that check alone. Like those of package verify, they never change their meaning.
-const (
-	// checkManifestDigest: the list gives a SHA-256, or a file to take it from.
-	checkManifestDigest verify.CheckID = "manifest-digest"
-	// checkArtifactFound: the file that the list names is there, or --digests-only was given.
-	checkArtifactFound verify.CheckID = "artifact-found"
-	// checkArtifactDigest: the file has the SHA-256 of the list.
-	checkArtifactDigest verify.CheckID = "artifact-digest"
 )
 
 // entryResult is what came of one entry: a verdict, or an error that says why there is none.
@@ -108,7 +98,7 @@ func (j *manifestJudge) judge(ctx context.Context, item manifest.Item) *entryRes
 // digestOf finds out what the entry is about: the digest of the list, which its file must have.
 func (j *manifestJudge) digestOf(ctx context.Context, item manifest.Item) (digest string, refused *verify.Check, err error) {
 	if item.SHA256 == "" && item.Path == "" {
-		return "", &verify.Check{ID: checkManifestDigest, Expected: "a sha256", Got: "none",
+		return "", &verify.Check{ID: plain.CheckManifestDigest, Expected: "a sha256", Got: "none",
 			Detail: "no sha256: cannot be verified", Hint: "have the list made with SHA-256 digests"}, nil
 	}
 	byDigest := j.digestsOnly && item.SHA256 != ""
@@ -116,7 +106,7 @@ func (j *manifestJudge) digestOf(ctx context.Context, item manifest.Item) (diges
 		if byDigest {
 			return item.SHA256, nil, nil
 		}
-		return "", &verify.Check{ID: checkArtifactFound, Expected: "the name of a file", Got: "none",
+		return "", &verify.Check{ID: plain.CheckArtifactFound, Expected: "the name of a file", Got: "none",
 			Detail: "artifact not found: the list names no file for it",
 			Hint:   "give --digests-only to judge by the digest of the list alone"}, nil
 	}
@@ -125,13 +115,13 @@ func (j *manifestJudge) digestOf(ctx context.Context, item manifest.Item) (diges
 	case errors.Is(err, fs.ErrNotExist) && byDigest:
 		return item.SHA256, nil, nil
 	case errors.Is(err, fs.ErrNotExist):
-		return "", &verify.Check{ID: checkArtifactFound, Expected: item.Path, Got: "no such file",
+		return "", &verify.Check{ID: plain.CheckArtifactFound, Expected: item.Path, Got: "no such file",
 			Detail: "artifact not found in " + j.artifacts.Name(),
 			Hint:   "say with --artifacts where the files are, or give --digests-only"}, nil
 	case err != nil:
 		return "", nil, err
 	case item.SHA256 != "" && found != item.SHA256:
-		return "", &verify.Check{ID: checkArtifactDigest, Expected: "sha256:" + item.SHA256, Got: "sha256:" + found,
+		return "", &verify.Check{ID: plain.CheckArtifactDigest, Expected: "sha256:" + item.SHA256, Got: "sha256:" + found,
 			Detail: "the file is not the one that the list speaks of", Hint: "get the file and the list from their source again"}, nil
 	}
 	return found, nil, nil

@@ -43,10 +43,27 @@ var checkSentences = map[verify.CheckID]string{
 	verify.CheckPolicy:               "Every rule of the policy that can reject is met.",
 }
 
+// The checks that an entry of a list has to pass before its bundles are judged. A verdict about an entry that fails one
+// of them holds that check alone. Like those of package verify, they never change their meaning.
+const (
+	// CheckManifestDigest: the list gives a SHA-256, or a file to take it from.
+	CheckManifestDigest verify.CheckID = "manifest-digest"
+	// CheckArtifactFound: the file that the list names is there, or --digests-only was given.
+	CheckArtifactFound verify.CheckID = "artifact-found"
+	// CheckArtifactDigest: the file has the SHA-256 of the list.
+	CheckArtifactDigest verify.CheckID = "artifact-digest"
+)
+
+var listSentences = map[verify.CheckID]string{
+	CheckManifestDigest: "The list gives a SHA-256, or a file to take it from.",
+	CheckArtifactFound:  "The file that the list names is there.",
+	CheckArtifactDigest: "The file has the SHA-256 of the list.",
+}
+
 // CheckSentence says in plain words what a check establishes when it passes. A check that is not known here is named by
 // its id.
 func CheckSentence(id verify.CheckID) string {
-	if s := checkSentences[id]; s != "" {
+	if s := checkSentences[id] + listSentences[id]; s != "" {
 		return s
 	}
 	return "Check " + text.Safe(string(id)) + "."

@@ -19,7 +19,7 @@ type Format string
 const (
 	// Text is for a person at a terminal.
 	Text Format = "text"
-	// JSON is the API's message: Verdict, or for a batch one BatchVerifyResponse a line.
+	// JSON is the API's Verdict message.
 	JSON Format = "json"
 	// SARIF 2.1.0 is for code scanning.
 	SARIF Format = "sarif"
@@ -65,7 +65,8 @@ type Meta struct {
 	TrustedRoot string
 	// Keys maps key ids to the files that hold them, for commands.
 	Keys map[string]string
-	// Batch says that the items are a list, however many there are. Without it there is exactly one.
+	// Batch says that the items are a list, however many there are. Without it there is exactly one. Text and JSON are
+	// for one alone: a list has forms of its own there, with a row for each entry.
 	Batch bool
 	// Colours and Width are those of a terminal, for Text alone.
 	Colours bool
@@ -81,6 +82,9 @@ var writers = map[Format]func(io.Writer, iter.Seq[Item], Meta) error{
 // format is not known.
 func Write(w io.Writer, f Format, items iter.Seq[Item], m Meta) error {
 	write := writers[f]
+	if m.Batch && (f == Text || f == JSON) {
+		return fmt.Errorf("report format %q is for one item", f)
+	}
 	if write == nil {
 		return fmt.Errorf("report format %q is not known", f)
 	}

@@ -18,34 +18,19 @@ import (
 	"github.com/avow-dev/avow/internal/verdictpb"
 )
 
-// writeText prints the verdict in full, or for a batch one line an item and their number.
+// writeText prints the verdict in full.
 func writeText(to io.Writer, items iter.Seq[Item], m Meta) error {
 	w := text.NewWriter(to, m.Colours, m.Width)
-	var n counts
 	for item := range items {
-		o := outcomeOf(&item)
-		n[o]++
-		switch {
-		case m.Batch:
-			w.Line("%s  %s", w.Style(colours[o], fmt.Sprintf("%-13s", o)), besides(text.Safe(item.Name), "  ", item.reason()))
-		case o == notEvaluated:
-			w.Line("%s  %s", w.Style(colours[o], o.String()), text.Safe(item.Name))
+		if o := outcomeOf(&item); o == notEvaluated {
+			w.Line("%s  %s", w.Style(text.Red, o.String()), text.Safe(item.Name))
 			w.Paragraph("  ", item.problem())
-		default:
+		} else {
 			plain.Verdict(w, item.Name, item.Verdict)
 		}
-		if w.Err() != nil {
-			return w.Err()
-		}
-	}
-	if m.Batch {
-		w.Line("%s", n)
 	}
 	return w.Err()
 }
-
-// colours of the outcomes.
-var colours = [...]text.Colour{notEvaluated: text.Red, rejected: text.Red, accepted: text.Green}
 
 // besides joins two texts of which the second may be empty.
 func besides(a, separator, b string) string {
@@ -55,41 +40,33 @@ func besides(a, separator, b string) string {
 	return a + separator + b
 }
 
-// writeJSON prints the Verdict message, or for a batch a BatchVerifyResponse a line. An error has no other form than that.
-func writeJSON(to io.Writer, items iter.Seq[Item], m Meta) error {
+// writeJSON prints the Verdict message. An error has no form of its own, and takes that of an item of the API's batches.
+func writeJSON(to io.Writer, items iter.Seq[Item], _ Meta) error {
 	for item := range items {
 		var message proto.Message
 		switch {
 		case outcomeOf(&item) == notEvaluated:
 			message = &avowv1.BatchVerifyResponse{Id: item.Name, Result: &avowv1.BatchVerifyResponse_Error{
 				Error: &avowv1.BatchVerifyError{Message: item.problem()}}}
-		case m.Batch:
-			message = &avowv1.BatchVerifyResponse{Id: item.Name, Result: &avowv1.BatchVerifyResponse_Verdict{
-				Verdict: verdictpb.New(item.Verdict, item.Question)}}
 		default:
 			message = verdictpb.New(item.Verdict, item.Question)
 		}
-		if err := printMessage(to, message, m.Batch); err != nil {
+		if err := printMessage(to, message); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// printMessage prints a message on one line or indented. As over REST, log index 0 is an index like any other.
-func printMessage(to io.Writer, m proto.Message, oneLine bool) error {
+// printMessage prints a message. As over REST, log index 0 is an index like any other.
+func printMessage(to io.Writer, m proto.Message) error {
 	validate(m.ProtoReflect())
 	data, err := protojson.MarshalOptions{EmitUnpopulated: true}.Marshal(m)
 	if err != nil {
 		return err
 	}
 	var b bytes.Buffer
-	if oneLine {
-		err = json.Compact(&b, data)
-	} else {
-		err = json.Indent(&b, data, "", "  ")
-	}
-	if err != nil {
+	if err := json.Indent(&b, data, "", "  "); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(to, text.EscapeJSON(b.String()))
