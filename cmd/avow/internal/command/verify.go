@@ -44,6 +44,22 @@ type verifyFlags struct {
 	manifest      manifestFlags
 }
 
+const verifyExamples = `  avow verify app.tar.gz --bundle no-backdoor.sigstore.json --bundle data-flows.sigstore.json \
+      --trusted-root trusted_root.json --key vendor.pub
+  avow verify sha256:13f3...8fe9 --bundle data-flows.sigstore.json --require data-flows \
+      --trusted-root trusted_root.json --key vendor.pub --format json
+  avow verify app.tar.gz --bundle b.sigstore.json --trusted-root trusted_root.json --key vendor.pub \
+      --format html -o report.html
+  avow verify oci://registry.example/team/app@sha256:13f3...8fe9 --trusted-root trusted_root.json --key vendor.pub
+  avow verify app.tar.gz --bundle b.sigstore.json --trusted-root trusted_root.json \
+      --identity https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1 \
+      --issuer https://token.actions.githubusercontent.com
+  avow verify app.tar.gz --bundle no-backdoor.sigstore.json --bundle data-flows.sigstore.json \
+      --trusted-root trusted_root.json --key vendor.pub --policy baseline
+  avow verify app-1.3.tar.gz --bundle app-1.3.sigstore.json --trusted-root trusted_root.json \
+      --policy policy.yaml --policy-param CONTRACT_END=2028-12-31 --approved app-1.2.sigstore.json
+  avow verify --manifest SHA256SUMS --bundles bundles/ --trusted-root trusted_root.json --key vendor.pub`
+
 func (a *app) verify() *cobra.Command {
 	f := &verifyFlags{}
 	c := &cobra.Command{
@@ -79,21 +95,7 @@ scanning; junit for build servers; markdown for a pull request or a ticket; html
 and file: one file that needs nothing else. With --output the file is written whole or not at
 all, and also if the question could not be evaluated, so that no older report is taken for the
 answer.` + manifestHelp,
-		Example: `  avow verify app.tar.gz --bundle no-backdoor.sigstore.json --bundle data-flows.sigstore.json \
-      --trusted-root trusted_root.json --key vendor.pub
-  avow verify sha256:13f3...8fe9 --bundle data-flows.sigstore.json --require data-flows \
-      --trusted-root trusted_root.json --key vendor.pub --format json
-  avow verify app.tar.gz --bundle b.sigstore.json --trusted-root trusted_root.json --key vendor.pub \
-      --format html -o report.html
-  avow verify oci://registry.example/team/app@sha256:13f3...8fe9 --trusted-root trusted_root.json --key vendor.pub
-  avow verify app.tar.gz --bundle b.sigstore.json --trusted-root trusted_root.json \
-      --identity https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1 \
-      --issuer https://token.actions.githubusercontent.com
-  avow verify app.tar.gz --bundle no-backdoor.sigstore.json --bundle data-flows.sigstore.json \
-      --trusted-root trusted_root.json --key vendor.pub --policy baseline
-  avow verify app-1.3.tar.gz --bundle app-1.3.sigstore.json --trusted-root trusted_root.json \
-      --policy policy.yaml --policy-param CONTRACT_END=2028-12-31 --approved app-1.2.sigstore.json
-  avow verify --manifest SHA256SUMS --bundles bundles/ --trusted-root trusted_root.json --key vendor.pub`,
+		Example: verifyExamples,
 		Args: func(c *cobra.Command, args []string) error {
 			if f.manifest.path != "" {
 				return arguments(0, 0, "")(c, args)
