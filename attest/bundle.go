@@ -2,13 +2,9 @@ package attest
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 
-	bundlev1 "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
-	commonv1 "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	rekorv1 "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
-	"google.golang.org/protobuf/encoding/protojson"
 )
 
 // BundleMediaType is the media type of the bundles that NewBundle makes.
@@ -29,35 +25,26 @@ func NewBundle(e *Envelope, entry *rekorv1.TransparencyLogEntry, tokens [][]byte
 	if err := checkEntry(leaf, entry); err != nil {
 		return nil, err
 	}
-	timestamps, err := timestampData(tokens)
-	if err != nil {
+	if err := checkTokens(tokens); err != nil {
 		return nil, err
 	}
-	material, err := protojson.Marshal(&bundlev1.VerificationMaterial{
-		Content:                   &bundlev1.VerificationMaterial_PublicKey{PublicKey: &commonv1.PublicKeyIdentifier{Hint: e.KeyHint()}},
-		TlogEntries:               []*rekorv1.TransparencyLogEntry{entry},
-		TimestampVerificationData: timestamps,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("bundle of %s: %w", e.StatementID(), err)
-	}
-	// The envelope, which is most of the bundle, is in the canonical form already: it is not encoded a second time.
+	// The envelope, which is most of the bundle, is in the canonical form already.
 	envelope := e.JSON()
-	var b bytes.Buffer
-	b.Grow(len(material) + len(envelope) + 256)
-	b.WriteString(`{"mediaType":"` + BundleMediaType + `","verificationMaterial":`)
-	// protojson puts spaces at random on purpose; without them its output is deterministic.
-	if err := json.Compact(&b, material); err != nil {
-		return nil, fmt.Errorf("bundle of %s: %w", e.StatementID(), err)
+	b := make([]byte, 0, len(envelope)+bundleOverhead)
+	b = append(b, `{"mediaType":"`+BundleMediaType+`","verificationMaterial":`...)
+	if b, err = appendMaterial(b, e.KeyHint(), entry, tokens); err != nil {
+		return nil, err
 	}
-	b.WriteString(`,"dsseEnvelope":`)
-	b.Write(envelope)
-	b.WriteByte('}')
-	if b.Len() > MaxBundleBytes {
-		return nil, mismatch("the bundle has %d bytes, the limit is %d", b.Len(), MaxBundleBytes)
+	b = append(b, `,"dsseEnvelope":`...)
+	b = append(append(b, envelope...), '}')
+	if len(b) > MaxBundleBytes {
+		return nil, mismatch("the bundle has %d bytes, the limit is %d", len(b), MaxBundleBytes)
 	}
-	return b.Bytes(), nil
+	return b, nil
 }
+
+// bundleOverhead is about what a bundle has around its envelope: the entry with a proof of 20 hashes, and one timestamp.
+const bundleOverhead = 6 << 10
 
 // checkEntry refuses a log entry that is incomplete or was made for another envelope.
 func checkEntry(leaf []byte, entry *rekorv1.TransparencyLogEntry) error {
@@ -83,19 +70,17 @@ func checkEntry(leaf []byte, entry *rekorv1.TransparencyLogEntry) error {
 	return nil
 }
 
-// timestampData wraps the RFC 3161 responses.
-func timestampData(tokens [][]byte) (*bundlev1.TimestampVerificationData, error) {
+// checkTokens refuses timestamps that no bundle has.
+func checkTokens(tokens [][]byte) error {
 	if len(tokens) == 0 || len(tokens) > MaxTokens {
-		return nil, mismatch("got %d timestamps, want 1 to %d", len(tokens), MaxTokens)
+		return mismatch("got %d timestamps, want 1 to %d", len(tokens), MaxTokens)
 	}
-	data := &bundlev1.TimestampVerificationData{}
 	for i, token := range tokens {
 		if len(token) == 0 {
-			return nil, mismatch("timestamp %d is empty", i)
+			return mismatch("timestamp %d is empty", i)
 		}
-		data.Rfc3161Timestamps = append(data.Rfc3161Timestamps, &commonv1.RFC3161SignedTimestamp{SignedTimestamp: token})
 	}
-	return data, nil
+	return nil
 }
 
 func mismatch(format string, args ...any) *Error {
