@@ -91,6 +91,9 @@ func (s *Statement) ID() string {
 // Payload returns a copy of the exact bytes that were parsed.
 func (s *Statement) Payload() []byte { return []byte(s.payload) }
 
+// Text returns the exact bytes that were parsed, as a string and without a copy.
+func (s *Statement) Text() string { return s.payload }
+
 // Ignored reports whether the predicate has members that [Parse] passed over in
 // mode [Consumption], because a newer minor version of the type may have added
 // them. What they say is not known here.

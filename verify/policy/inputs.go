@@ -133,16 +133,16 @@ type payloads struct {
 func (s *selection) payloads(at time.Time) payloads {
 	p := payloads{at: at, declarations: map[string]string{}, approved: map[string]string{}}
 	for t, e := range s.declarations {
-		p.declarations[t] = string(e.Statement.Payload())
+		p.declarations[t] = e.Statement.Text()
 	}
 	for t, a := range s.approved {
-		p.approved[t] = string(a.Payload())
+		p.approved[t] = a.Text()
 	}
 	if s.standing != nil {
-		p.standing = string(s.standing.Statement.Payload())
+		p.standing = s.standing.Statement.Text()
 	}
 	for _, a := range s.assessments {
-		p.assessments = append(p.assessments, string(a.Statement.Payload()))
+		p.assessments = append(p.assessments, a.Statement.Text())
 	}
 	return p
 }
