@@ -125,8 +125,8 @@ func settleType(group []*judged) Check {
 		}
 	}
 	for _, j := range group {
-		if !j.inForce && j.result.Use == UseNone {
-			j.notInForce(newest)
+		if !j.inForce {
+			j.tolerate(newest)
 		}
 	}
 	return Check{}
@@ -195,10 +195,11 @@ func contradiction(a, b *judged) Check {
 		"ask the vendor which one holds: it has to withdraw one, or issue one that names the other in common.supersedes")
 }
 
-// notInForce notes that another statement counts in the place of this one.
-func (j *judged) notInForce(newest *judged) {
-	j.result.Use = UseNotInForce
-	j.result.SupersededBy = newest.name
+// tolerate notes that the statement is not in force, and that another one counts.
+func (j *judged) tolerate(newest *judged) {
+	if j.result.Use == UseNone {
+		j.result.Use, j.result.SupersededBy = UseNotInForce, newest.name
+	}
 	for i := range j.checks {
 		if c := &j.checks[i]; c.ID == CheckValidity {
 			*c = Check{ID: c.ID, Bundle: c.Bundle, Status: StatusWarning,

@@ -76,6 +76,7 @@ func TestWhichCounts(t *testing.T) {
 		"two that contradict each other":   {[][]byte{first, differs}, []string{"counts", "counts"}, verify.CheckStatementsAgree},
 		"replaced by name":                 {[][]byte{first, replaced}, []string{"superseded by #2", "counts"}, ""},
 		"an expired one beside":            {[][]byte{old, first}, []string{"not in force by #2", "counts"}, ""},
+		"an expired one that was replaced": {[][]byte{old, supersedes(t, differs, old)}, []string{"superseded by #2", "counts"}, ""},
 		"only an expired one":              {[][]byte{old}, []string{"none"}, verify.CheckValidity},
 		"not yet in force beside":          {[][]byte{first, future}, []string{"counts", "not in force by #1"}, ""},
 		"a replacement not yet in force":   {[][]byte{first, futureReplaces}, []string{"counts", "not in force by #1"}, ""},
