@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"cmp"
+
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/functions"
 	"cel.dev/cel-go/common/types"
@@ -32,9 +34,10 @@ func comparisons(binary func(string, *types.Type, *types.Type, *types.Type, func
 	return overloads
 }
 
-// comparison is what a statement was compared with, so that a rule that asks
-// again is answered at once. It belongs to one judgement, as the object does.
-type comparison struct {
+// whole is a statement as it was signed, with the last comparison, so that a rule
+// that asks again is answered at once. It belongs to one judgement, as the object does.
+type whole struct {
+	payload string
 	old     *object
 	changes ref.Val
 }
@@ -48,11 +51,13 @@ func changes(older, newer ref.Val) ref.Val {
 	if !ok1 || !ok2 {
 		return types.MaybeNoSuchOverloadErr(newer)
 	}
-	if after.compared.old == before {
-		return after.compared.changes
+	if after.whole == nil || before.whole == nil {
+		return compare(before, after) // one of them is not there
 	}
-	after.compared = comparison{before, compare(before, after)}
-	return after.compared.changes
+	if after.whole.old != before {
+		after.whole.old, after.whole.changes = before, compare(before, after)
+	}
+	return after.whole.changes
 }
 
 func compare(before, after *object) ref.Val {
@@ -85,10 +90,10 @@ func compare(before, after *object) ref.Val {
 
 // statement parses the statement that the object was read from.
 func (o *object) statement() (*predicate.Statement, error) {
-	if o.absent != "" {
-		return nil, errAbsent(o.absent)
+	if o.absent != "" || o.whole == nil {
+		return nil, errAbsent(cmp.Or(o.absent, "it is no statement"))
 	}
-	return predicate.Parse([]byte(o.payload), predicate.Consumption)
+	return predicate.Parse([]byte(o.whole.payload), predicate.Consumption)
 }
 
 // errAbsent says which statement is not there.

@@ -215,7 +215,7 @@ func (b *binder) read(variable, payload string, m *message, absent string) *obje
 		b.err = errors.Join(b.err, fmt.Errorf("%w: %s: %w", errFacts, m.short, err))
 		return &object{msg: m, absent: err.Error()}
 	}
-	o.payload = payload
+	o.whole = &whole{payload: payload}
 	return o
 }
 

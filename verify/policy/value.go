@@ -19,10 +19,8 @@ type object struct {
 	values []ref.Val
 	// absent says, for a statement that is not there at all, what is missing.
 	absent string
-	// payload is the text of the statement that the object was read from; compared
-	// is the last comparison with another one.
-	payload  string
-	compared comparison
+	// whole is of a statement's predicate alone, not of the objects in it.
+	whole *whole
 }
 
 // newObject makes a value from members by name; empty strings are left out.
