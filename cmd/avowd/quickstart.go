@@ -97,7 +97,7 @@ func quickstart(ctx context.Context, dir string, exit bool, out, errOut io.Write
 func (s *story) tell(ctx context.Context) error {
 	s.heading("The service runs", fmt.Sprintf("%s serve --config %s", program("avowd"), s.path(configName)))
 	s.say("%s", s.server)
-	for _, step := range []func(context.Context) error{s.takeArtifact, s.draft, s.issue, s.verifyAsBuyer, s.tamper} {
+	for _, step := range []func(context.Context) error{s.takeArtifact, s.draft, s.issue, s.verifyAsBuyer, s.tamper, s.applyPolicy} {
 		if err := step(ctx); err != nil {
 			return err
 		}

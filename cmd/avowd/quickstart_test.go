@@ -20,7 +20,7 @@ func TestQuickstart(t *testing.T) {
 	if code := run(t.Context(), []string{"quickstart", "--dir", dir, "--exit"}, nil, &out, &errOut); code != exitOK {
 		t.Fatalf("exit %d: %s\n%s", code, errOut.String(), out.String())
 	}
-	for _, want := range []string{"accepted", "rejected", "subject (no-backdoor.sigstore.json)", "signature (tampered", "keygen -o", "attest ",
+	for _, want := range []string{"accepted", "rejected", "subject (no-backdoor.sigstore.json)", "not met: P03 (grpc-service, rest-service, admin)", "signature (tampered", "keygen -o", "attest ",
 		"verify ", "serve --config"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the transcript has no %q:\n%s", want, out.String())

@@ -14,16 +14,35 @@ import (
 	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/verify"
+	"github.com/avow-dev/avow/verify/policy"
 )
 
 // verifyAsBuyer judges the files in the directory and nothing else: no service is asked, no socket is opened.
 func (s *story) verifyAsBuyer(ctx context.Context) error {
 	s.heading("A buyer verifies the file and both statements, offline", s.verifyCommand("artifact", "no-backdoor.sigstore.json"))
-	verdict, err := s.judge(ctx, "artifact", "no-backdoor.sigstore.json")
+	verdict, err := s.judge(ctx, "artifact", "no-backdoor.sigstore.json", nil)
 	if err != nil {
 		return err
 	}
 	return s.expect(verdict, verify.Accepted)
+}
+
+// quickstartRule is a ready-made policy that avowd's own flows do not meet: a server cannot be told not to serve.
+const quickstartRule = "P03"
+
+// applyPolicy judges the same files by a rule of the buyer's, which names what does not meet it.
+func (s *story) applyPolicy(ctx context.Context) error {
+	s.heading("A buyer whose rule is that every flow can be switched off does not install it",
+		s.verifyCommand("artifact", "no-backdoor.sigstore.json")+" --policy "+quickstartRule)
+	rule, err := policy.Builtin(ctx, quickstartRule, policy.Options{})
+	if err != nil {
+		return err
+	}
+	verdict, err := s.judge(ctx, "artifact", "no-backdoor.sigstore.json", rule)
+	if err != nil {
+		return err
+	}
+	return s.expect(verdict, verify.Rejected)
 }
 
 // tamper changes one byte of the file, then one word of a claim, and expects both to be refused for the right reason.
@@ -36,7 +55,7 @@ func (s *story) tamper(ctx context.Context) error {
 	}
 	changed := filepath.Join("tampered", "artifact")
 	s.heading("Somebody changes one byte of the file", s.verifyCommand(changed, "no-backdoor.sigstore.json"))
-	verdict, err := s.judge(ctx, changed, "no-backdoor.sigstore.json")
+	verdict, err := s.judge(ctx, changed, "no-backdoor.sigstore.json", nil)
 	if err != nil {
 		return err
 	}
@@ -48,7 +67,7 @@ func (s *story) tamper(ctx context.Context) error {
 	}
 	changed = filepath.Join("tampered", "no-backdoor.sigstore.json")
 	s.heading("Somebody turns a disclosed exception into a plain claim", s.verifyCommand("artifact", changed))
-	if verdict, err = s.judge(ctx, "artifact", changed); err != nil {
+	if verdict, err = s.judge(ctx, "artifact", changed, nil); err != nil {
 		return err
 	}
 	return s.expect(verdict, verify.Rejected)
@@ -94,8 +113,8 @@ func (s *story) verifyCommand(artifact, noBackdoor string) string {
 		s.path(noBackdoor), s.path("data-flows.sigstore.json"), s.path("trusted_root.json"), s.path("vendor.pub"))
 }
 
-// judge is the whole of a buyer's verification, from files.
-func (s *story) judge(ctx context.Context, artifact, noBackdoor string) (*verify.Verdict, error) {
+// judge is the whole of a buyer's verification, from files; rules may be nil.
+func (s *story) judge(ctx context.Context, artifact, noBackdoor string, rules verify.Policy) (*verify.Verdict, error) {
 	root, err := readLimited(s.path("trusted_root.json"), verify.MaxTrustBytes)
 	if err != nil {
 		return nil, err
@@ -124,6 +143,7 @@ func (s *story) judge(ctx context.Context, artifact, noBackdoor string) (*verify
 		ArtifactSHA256: fmt.Sprintf("%x", sha256.Sum256(file)),
 		Signers:        []verify.Signer{{Name: quickstartVendor, Key: &verify.Key{PublicKey: key}}},
 		RequiredTypes:  []string{predicate.NoBackdoorType, predicate.DataFlowsType},
+		Policy:         rules,
 	}
 	for _, name := range []string{noBackdoor, "data-flows.sigstore.json"} {
 		data, err := readLimited(s.path(name), verify.MaxBundleBytes)
@@ -144,6 +164,9 @@ func (s *story) expect(v *verify.Verdict, want verify.Outcome) error {
 			where = "all bundles"
 		}
 		s.say("    %s (%s): %s\n", c.ID, where, c.Detail)
+		if c.ID == verify.CheckPolicy {
+			s.say("    not met: %s\n", c.Got)
+		}
 	}
 	if v.Outcome == verify.Accepted {
 		s.say("    %d checks passed; %d statements, in the log since %s\n", len(v.Checks), len(v.Evidence),
