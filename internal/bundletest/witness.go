@@ -36,17 +36,17 @@ func NewWitness(tb testing.TB, name string) *Witness {
 
 // VKey is the witness's verifier key for policies.
 func (w *Witness) VKey() string {
-	return vkey(w.Name, w.rawKey())
+	return VKey(w.Name, w.rawKey())
 }
 
 // VKey is the verifier key of a log with an ed25519 key.
 func (l *Log) VKey(tb testing.TB) string {
 	tb.Helper()
-	return vkey(l.Origin, append([]byte{0x01}, l.OwnWitness(tb, l.Origin).rawKey()[1:]...))
+	return VKey(l.Origin, append([]byte{0x01}, l.OwnWitness(tb, l.Origin).rawKey()[1:]...))
 }
 
-// vkey is a verifier key as in C2SP signed-note; raw is the type of the key and the key.
-func vkey(name string, raw []byte) string {
+// VKey is a verifier key as in C2SP signed-note; raw is the type of the key and the key.
+func VKey(name string, raw []byte) string {
 	return fmt.Sprintf("%s+%08x+%s", name, vkeyHash(name, raw), base64.StdEncoding.EncodeToString(raw))
 }
 
