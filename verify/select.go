@@ -42,11 +42,7 @@ type judged struct {
 func (v *Verifier) judgeBundle(req *request, b NamedBundle) *judged {
 	j := &judged{name: b.Name, result: BundleResult{Name: b.Name}, run: &run{v: v, req: req, data: b.Data}}
 	j.checks = j.run.walk(b.Name, req.checks)
-	for _, id := range witnessChecks {
-		if !slices.Contains(req.checks, id) {
-			j.notAsked = append(j.notAsked, Check{ID: id, Status: StatusSkipped, Bundle: b.Name, Detail: "not asked for"})
-		}
-	}
+	j.notAsked = req.notAsked(b.Name)
 	j.inForce = passedAll(j.checks, req.checks)
 	if j.valid = j.inForce || j.onlyValidityFailed(); j.valid {
 		j.evidence = j.run.evidence(b.Name)

@@ -35,6 +35,21 @@ func (req *request) askWitnesses(in Input) error {
 	return nil
 }
 
+// notAsked are the lines of a bundle's checks of cosignatures that were not asked for.
+func (req *request) notAsked(bundle string) []Check {
+	why := "no witness policy was given"
+	if req.witnesses != nil {
+		why = "no limit was given"
+	}
+	var lines []Check
+	for _, id := range witnessChecks {
+		if !slices.Contains(req.checks, id) {
+			lines = append(lines, Check{ID: id, Status: StatusSkipped, Bundle: bundle, Detail: why})
+		}
+	}
+	return lines
+}
+
 // completed returns when the quorum was complete, given when each witness
 // cosigned: for a group of N members, when the Nth of them was.
 func (q *quorum) completed(cosigned map[int]time.Time) (time.Time, bool) {
