@@ -19,7 +19,7 @@ func TestParseWitnessPolicy(t *testing.T) {
 	log := bundletest.NewLog(t, "log.example.test", bundletest.Start).VKey(t)
 	var keys []string
 	for i := range verify.MaxWitnesses + 1 {
-		keys = append(keys, bundletest.NewWitness(t, fmt.Sprintf("w%d.example.test", i)).VKey())
+		keys = append(keys, bundletest.NewWitness(fmt.Sprintf("w%d.example.test", i)).VKey())
 	}
 	a, b, c := "witness a "+keys[0], "witness b "+keys[1], "witness c "+keys[2]
 	renamed := func(vkey, name string) string { _, rest, _ := strings.Cut(vkey, "+"); return name + "+" + rest }
@@ -85,7 +85,7 @@ func TestParseWitnessPolicy(t *testing.T) {
 		"a short key":             {[]string{"witness a n+00000000+BAAA"}, "has 2 bytes, want 32"},
 		"another name":            {[]string{"witness a " + renamed(keys[0], "x")}, `line 1: key hash of "x" is`},
 		"hash in capitals":        {[]string{"witness a w+ABCDEF01+" + "BA" + logKey[2:]}, "key hash of"},
-		"loose base64":            {[]string{"witness a " + loosen(t, bundletest.NewWitness(t, "w").VKey())}, "is not NAME+HASH+BASE64"},
+		"loose base64":            {[]string{"witness a " + loosen(t, bundletest.NewWitness("w").VKey())}, "is not NAME+HASH+BASE64"},
 		"a key without a name":    {[]string{"witness a " + rename(t, keys[0], "")}, `key of ""`},
 		"carriage return":         {[]string{a + "\r", "quorum a\r"}, "line 1: control character 0x0d"},
 		"NUL":                     {[]string{a, "quorum a\x00"}, "line 2: control character 0x00"},
@@ -191,4 +191,13 @@ func FuzzParseWitnessPolicy(f *testing.F) {
 			t.Fatalf("another meaning with comments: %q", text)
 		}
 	})
+}
+
+// TestDocumentedPolicy: the example in the documentation is a policy.
+func TestDocumentedPolicy(t *testing.T) {
+	_, rest, _ := strings.Cut(string(readFile(t, "../docs/witnesses.md")), "```text\n")
+	text, _, found := strings.Cut(rest, "```")
+	if _, err := verify.ParseWitnessPolicy([]byte(text)); err != nil || !found {
+		t.Errorf("%v: %s", err, text)
+	}
 }

@@ -24,7 +24,7 @@ type witnesses struct {
 func newWitnesses(t testing.TB) *witnesses {
 	w := &witnesses{World: bundletest.NewWorld(t)}
 	for i, to := range []**bundletest.Witness{&w.w1, &w.w2, &w.w3, &w.stranger} {
-		*to = bundletest.NewWitness(t, fmt.Sprintf("witness.example.test/w%d", i+1))
+		*to = bundletest.NewWitness(fmt.Sprintf("witness.example.test/w%d", i+1))
 	}
 	return w
 }
@@ -97,7 +97,7 @@ func TestWitnessQuorum(t *testing.T) {
 	zero, wrapped := time.Unix(0, 0), time.Unix(-1, 0) // the latter is 2^64 - 1 seconds
 	c1, c2, c3 := w.w1.At(at), w.w2.At(at), w.w3.At(at)
 	junk := func(n int) sumdbnote.Signer { return signer{w.w1.Name, c1.KeyHash(), make([]byte, n)} }
-	twin := bundletest.NewWitness(t, w.w1.Name)
+	twin := bundletest.NewWitness(w.w1.Name)
 	twins := parsePolicy(t, "witness a "+w.w1.VKey(), "witness b "+twin.VKey(), "group g all a b", "quorum g")
 	own := w.Log.OwnWitness(t, "witness.example.test/own")
 	ownPolicy := parsePolicy(t, "witness w1 "+w.w1.VKey(), "witness own "+own.VKey(), "group g all w1 own", "quorum g")
