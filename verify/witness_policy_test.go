@@ -29,6 +29,16 @@ func TestParseWitnessPolicy(t *testing.T) {
 		}
 		return lines
 	}
+	chain := func(n int) (lines []string) { // of groups, each with the one before
+		for i := range n {
+			lines = append(lines, fmt.Sprintf("group g%d all g%d", i+1, i))
+		}
+		return lines
+	}
+	var logs []string
+	for i := range verify.MaxWitnesses + 1 {
+		logs = append(logs, "log "+bundletest.NewLog(t, fmt.Sprintf("l%d.example.test", i), bundletest.Start).VKey(t))
+	}
 	logKey := strings.SplitN(log, "+", 3)[2]
 	mldsa, _, err := generateMLDSA("w.example.test")
 	if err != nil {
@@ -90,6 +100,9 @@ func TestParseWitnessPolicy(t *testing.T) {
 		"carriage return":         {[]string{a + "\r", "quorum a\r"}, "line 1: control character 0x0d"},
 		"NUL":                     {[]string{a, "quorum a\x00"}, "line 2: control character 0x00"},
 		"delete":                  {[]string{"#\x7f"}, "line 1: control character 0x7f"},
+		"too many logs":           {logs, "line 65: more than 64 logs"},
+		"too many groups":         {append([]string{a, "group g0 any a"}, chain(verify.MaxWitnesses)...), "line 66: more than 64 groups"},
+		"the deepest groups":      {append(append([]string{a, "group g0 any a"}, chain(verify.MaxWitnesses-1)...), "quorum g63"), ""},
 		"too many witnesses":      {many(verify.MaxWitnesses+1, "witness w%d %s"), "line 65: more than 64 witnesses"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -103,6 +103,7 @@ func TestWitnessQuorum(t *testing.T) {
 	ownPolicy := parsePolicy(t, "witness w1 "+w.w1.VKey(), "witness own "+own.VKey(), "group g all w1 own", "quorum g")
 	nested := w.policy(t, "group inner any w2 w3", "group outer all w1 inner", "quorum outer")
 	otherLog := parsePolicy(t, "log "+bundletest.NewLog(t, w.Log.Origin, bundletest.Start).VKey(t), "witness w1 "+w.w1.VKey(), "quorum w1")
+	otherName := parsePolicy(t, "log "+rename(t, w.Log.VKey(t), "other.example.test"), "witness w1 "+w.w1.VKey(), "quorum w1")
 	const quorum = string(verify.CheckWitnessQuorum)
 	for name, c := range map[string]struct {
 		policy *verify.WitnessPolicy
@@ -136,6 +137,7 @@ func TestWitnessQuorum(t *testing.T) {
 		"the log as a witness":  {ownPolicy, []sumdbnote.Signer{c1, own.At(at)}, quorum},
 		"a single witness":      {w.policy(t, "quorum w2"), []sumdbnote.Signer{c2}, "accepted"},
 		"another single one":    {w.policy(t, "quorum w2"), []sumdbnote.Signer{c1, c3}, quorum},
+		"a log of other name":   {otherName, []sumdbnote.Signer{c1}, quorum},
 		"a policy of other log": {otherLog, []sumdbnote.Signer{c1}, quorum},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -215,14 +217,47 @@ func TestWitnessTimes(t *testing.T) {
 			}
 		})
 	}
-	// With two authorities it is the later one that must not lie after the quorum.
-	spec := bundletest.Spec{Payload: bundletest.Statement(t, "data-flows-none"), TSAs: []*bundletest.TSA{w.TSA, w.Foreign},
-		Times:      []time.Time{epoch, epoch.Add(skew)},
-		Checkpoint: func(l *bundletest.Log) string { return l.Checkpoint(t, w.w1.At(epoch.Add(-time.Second))) }}
-	in := input(w.World, w.IssueJSON(t, spec))
-	in.Witnesses = w.policy(t, "quorum w1")
-	if got := reasonOf(t, w.World, w.TrustedRoot(), in); got != "witness-time" {
-		t.Errorf("a later authority after the quorum: got %s", got)
+}
+
+// TestWitnessTimesOfTwoAuthorities: it is the later one that must not lie after the quorum, and the earlier one from
+// which the delay counts.
+func TestWitnessTimesOfTwoAuthorities(t *testing.T) {
+	w := newWitnesses(t)
+	const skew = verify.DefaultTimestampSkew
+	for cosigned, want := range map[time.Duration]string{-time.Second: "witness-time", 0: "accepted", skew - 1: "accepted", skew + time.Second: "witness-time"} {
+		in := input(w.World, w.IssueJSON(t, bundletest.Spec{Payload: bundletest.Statement(t, "data-flows-none"),
+			TSAs: []*bundletest.TSA{w.TSA, w.Foreign}, Times: []time.Time{bundletest.Epoch, bundletest.Epoch.Add(skew)},
+			Checkpoint: func(l *bundletest.Log) string { return l.Checkpoint(t, w.w1.At(bundletest.Epoch.Add(cosigned))) }}))
+		in.Witnesses, in.MaxWitnessDelay = w.policy(t, "quorum w1"), skew
+		if got := reasonOf(t, w.World, w.TrustedRoot(), in); got != want {
+			t.Errorf("cosigned %s after the first: got %s, want %s", cosigned, got, want)
+		}
+	}
+}
+
+// TestWitnessesOfSeveral: each bundle needs the quorum, also one whose statement does not count.
+func TestWitnessesOfSeveral(t *testing.T) {
+	w := newWitnesses(t)
+	issue := func(checkpoint func(*bundletest.Log) string, oldNew ...string) []byte {
+		return w.IssueJSON(t, bundletest.Spec{Payload: bundletest.Statement(t, "data-flows-none", oldNew...), Checkpoint: checkpoint})
+	}
+	seen := func(l *bundletest.Log) string { return l.Checkpoint(t, w.w1.At(bundletest.Epoch)) }
+	ended := []string{"2027-09-01T09:00:00Z", "2026-09-02T09:00:00Z"} // before the clock of the tests
+	for name, c := range map[string]struct {
+		bundles [][]byte
+		use     verify.Use // of the first
+		want    verify.Outcome
+	}{
+		"both seen":            {[][]byte{issue(seen, ended...), issue(seen)}, verify.UseNotInForce, verify.Accepted},
+		"the ended one not":    {[][]byte{issue(nil, ended...), issue(seen)}, verify.UseNone, verify.Rejected},
+		"the one in force not": {[][]byte{issue(seen, ended...), issue(nil)}, verify.UseNone, verify.Rejected},
+	} {
+		in := input(w.World, c.bundles...)
+		in.Witnesses = w.policy(t, "quorum w1")
+		verdict := verdictOf(t, newVerifier(t, w.TrustedRoot()), in)
+		if verdict.Outcome != c.want || verdict.Bundles[0].Use != c.use {
+			t.Errorf("%s: got %s, the first %s: %v", name, verdict.Outcome, verdict.Bundles[0].Use, verdict.Failures())
+		}
 	}
 }
 
