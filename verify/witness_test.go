@@ -265,7 +265,7 @@ func TestWitnessesOfSeveral(t *testing.T) {
 func TestWitnessEvidence(t *testing.T) {
 	w := newWitnesses(t)
 	at := func(minutes int) time.Time { return bundletest.Epoch.Add(time.Duration(minutes) * time.Minute) }
-	in := input(w.World, w.cosigned(t, w.w3.At(at(3)), w.w2.At(at(9)), w.stranger.At(at(1)), w.w1.At(at(7)), w.w1.At(at(5))))
+	in := input(w.World, w.cosigned(t, w.w3.At(at(3)), w.w2.At(at(9)), w.stranger.At(at(1)), w.w1.At(at(7)), w.w1.At(at(5)), w.w1.At(at(6))))
 	for name, c := range map[string]struct {
 		lines []string
 		want  int // minutes
