@@ -89,6 +89,25 @@ const (
 	CheckValidity CheckID = "validity"
 )
 
+// The checks of a bundle's checkpoint against the buyer's witness policy, after all
+// others of the bundle. Each is skipped where it was not asked for. What they say of
+// time is about the quorum time: the earliest time at which the cosignatures that
+// count, in the order of their times, met the quorum.
+const (
+	// CheckWitnessQuorum: the log is one that Input.Witnesses lists, if it lists
+	// any, and so many of its witnesses cosigned exactly this checkpoint, not after
+	// the time of verification, that the quorum is met. A key counts once,
+	// at its earliest time, and the log's own key never.
+	CheckWitnessQuorum CheckID = "witness-quorum"
+	// CheckWitnessTime: no timestamp lies after the quorum time by more than the
+	// skew bound, and the earliest not before it by more than
+	// Input.MaxWitnessDelay, if that is set.
+	CheckWitnessTime CheckID = "witness-time"
+	// CheckWitnessAge: the quorum time lies at most Input.MaxCheckpointAge before
+	// the time of verification.
+	CheckWitnessAge CheckID = "witness-age"
+)
+
 // The checks of the whole input; they run last.
 const (
 	// CheckBundlesGiven: there is at least one bundle, and at least one passed.
@@ -116,14 +135,18 @@ var issuerChecks = []CheckID{
 	CheckStatementFormat,
 }
 
-// buyerChecks are what each bundle must pass to be accepted.
+// buyerChecks are what each bundle must pass to be accepted; with a witness
+// policy also those of witnessChecks that are asked for.
 var buyerChecks = append(slices.Clone(issuerChecks),
 	CheckSubject, CheckSigstore, CheckPredicateType, CheckStatementRules, CheckValidity)
+
+// witnessChecks are those of the checkpoint against the witness policy.
+var witnessChecks = []CheckID{CheckWitnessQuorum, CheckWitnessTime, CheckWitnessAge}
 
 // inputChecks are what the input as a whole must pass; with a policy also CheckPolicy.
 var inputChecks = []CheckID{CheckBundlesGiven, CheckRequiredTypes, CheckStatementsAgree}
 
 // CheckIDs returns all check ids in the order in which a verdict lists them.
 func CheckIDs() []CheckID {
-	return append(append(slices.Clone(buyerChecks), inputChecks...), CheckPolicy)
+	return slices.Concat(buyerChecks, witnessChecks, inputChecks, []CheckID{CheckPolicy})
 }

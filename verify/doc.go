@@ -12,10 +12,11 @@
 //
 // # What is trusted
 //
-// The [Trust] (log keys, timestamp authorities, certificate authorities) and
-// the [Signer] requirements, both given by the caller; the clock given in
-// [Config]. Nothing in a bundle is trusted, and no option is ever chosen by
-// what a bundle contains. The package opens no socket and reads no file.
+// The [Trust] (log keys, timestamp authorities, certificate authorities), the
+// [Signer] requirements and, where one is given, the quorum of a [WitnessPolicy],
+// all given by the caller; the clock given in [Config]. Nothing in a bundle is
+// trusted, and no option is ever chosen by what a bundle contains. The package
+// opens no socket and reads no file.
 //
 // # Contract
 //
@@ -35,8 +36,9 @@
 //     What may change in an accepted bundle without any signature is JSON's own
 //     freedom (white space, order of members, escapes), the order and number of
 //     surplus timestamps, and signature lines of unknown keys on the checkpoint,
-//     where witnesses will add theirs. A bundle is therefore known by its
-//     statement id and its place in the log, never by a hash of its bytes.
+//     where witnesses add theirs ([WitnessPolicy] says which must be there). A
+//     bundle is therefore known by its statement id and its place in the log, never
+//     by a hash of its bytes.
 //   - Limits are checked before work is done; they are the constants of
 //     limits.go.
 //   - Check ids are a closed list ([CheckIDs]) and never change their meaning.
@@ -46,6 +48,6 @@
 //   - Sigstore bundle v0.3: https://github.com/sigstore/protobuf-specs
 //   - Sigstore client specification: https://github.com/sigstore/architecture-docs
 //   - Rekor v2 hashedrekord 0.0.2: https://github.com/sigstore/rekor-tiles
-//   - C2SP tlog-checkpoint, signed-note: https://c2sp.org
+//   - C2SP tlog-checkpoint, signed-note, tlog-cosignature v1 (ed25519), tlog-policy: https://c2sp.org
 //   - RFC 6962 (Merkle proofs), RFC 3161 (timestamps), DSSE v1.0.2, in-toto Statement v1
 package verify

@@ -14,6 +14,17 @@ type Timestamp struct {
 	Authority string
 }
 
+// Cosignature is a witness's verified word that it saw the log's checkpoint, grown
+// from all that it saw of the log before.
+type Cosignature struct {
+	// Name is the name that the witness signs under, from the witness policy.
+	Name string
+	// KeyID is "sha256:" and the SHA-256 of the witness's SubjectPublicKeyInfo DER.
+	KeyID string
+	// Time is when the witness says that it cosigned, in UTC, to the second.
+	Time time.Time
+}
+
 // Evidence is what verification established about one bundle. It holds
 // verified facts only: every field is covered by a signature that was checked
 // against the caller's trust, or is computed from such a field.
@@ -45,6 +56,13 @@ type Evidence struct {
 	Timestamps []Timestamp
 	// SignedBy is the earliest of the timestamps: the signature existed then.
 	SignedBy time.Time
+	// Cosignatures are the valid cosignatures of the checkpoint by witnesses of
+	// the input's policy, one a key, earliest first; empty where no policy was given.
+	Cosignatures []Cosignature
+	// WitnessedBy is when they met the policy's quorum: the signature was in
+	// the log then, on the word of the witnesses and not of the log's operator.
+	// Zero where no policy was given.
+	WitnessedBy time.Time
 	// SubjectName is the name of the subject that the artifact's digest matched;
 	// empty where no artifact was given.
 	SubjectName string

@@ -28,7 +28,7 @@ func TestZeroValues(t *testing.T) {
 	if c.Status != StatusSkipped || passedAll([]Check{c}, []CheckID{""}) {
 		t.Error("a zero check counts as passed")
 	}
-	if conclude(nil, nil, inputChecks) != Rejected {
+	if conclude(nil, buyerChecks, nil, inputChecks) != Rejected {
 		t.Error("nothing at all was accepted")
 	}
 }
@@ -43,12 +43,12 @@ func TestConclude(t *testing.T) {
 		return checks
 	}
 	bundle, whole := lines(buyerChecks), lines(inputChecks)
-	if conclude([][]Check{bundle, bundle}, whole, inputChecks) != Accepted {
+	if conclude([][]Check{bundle, bundle}, buyerChecks, whole, inputChecks) != Accepted {
 		t.Fatal("all checks passed, and it was rejected")
 	}
 	refuse := func(name string, bundles [][]Check, whole []Check) {
 		t.Helper()
-		if conclude(bundles, whole, inputChecks) != Rejected {
+		if conclude(bundles, buyerChecks, whole, inputChecks) != Rejected {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -80,10 +80,11 @@ func TestCheckLists(t *testing.T) {
 	if len(slices.Compact(slices.Sorted(slices.Values(ids)))) != len(ids) {
 		t.Error("a check is listed twice")
 	}
-	if len(checkFuncs) != len(buyerChecks) {
-		t.Errorf("%d checks have code, %d are required", len(checkFuncs), len(buyerChecks))
+	ofBundle := slices.Concat(buyerChecks, witnessChecks)
+	if len(checkFuncs) != len(ofBundle) {
+		t.Errorf("%d checks have code, %d are of a bundle", len(checkFuncs), len(ofBundle))
 	}
-	for _, id := range buyerChecks {
+	for _, id := range ofBundle {
 		if checkFuncs[id] == nil {
 			t.Errorf("%s has no code", id)
 		}

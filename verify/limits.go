@@ -23,6 +23,11 @@ const (
 	// MaxCheckpointBytes is the largest checkpoint, in bytes: 32 signature
 	// lines of the largest algorithm in use fit well.
 	MaxCheckpointBytes = 64 << 10
+	// MaxWitnessPolicyBytes is the largest witness policy that is parsed, in bytes.
+	MaxWitnessPolicyBytes = 64 << 10
+	// MaxWitnesses is the number of witnesses of a witness policy, and of its
+	// logs, and of its groups.
+	MaxWitnesses = 64
 	// MaxProofHashes is the longest inclusion path of a tree of 2^63 leaves.
 	MaxProofHashes = 63
 	// DefaultTimestampSkew is how far apart the timestamps of one bundle may

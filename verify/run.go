@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 
@@ -45,6 +46,9 @@ type run struct {
 	subject      string
 	subjectFound bool
 	warnings     predicate.Findings
+	// CheckWitnessQuorum
+	cosignatures []Cosignature
+	witnessedBy  time.Time
 }
 
 // checkFuncs maps each check of a bundle to its code. It is a table, written
@@ -79,6 +83,9 @@ var checkFuncs = map[CheckID]func(*run) Check{
 	CheckPredicateType:        (*run).checkPredicateType,
 	CheckStatementRules:       (*run).checkStatementRules,
 	CheckValidity:             (*run).checkValidity,
+	CheckWitnessQuorum:        (*run).checkWitnessQuorum,
+	CheckWitnessTime:          (*run).checkWitnessTime,
+	CheckWitnessAge:           (*run).checkWitnessAge,
 }
 
 // walk runs the checks in order and returns one line for each. issuerChecks
@@ -243,7 +250,7 @@ func (r *run) evidence(name string) Evidence {
 		LogOrigin: r.checkpoint.origin, LogID: slices.Clone(r.log.id),
 		LogIndex: uint64(r.bundle.entries[0].logIndex), // #nosec G115 -- parsed as not negative
 		TreeSize: r.checkpoint.size, RootHash: slices.Clone(r.checkpoint.root),
-		SubjectName: r.subject,
+		Cosignatures: r.cosignatures, WitnessedBy: r.witnessedBy, SubjectName: r.subject,
 	}
 	for i, s := range r.stamps {
 		e.Timestamps = append(e.Timestamps, Timestamp{Time: s.time, Authority: s.uri})

@@ -29,7 +29,8 @@ import (
 // judged is a bundle after its checks.
 type judged struct {
 	name     string
-	checks   []Check
+	checks   []Check // those that are required, one line each
+	notAsked []Check // the other lines of the verdict
 	run      *run
 	result   BundleResult
 	evidence Evidence // where every check but CheckValidity passed
@@ -40,21 +41,22 @@ type judged struct {
 // judge runs the checks of one bundle.
 func (v *Verifier) judgeBundle(req *request, b NamedBundle) *judged {
 	j := &judged{name: b.Name, result: BundleResult{Name: b.Name}, run: &run{v: v, req: req, data: b.Data}}
-	j.checks = j.run.walk(b.Name, buyerChecks)
-	j.inForce = passedAll(j.checks, buyerChecks)
-	if j.valid = j.inForce || onlyValidityFailed(j.checks); j.valid {
+	j.checks = j.run.walk(b.Name, req.checks)
+	j.notAsked = req.notAsked(b.Name)
+	j.inForce = passedAll(j.checks, req.checks)
+	if j.valid = j.inForce || j.onlyValidityFailed(); j.valid {
 		j.evidence = j.run.evidence(b.Name)
 	}
 	return j
 }
 
 // onlyValidityFailed reports whether everything but the period of validity was verified.
-func onlyValidityFailed(checks []Check) bool {
-	for i := range checks {
-		if checks[i].ID == CheckValidity && failed(checks[i]) {
-			rest := slices.Clone(checks)
+func (j *judged) onlyValidityFailed() bool {
+	for i := range j.checks {
+		if j.checks[i].ID == CheckValidity && failed(j.checks[i]) {
+			rest := slices.Clone(j.checks)
 			rest[i].Status = StatusPass
-			return passedAll(rest, buyerChecks)
+			return passedAll(rest, j.run.req.checks)
 		}
 	}
 	return false
@@ -210,7 +212,7 @@ func (j *judged) tolerate(newest *judged) {
 
 // finish computes the bundle's outcome from its checks as they stand now.
 func (j *judged) finish() {
-	if passedAll(j.checks, buyerChecks) {
+	if passedAll(j.checks, j.run.req.checks) {
 		j.result.Outcome = Accepted
 		return
 	}

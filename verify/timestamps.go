@@ -41,15 +41,7 @@ func (r *run) checkTimestampAuthorities() Check {
 // checkTimestampAgreement bounds how far the authorities' clocks may disagree,
 // and refuses a time that has not come yet.
 func (r *run) checkTimestampAgreement() Check {
-	first, last := r.stamps[0].time, r.stamps[0].time
-	for _, s := range r.stamps {
-		if s.time.Before(first) {
-			first = s.time
-		}
-		if s.time.After(last) {
-			last = s.time
-		}
-	}
+	first, last := r.stampSpan()
 	if d := last.Sub(first); d > r.v.skew {
 		return fail("timestamps within "+r.v.skew.String(), d.String()+" apart", "the authorities disagree about the time",
 			"one of the authorities has a wrong clock, or a timestamp was added later")
@@ -63,6 +55,20 @@ func (r *run) checkTimestampAgreement() Check {
 			"a timestamp lies after the time of verification", hint)
 	}
 	return pass("within %s", r.v.skew)
+}
+
+// stampSpan returns the earliest and the latest of the timestamps.
+func (r *run) stampSpan() (first, last time.Time) {
+	first, last = r.stamps[0].time, r.stamps[0].time
+	for _, s := range r.stamps {
+		if s.time.Before(first) {
+			first = s.time
+		}
+		if s.time.After(last) {
+			last = s.time
+		}
+	}
+	return first, last
 }
 
 // checkLogKeyValidity holds the timestamps against the log key's window.

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"crypto"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -30,6 +31,7 @@ type Trust struct {
 type trustedLog struct {
 	id         []byte
 	origin     string
+	public     crypto.PublicKey
 	verifier   sumdbnote.Verifier
 	start, end time.Time
 	// problem says why entries of this log cannot be verified here; nil if they can.
@@ -109,7 +111,7 @@ func checkTrustedRoot(pb *prototrustroot.TrustedRoot) error {
 // (no base URL, say) keeps its problem, so that a root with one such log still
 // serves for the others.
 func newTrustedLog(l *root.TransparencyLog) *trustedLog {
-	t := &trustedLog{id: l.ID, start: l.ValidityPeriodStart, end: l.ValidityPeriodEnd}
+	t := &trustedLog{id: l.ID, public: l.PublicKey, start: l.ValidityPeriodStart, end: l.ValidityPeriodEnd}
 	u, err := url.Parse(l.BaseURL)
 	if err != nil {
 		t.problem = fmt.Errorf("base URL %q: %w", l.BaseURL, err)

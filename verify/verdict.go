@@ -176,13 +176,14 @@ func passedAll(checks []Check, required []CheckID) bool {
 }
 
 // conclude computes the outcome from what was run. perBundle holds the checks
-// of each bundle, whole those of the input, required the ids that whole must hold.
-func conclude(perBundle [][]Check, whole []Check, required []CheckID) Outcome {
-	if len(perBundle) == 0 || !passedAll(whole, required) {
+// of each bundle and ofBundle the ids that each must hold, whole those of the
+// input and ofInput the ids that it must hold.
+func conclude(perBundle [][]Check, ofBundle []CheckID, whole []Check, ofInput []CheckID) Outcome {
+	if len(perBundle) == 0 || !passedAll(whole, ofInput) {
 		return Rejected
 	}
 	for _, checks := range perBundle {
-		if !passedAll(checks, buyerChecks) {
+		if !passedAll(checks, ofBundle) {
 			return Rejected
 		}
 	}

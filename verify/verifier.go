@@ -83,6 +83,16 @@ type Input struct {
 	MinTimestamps int
 	// At is the time of verification; zero means the verifier's clock.
 	At time.Time
+	// Witnesses says by whom the log's checkpoint in each bundle must be cosigned;
+	// nil asks for no witness, and the checks of cosignatures are skipped.
+	Witnesses *WitnessPolicy
+	// MaxWitnessDelay is how long after a bundle's earliest timestamp the quorum of
+	// Witnesses may have been complete; zero means any time. It bounds how far back
+	// timestamp authorities can have dated: they are often the log operator's own.
+	MaxWitnessDelay time.Duration
+	// MaxCheckpointAge is how long before the time of verification the quorum of
+	// Witnesses may have been complete; zero means any time.
+	MaxCheckpointAge time.Duration
 	// Policy are the buyer's rules over the evidence; nil asks for nothing more.
 	Policy Policy
 }
@@ -148,25 +158,25 @@ func (v *Verifier) Verify(ctx context.Context, in Input) (*Verdict, error) {
 	for i, j := range all {
 		perBundle[i] = j.checks
 		verdict.Bundles = append(verdict.Bundles, j.result)
-		verdict.Checks = append(verdict.Checks, j.checks...)
+		verdict.Checks = append(append(verdict.Checks, j.checks...), j.notAsked...)
 		if j.result.Use == UseCounts {
 			verdict.Evidence = append(verdict.Evidence, j.evidence)
 		}
 	}
 	whole, required := append(checkInput(req, verdict.Evidence), agree), inputChecks
 	if in.Policy == nil {
-		verdict.Outcome = conclude(perBundle, whole, required)
+		verdict.Outcome = conclude(perBundle, req.checks, whole, required)
 		verdict.Checks = append(append(verdict.Checks, whole...), notAsked("no policy was given"))
 		return verdict, nil
 	}
 	required = append(slices.Clone(required), CheckPolicy)
-	judged, err := v.judge(ctx, req, in.Policy, verdict, conclude(perBundle, whole, inputChecks))
+	judged, err := v.judge(ctx, req, in.Policy, verdict, conclude(perBundle, req.checks, whole, inputChecks))
 	if err != nil {
 		return nil, err
 	}
 	whole = append(whole, judged)
 	verdict.Checks = append(verdict.Checks, whole...)
-	verdict.Outcome = conclude(perBundle, whole, required)
+	verdict.Outcome = conclude(perBundle, req.checks, whole, required)
 	return verdict, nil
 }
 
@@ -229,12 +239,19 @@ type request struct {
 	minTimestamps int
 	at            time.Time
 	atGiven       bool // at is the caller's, and not the clock's
+	witnesses     *WitnessPolicy
+	maxDelay      time.Duration // of the quorum after the earliest timestamp, 0 for any
+	maxAge        time.Duration // of the quorum at the time of verification, 0 for any
+	checks        []CheckID     // what each bundle must pass
 }
 
 // request validates an input and gives every bundle a name of its own.
 func (v *Verifier) request(in Input) (*request, error) {
 	req := &request{artifact: in.ArtifactSHA256, required: in.RequiredTypes, minTimestamps: max(in.MinTimestamps, 1),
-		at: in.At, atGiven: !in.At.IsZero()}
+		at: in.At, atGiven: !in.At.IsZero(), checks: buyerChecks}
+	if err := req.askWitnesses(in); err != nil {
+		return nil, err
+	}
 	if !req.atGiven {
 		req.at = v.clock()
 	}

@@ -69,8 +69,8 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"service": startService, "edit": edit, "exits": exits, "digest": digest, "tamper": tamper,
-			"registry": startRegistry,
-			"sparse":   sparse, "signalled": signalled,
+			"registry": startRegistry, "cosign": cosign,
+			"sparse": sparse, "signalled": signalled,
 		},
 	})
 }

@@ -66,12 +66,16 @@ func evidence(e *verify.Evidence) *avowv1.Evidence {
 		LogOrigin: e.LogOrigin, LogId: e.LogID, LogIndex: e.LogIndex, TreeSize: e.TreeSize, RootHash: e.RootHash,
 		SignedBy: timestamp(e.SignedBy), SubjectName: e.SubjectName, Signer: signer(&e.Signer,
 			e.KeyID), Warnings: Findings(e.Warnings),
+		WitnessedBy: timestamp(e.WitnessedBy),
 	}
 	if e.Statement != nil {
 		out.PredicateType, out.Statement = e.Statement.Type, e.Statement.Payload()
 	}
 	for _, t := range e.Timestamps {
 		out.Timestamps = append(out.Timestamps, &avowv1.SignedTimestamp{Time: timestamp(t.Time), Authority: t.Authority})
+	}
+	for _, c := range e.Cosignatures {
+		out.Cosignatures = append(out.Cosignatures, &avowv1.Cosignature{Name: c.Name, KeyId: c.KeyID, Time: timestamp(c.Time)})
 	}
 	return out
 }

@@ -42,6 +42,7 @@ func full(t *testing.T) *verify.Verdict {
 			Signer: verify.Signer{Name: "vendor", Key: &verify.Key{PublicKey: key.PublicKey()}}, KeyID: id, PAEDigest: [32]byte{1},
 			LogOrigin: "log.example.test", LogID: []byte{1}, LogIndex: 7, TreeSize: 8, RootHash: []byte{2},
 			Timestamps: []verify.Timestamp{{Time: now, Authority: "https://tsa.example.test"}}, SignedBy: now, SubjectName: "app",
+			Cosignatures: []verify.Cosignature{{Name: "witness.example.test", KeyID: "sha256:01", Time: now}}, WitnessedBy: now,
 		}},
 	}
 }
@@ -106,8 +107,9 @@ func TestFieldsOfVerify(t *testing.T) {
 		{verify.BundleResult{}, 5, &avowv1.BundleResult{}},
 		{verify.PolicyResult{}, 4, &avowv1.PolicyResult{}},
 		{verify.RuleResult{}, 7, &avowv1.RuleResult{}},
-		{verify.Evidence{}, 15, &avowv1.Evidence{}},
+		{verify.Evidence{}, 17, &avowv1.Evidence{}},
 		{verify.Timestamp{}, 2, &avowv1.SignedTimestamp{}},
+		{verify.Cosignature{}, 3, &avowv1.Cosignature{}},
 		{predicate.Finding{}, 6, &avowv1.Finding{}},
 	} {
 		if got := reflect.TypeOf(c.value).NumField(); got != c.want {

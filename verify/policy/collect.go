@@ -64,6 +64,7 @@ func (p *Policy) add(d *document, severity *verify.Severity) {
 		}
 	}
 	p.timestamps = max(p.timestamps, d.timestamps)
+	p.witnesses = max(p.witnesses, d.witnesses)
 	if d.maxAge > 0 && (p.maxAge == 0 || d.maxAge < p.maxAge) {
 		p.maxAge = d.maxAge
 	}

@@ -31,6 +31,7 @@ type document struct {
 	parameters []*parameter
 	types      []string
 	timestamps int
+	witnesses  int
 	maxAge     time.Duration
 	vendors    []*vendor
 	assessors  []*vendor
@@ -162,6 +163,7 @@ func (d *document) readRequire(n *yaml.Node) {
 			d.items(n, "types", len(predicate.Types()), func(n *yaml.Node) { d.readType(n) })
 		}},
 		member{"minTimestamps", false, d.number(&d.timestamps, "minTimestamps", verify.MaxTimestamps)},
+		member{"minWitnesses", false, d.number(&d.witnesses, "minWitnesses", verify.MaxWitnesses)},
 		member{"maxAge", false, func(n *yaml.Node) {
 			var text string
 			d.words(&text, "maxAge", 64)(n)

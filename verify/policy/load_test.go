@@ -98,6 +98,7 @@ func TestLoadErrors(t *testing.T) {
 		"age":                     {"include:", "require: {maxAge: 3w}\ninclude:", policy.CodeValue, 9, 19, `"3w"`},
 		"age of nothing":          {"include:", "require: {maxAge: 0d}\ninclude:", policy.CodeValue, 9, 19, "greater than 0"},
 		"too many timestamps":     {"include:", "require: {minTimestamps: 5}\ninclude:", policy.CodeValue, 9, 26, "want 0 to 4"},
+		"too many witnesses":      {"include:", "require: {minWitnesses: 65}\ninclude:", policy.CodeValue, 9, 25, "want 0 to 64"},
 		"vendor without key":      {"include:", "vendors: [{name: a, products: [\"*\"]}]\ninclude:", policy.CodeMissingField, 9, 11, "neither a key nor an identity"},
 		"vendor without products": {"include:", "vendors: [{name: a, products: [], keys: []}]\ninclude:", policy.CodeValue, 9, 31, "no product"},
 		"product":                 {"include:", "vendors: [{name: a, products: [example]}]\ninclude:", policy.CodeValue, 9, 32, "not a package URL"},

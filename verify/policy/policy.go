@@ -17,6 +17,7 @@ type Policy struct {
 	parameters []*declared
 	types      []string
 	timestamps int
+	witnesses  int
 	maxAge     time.Duration
 	vendors    []*vendor
 	assessors  []*vendor
@@ -60,6 +61,10 @@ type Requirements struct {
 	Types []string
 	// MinTimestamps is the least number of timestamp authorities; 0 asks for none.
 	MinTimestamps int
+	// MinWitnesses is the least number of witnesses that must have cosigned the
+	// log's checkpoint; 0 asks for none. Who is a witness is for the caller to say
+	// (verify.Input.Witnesses): where it does not, nobody is.
+	MinWitnesses int
 	// MaxAge is the most that may lie between signature and verification; 0 is
 	// no limit.
 	MaxAge time.Duration
@@ -70,7 +75,7 @@ type Requirements struct {
 
 // Requirements returns them.
 func (p *Policy) Requirements() Requirements {
-	r := Requirements{Types: append([]string(nil), p.types...), MinTimestamps: p.timestamps, MaxAge: p.maxAge}
+	r := Requirements{Types: append([]string(nil), p.types...), MinTimestamps: p.timestamps, MinWitnesses: p.witnesses, MaxAge: p.maxAge}
 	for _, v := range p.vendors {
 		r.Signers = append(r.Signers, v.signers(vendorTypes())...)
 	}

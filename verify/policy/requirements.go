@@ -18,6 +18,9 @@ const (
 	// RuleTimestamps: each statement has the signatures of require.minTimestamps
 	// authorities.
 	RuleTimestamps = "timestamps"
+	// RuleWitnesses: require.minWitnesses witnesses cosigned the log that holds
+	// each statement.
+	RuleWitnesses = "witnesses"
 	// RuleVendor: each declaration is by a vendor of the policy for the product
 	// that it names.
 	RuleVendor = "vendor"
@@ -25,7 +28,9 @@ const (
 	RuleMaxAge = "max-age"
 )
 
-func reservedIDs() []string { return []string{RuleTypes, RuleTimestamps, RuleVendor, RuleMaxAge} }
+func reservedIDs() []string {
+	return []string{RuleTypes, RuleTimestamps, RuleWitnesses, RuleVendor, RuleMaxAge}
+}
 
 // requirementRules puts the rules with reserved ids before the others, those
 // that the policy asks for.
@@ -42,6 +47,10 @@ func (p *Policy) requirementRules() {
 	add(p.timestamps > 0, Rule{ID: RuleTimestamps, Title: "Independent timestamps",
 		Description: fmt.Sprintf("At least %d timestamp authorities have signed when each statement was made.", p.timestamps),
 		Message:     "a statement has too few independent timestamps"}, p.checkTimestamps)
+	add(p.witnesses > 0, Rule{ID: RuleWitnesses, Title: "Independent witnesses",
+		Description: fmt.Sprintf("At least %d witnesses, whom you name beside this policy, have seen the log that holds each statement.",
+			p.witnesses),
+		Message: "a statement is in a log that too few of the named witnesses have seen"}, p.checkWitnesses)
 	add(len(p.vendors) > 0, Rule{ID: RuleVendor, Title: "Pinned vendor",
 		Description: "Each statement is signed by a vendor whom this policy names for the product that the statement is about.",
 		Message:     "a statement is not by the vendor whom the policy names for its product"}, p.checkVendor)
@@ -108,6 +117,16 @@ func (p *Policy) checkTimestamps(in *inputs) outcome {
 			authorities[t.Authority] = true
 		}
 		return len(authorities) >= p.timestamps
+	})
+}
+
+func (p *Policy) checkWitnesses(in *inputs) outcome {
+	return failingTypes(in, func(e verify.Evidence) bool {
+		keys := map[string]bool{}
+		for _, c := range e.Cosignatures {
+			keys[c.KeyID] = true
+		}
+		return len(keys) >= p.witnesses
 	})
 }
 

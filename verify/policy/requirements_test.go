@@ -43,6 +43,7 @@ metadata: {name: pinned, version: "1", title: t}
 require:
   types: [data-flows, no-backdoor]
   minTimestamps: 2
+  minWitnesses: 2
   maxAge: 30d
 vendors:
   - name: Example Devices GmbH
@@ -72,7 +73,7 @@ func TestRequirements(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := p.Requirements()
-	if !slices.Equal(r.Types, []string{predicate.DataFlowsType, predicate.NoBackdoorType}) || r.MinTimestamps != 2 ||
+	if !slices.Equal(r.Types, []string{predicate.DataFlowsType, predicate.NoBackdoorType}) || r.MinTimestamps != 2 || r.MinWitnesses != 2 ||
 		r.MaxAge != 30*24*time.Hour || len(r.Signers) != 5 {
 		t.Fatalf("%+v", r)
 	}
@@ -106,12 +107,13 @@ func TestReservedRules(t *testing.T) {
 		for i, id := range []string{vendorID, vendorID, vendorID, serviceID, assessorID} {
 			f.Evidence[i].KeyID = id
 			f.Evidence[i].Timestamps = append(f.Evidence[i].Timestamps, verify.Timestamp{Authority: "https://other.example.test"})
+			f.Evidence[i].Cosignatures = []verify.Cosignature{{Name: "w", KeyID: "sha256:01"}, {Name: "w", KeyID: "sha256:02"}}
 		}
 		return f
 	}
 	stated := func(name string, edits ...edit) verify.Evidence {
 		e := evidence(t, edited(t, vector(t, name), edits...))
-		e.KeyID, e.Timestamps = vendorID, base().Evidence[0].Timestamps
+		e.KeyID, e.Timestamps, e.Cosignatures = vendorID, base().Evidence[0].Timestamps, base().Evidence[0].Cosignatures
 		return e
 	}
 	by := func(e verify.Evidence, keyID string) verify.Evidence {
@@ -123,16 +125,18 @@ func TestReservedRules(t *testing.T) {
 		change func(f *verify.Facts)
 		want   map[string][]string // rule -> failing
 	}{
-		"as it is":         {change: func(*verify.Facts) {}},
-		"no no-backdoor":   {func(f *verify.Facts) { f.Evidence = slices.Delete(f.Evidence, 1, 2) }, map[string][]string{policy.RuleTypes: {"no-backdoor"}}},
-		"one timestamp":    {func(f *verify.Facts) { f.Evidence[1].Timestamps = f.Evidence[1].Timestamps[:1] }, map[string][]string{policy.RuleTimestamps: {"no-backdoor"}}},
-		"one authority":    {func(f *verify.Facts) { f.Evidence[0].Timestamps[1] = f.Evidence[0].Timestamps[0] }, map[string][]string{policy.RuleTimestamps: {"data-flows"}}},
-		"signed long ago":  {func(f *verify.Facts) { f.Evidence[2].SignedBy = at.Add(-31 * 24 * time.Hour) }, map[string][]string{policy.RuleMaxAge: {"undertakings"}}},
-		"never signed":     {func(f *verify.Facts) { f.Evidence[2].SignedBy = time.Time{} }, map[string][]string{policy.RuleMaxAge: {"undertakings"}}},
-		"another key":      {func(f *verify.Facts) { f.Evidence[0].KeyID = assessorID }, map[string][]string{policy.RuleVendor: {"data-flows"}}},
-		"pinned identity":  {func(f *verify.Facts) { f.Evidence[0].Signer = identity("release@example.com") }, nil},
-		"another identity": {func(f *verify.Facts) { f.Evidence[0].Signer = identity("other@example.com") }, map[string][]string{policy.RuleVendor: {"data-flows"}}},
-		"another vendor's": {func(f *verify.Facts) { f.Evidence[0].Signer = identity("editor@example.com") }, map[string][]string{policy.RuleVendor: {"data-flows"}}},
+		"as it is":          {change: func(*verify.Facts) {}},
+		"no no-backdoor":    {func(f *verify.Facts) { f.Evidence = slices.Delete(f.Evidence, 1, 2) }, map[string][]string{policy.RuleTypes: {"no-backdoor"}}},
+		"one timestamp":     {func(f *verify.Facts) { f.Evidence[1].Timestamps = f.Evidence[1].Timestamps[:1] }, map[string][]string{policy.RuleTimestamps: {"no-backdoor"}}},
+		"one authority":     {func(f *verify.Facts) { f.Evidence[0].Timestamps[1] = f.Evidence[0].Timestamps[0] }, map[string][]string{policy.RuleTimestamps: {"data-flows"}}},
+		"one witness":       {func(f *verify.Facts) { f.Evidence[1].Cosignatures = f.Evidence[1].Cosignatures[:1] }, map[string][]string{policy.RuleWitnesses: {"no-backdoor"}}},
+		"one witness twice": {func(f *verify.Facts) { f.Evidence[0].Cosignatures[1] = f.Evidence[0].Cosignatures[0] }, map[string][]string{policy.RuleWitnesses: {"data-flows"}}},
+		"signed long ago":   {func(f *verify.Facts) { f.Evidence[2].SignedBy = at.Add(-31 * 24 * time.Hour) }, map[string][]string{policy.RuleMaxAge: {"undertakings"}}},
+		"never signed":      {func(f *verify.Facts) { f.Evidence[2].SignedBy = time.Time{} }, map[string][]string{policy.RuleMaxAge: {"undertakings"}}},
+		"another key":       {func(f *verify.Facts) { f.Evidence[0].KeyID = assessorID }, map[string][]string{policy.RuleVendor: {"data-flows"}}},
+		"pinned identity":   {func(f *verify.Facts) { f.Evidence[0].Signer = identity("release@example.com") }, nil},
+		"another identity":  {func(f *verify.Facts) { f.Evidence[0].Signer = identity("other@example.com") }, map[string][]string{policy.RuleVendor: {"data-flows"}}},
+		"another vendor's":  {func(f *verify.Facts) { f.Evidence[0].Signer = identity("editor@example.com") }, map[string][]string{policy.RuleVendor: {"data-flows"}}},
 		"another product": {func(f *verify.Facts) {
 			f.Evidence[0] = stated("minimal-data-flows", edit{Pointer: purl + "/value", Value: "pkg:generic/example-editor@1.2.3"})
 		}, map[string][]string{policy.RuleVendor: {"data-flows"}}},
@@ -153,7 +157,7 @@ func TestReservedRules(t *testing.T) {
 			f.Evidence = append(f.Evidence, by(f.Evidence[0], assessorID))
 		}, map[string][]string{policy.RuleVendor: {"data-flows"}}},
 		"nothing": {func(f *verify.Facts) { f.Evidence = nil }, map[string][]string{policy.RuleTypes: {"data-flows", "no-backdoor"},
-			policy.RuleTimestamps: nil, policy.RuleVendor: nil, policy.RuleMaxAge: nil}},
+			policy.RuleTimestamps: nil, policy.RuleWitnesses: nil, policy.RuleVendor: nil, policy.RuleMaxAge: nil}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := base()
@@ -162,8 +166,8 @@ func TestReservedRules(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(result.Rules) != 4 {
-				t.Fatalf("%d rules, want the four reserved ones", len(result.Rules))
+			if len(result.Rules) != 5 {
+				t.Fatalf("%d rules, want the five reserved ones", len(result.Rules))
 			}
 			for _, r := range result.Rules {
 				failing, fails := c.want[r.ID]

@@ -11,8 +11,8 @@ import (
 
 // UnverifiedFacts are facts for tests and [Lint], as if the statements had been
 // verified and everything around them met the policy: each is signed by whom the
-// policy pins for it, when it says it was issued, with as many timestamps as are
-// asked for. Of two declarations of one type, and of nothing else, the last counts.
+// policy pins for it, when it says it was issued, with as many timestamps and
+// witnesses as are asked for. Of two declarations of one type, and of nothing else, the last counts.
 //
 // Nothing is verified: no verdict may be built on them.
 func (p *Policy) UnverifiedFacts(at time.Time, statements ...*predicate.Statement) verify.Facts {
@@ -22,6 +22,10 @@ func (p *Policy) UnverifiedFacts(at time.Time, statements ...*predicate.Statemen
 			SignedBy: issued(s, at)}
 		for j := range max(p.timestamps, 1) {
 			e.Timestamps = append(e.Timestamps, verify.Timestamp{Time: e.SignedBy, Authority: "unverified:" + strconv.Itoa(j+1)})
+		}
+		for j := range p.witnesses {
+			name := "unverified:" + strconv.Itoa(j+1)
+			e.Cosignatures, e.WitnessedBy = append(e.Cosignatures, verify.Cosignature{Name: name, KeyID: name, Time: e.SignedBy}), e.SignedBy
 		}
 		e.Signer, e.KeyID = p.signerOf(s)
 		if len(s.Subjects) > 0 {

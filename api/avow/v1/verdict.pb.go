@@ -745,7 +745,13 @@ type Evidence struct {
 	// The earliest of the timestamps: the signature existed then.
 	SignedBy *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=signed_by,json=signedBy,proto3" json:"signed_by,omitempty"`
 	// Name of the subject whose digest is the artifact's.
-	SubjectName   string `protobuf:"bytes,16,opt,name=subject_name,json=subjectName,proto3" json:"subject_name,omitempty"`
+	SubjectName string `protobuf:"bytes,16,opt,name=subject_name,json=subjectName,proto3" json:"subject_name,omitempty"`
+	// The valid cosignatures of the checkpoint by witnesses of the buyer's policy, one a key, earliest first; empty where no
+	// witness policy was given.
+	Cosignatures []*Cosignature `protobuf:"bytes,17,rep,name=cosignatures,proto3" json:"cosignatures,omitempty"`
+	// When they met the policy's quorum: the signature was in the log then, on the word of the witnesses and not of the
+	// log's operator. Absent where no witness policy was given.
+	WitnessedBy   *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=witnessed_by,json=witnessedBy,proto3" json:"witnessed_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -892,6 +898,85 @@ func (x *Evidence) GetSubjectName() string {
 	return ""
 }
 
+func (x *Evidence) GetCosignatures() []*Cosignature {
+	if x != nil {
+		return x.Cosignatures
+	}
+	return nil
+}
+
+func (x *Evidence) GetWitnessedBy() *timestamppb.Timestamp {
+	if x != nil {
+		return x.WitnessedBy
+	}
+	return nil
+}
+
+// Cosignature is a witness's verified word that it saw the checkpoint, grown from all that it saw of the log before
+// (C2SP tlog-cosignature).
+type Cosignature struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name that the witness signs under.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// "sha256:" and the hexadecimal SHA-256 of the witness's DER SubjectPublicKeyInfo.
+	KeyId string `protobuf:"bytes,2,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// When the witness says that it cosigned, to the second.
+	Time          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Cosignature) Reset() {
+	*x = Cosignature{}
+	mi := &file_avow_v1_verdict_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cosignature) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cosignature) ProtoMessage() {}
+
+func (x *Cosignature) ProtoReflect() protoreflect.Message {
+	mi := &file_avow_v1_verdict_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cosignature.ProtoReflect.Descriptor instead.
+func (*Cosignature) Descriptor() ([]byte, []int) {
+	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Cosignature) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Cosignature) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *Cosignature) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
 // SignedTimestamp is a verified RFC 3161 timestamp.
 type SignedTimestamp struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -905,7 +990,7 @@ type SignedTimestamp struct {
 
 func (x *SignedTimestamp) Reset() {
 	*x = SignedTimestamp{}
-	mi := &file_avow_v1_verdict_proto_msgTypes[6]
+	mi := &file_avow_v1_verdict_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +1002,7 @@ func (x *SignedTimestamp) String() string {
 func (*SignedTimestamp) ProtoMessage() {}
 
 func (x *SignedTimestamp) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_verdict_proto_msgTypes[6]
+	mi := &file_avow_v1_verdict_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +1015,7 @@ func (x *SignedTimestamp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignedTimestamp.ProtoReflect.Descriptor instead.
 func (*SignedTimestamp) Descriptor() ([]byte, []int) {
-	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{6}
+	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SignedTimestamp) GetTime() *timestamppb.Timestamp {
@@ -965,7 +1050,7 @@ type Signer struct {
 
 func (x *Signer) Reset() {
 	*x = Signer{}
-	mi := &file_avow_v1_verdict_proto_msgTypes[7]
+	mi := &file_avow_v1_verdict_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -977,7 +1062,7 @@ func (x *Signer) String() string {
 func (*Signer) ProtoMessage() {}
 
 func (x *Signer) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_verdict_proto_msgTypes[7]
+	mi := &file_avow_v1_verdict_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -990,7 +1075,7 @@ func (x *Signer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signer.ProtoReflect.Descriptor instead.
 func (*Signer) Descriptor() ([]byte, []int) {
-	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{7}
+	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Signer) GetName() string {
@@ -1056,7 +1141,7 @@ type CertificateIdentity struct {
 
 func (x *CertificateIdentity) Reset() {
 	*x = CertificateIdentity{}
-	mi := &file_avow_v1_verdict_proto_msgTypes[8]
+	mi := &file_avow_v1_verdict_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1068,7 +1153,7 @@ func (x *CertificateIdentity) String() string {
 func (*CertificateIdentity) ProtoMessage() {}
 
 func (x *CertificateIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_verdict_proto_msgTypes[8]
+	mi := &file_avow_v1_verdict_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1081,7 +1166,7 @@ func (x *CertificateIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateIdentity.ProtoReflect.Descriptor instead.
 func (*CertificateIdentity) Descriptor() ([]byte, []int) {
-	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{8}
+	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CertificateIdentity) GetSubjectAlternativeName() string {
@@ -1139,7 +1224,7 @@ const file_avow_v1_verdict_proto_rawDesc = "" +
 	"\x06passed\x18\x04 \x01(\bR\x06passed\x12\x18\n" +
 	"\amessage\x18\x05 \x01(\tR\amessage\x12\x18\n" +
 	"\afailing\x18\x06 \x03(\tR\afailing\x12\x14\n" +
-	"\x05error\x18\a \x01(\tR\x05error\"\xba\x04\n" +
+	"\x05error\x18\a \x01(\tR\x05error\"\xb3\x05\n" +
 	"\bEvidence\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12!\n" +
 	"\fstatement_id\x18\x02 \x01(\tR\vstatementId\x12%\n" +
@@ -1161,7 +1246,13 @@ const file_avow_v1_verdict_proto_rawDesc = "" +
 	"timestamps\x18\x0e \x03(\v2\x18.avow.v1.SignedTimestampR\n" +
 	"timestamps\x127\n" +
 	"\tsigned_by\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\bsignedBy\x12!\n" +
-	"\fsubject_name\x18\x10 \x01(\tR\vsubjectName\"_\n" +
+	"\fsubject_name\x18\x10 \x01(\tR\vsubjectName\x128\n" +
+	"\fcosignatures\x18\x11 \x03(\v2\x14.avow.v1.CosignatureR\fcosignatures\x12=\n" +
+	"\fwitnessed_by\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\vwitnessedBy\"h\n" +
+	"\vCosignature\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x15\n" +
+	"\x06key_id\x18\x02 \x01(\tR\x05keyId\x12.\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"_\n" +
 	"\x0fSignedTimestamp\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1c\n" +
 	"\tauthority\x18\x02 \x01(\tR\tauthority\"\x83\x01\n" +
@@ -1207,7 +1298,7 @@ func file_avow_v1_verdict_proto_rawDescGZIP() []byte {
 }
 
 var file_avow_v1_verdict_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_avow_v1_verdict_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_avow_v1_verdict_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_avow_v1_verdict_proto_goTypes = []any{
 	(Outcome)(0),                  // 0: avow.v1.Outcome
 	(CheckStatus)(0),              // 1: avow.v1.CheckStatus
@@ -1219,35 +1310,39 @@ var file_avow_v1_verdict_proto_goTypes = []any{
 	(*PolicyResult)(nil),          // 7: avow.v1.PolicyResult
 	(*RuleResult)(nil),            // 8: avow.v1.RuleResult
 	(*Evidence)(nil),              // 9: avow.v1.Evidence
-	(*SignedTimestamp)(nil),       // 10: avow.v1.SignedTimestamp
-	(*Signer)(nil),                // 11: avow.v1.Signer
-	(*CertificateIdentity)(nil),   // 12: avow.v1.CertificateIdentity
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(*Finding)(nil),               // 14: avow.v1.Finding
+	(*Cosignature)(nil),           // 10: avow.v1.Cosignature
+	(*SignedTimestamp)(nil),       // 11: avow.v1.SignedTimestamp
+	(*Signer)(nil),                // 12: avow.v1.Signer
+	(*CertificateIdentity)(nil),   // 13: avow.v1.CertificateIdentity
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*Finding)(nil),               // 15: avow.v1.Finding
 }
 var file_avow_v1_verdict_proto_depIdxs = []int32{
 	0,  // 0: avow.v1.Verdict.outcome:type_name -> avow.v1.Outcome
 	5,  // 1: avow.v1.Verdict.checks:type_name -> avow.v1.Check
 	6,  // 2: avow.v1.Verdict.bundles:type_name -> avow.v1.BundleResult
 	9,  // 3: avow.v1.Verdict.evidence:type_name -> avow.v1.Evidence
-	13, // 4: avow.v1.Verdict.evaluated_at:type_name -> google.protobuf.Timestamp
+	14, // 4: avow.v1.Verdict.evaluated_at:type_name -> google.protobuf.Timestamp
 	7,  // 5: avow.v1.Verdict.policy:type_name -> avow.v1.PolicyResult
 	1,  // 6: avow.v1.Check.status:type_name -> avow.v1.CheckStatus
 	0,  // 7: avow.v1.BundleResult.outcome:type_name -> avow.v1.Outcome
 	2,  // 8: avow.v1.BundleResult.use:type_name -> avow.v1.BundleUse
 	8,  // 9: avow.v1.PolicyResult.rules:type_name -> avow.v1.RuleResult
 	3,  // 10: avow.v1.RuleResult.severity:type_name -> avow.v1.RuleSeverity
-	14, // 11: avow.v1.Evidence.warnings:type_name -> avow.v1.Finding
-	11, // 12: avow.v1.Evidence.signer:type_name -> avow.v1.Signer
-	10, // 13: avow.v1.Evidence.timestamps:type_name -> avow.v1.SignedTimestamp
-	13, // 14: avow.v1.Evidence.signed_by:type_name -> google.protobuf.Timestamp
-	13, // 15: avow.v1.SignedTimestamp.time:type_name -> google.protobuf.Timestamp
-	12, // 16: avow.v1.Signer.certificate:type_name -> avow.v1.CertificateIdentity
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	15, // 11: avow.v1.Evidence.warnings:type_name -> avow.v1.Finding
+	12, // 12: avow.v1.Evidence.signer:type_name -> avow.v1.Signer
+	11, // 13: avow.v1.Evidence.timestamps:type_name -> avow.v1.SignedTimestamp
+	14, // 14: avow.v1.Evidence.signed_by:type_name -> google.protobuf.Timestamp
+	10, // 15: avow.v1.Evidence.cosignatures:type_name -> avow.v1.Cosignature
+	14, // 16: avow.v1.Evidence.witnessed_by:type_name -> google.protobuf.Timestamp
+	14, // 17: avow.v1.Cosignature.time:type_name -> google.protobuf.Timestamp
+	14, // 18: avow.v1.SignedTimestamp.time:type_name -> google.protobuf.Timestamp
+	13, // 19: avow.v1.Signer.certificate:type_name -> avow.v1.CertificateIdentity
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_avow_v1_verdict_proto_init() }
@@ -1256,7 +1351,7 @@ func file_avow_v1_verdict_proto_init() {
 		return
 	}
 	file_avow_v1_finding_proto_init()
-	file_avow_v1_verdict_proto_msgTypes[7].OneofWrappers = []any{
+	file_avow_v1_verdict_proto_msgTypes[8].OneofWrappers = []any{
 		(*Signer_KeyId)(nil),
 		(*Signer_Certificate)(nil),
 	}
@@ -1266,7 +1361,7 @@ func file_avow_v1_verdict_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_avow_v1_verdict_proto_rawDesc), len(file_avow_v1_verdict_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

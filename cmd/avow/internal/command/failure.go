@@ -157,6 +157,8 @@ func hintFor(err error) string {
 		return "choose another name, or remove the file first"
 	case errors.Is(err, verify.ErrTrust):
 		return "give the service's trusted_root.json with --trusted-root; `avow trust` fetches it"
+	case errors.Is(err, verify.ErrWitnessPolicy):
+		return "correct the line; docs/witnesses.md shows a witness policy"
 	case errors.Is(err, verify.ErrInput):
 		return "check the arguments; `avow verify --help` shows examples"
 	case errors.Is(err, context.Canceled):

@@ -54,6 +54,10 @@ func (f *policyFlags) apply(c *cobra.Command, a *app, input *verify.Input) error
 		return err
 	}
 	asked := p.Requirements()
+	if asked.MinWitnesses > 0 && input.Witnesses == nil {
+		return failed("name the witnesses that you trust with --witness-policy; docs/witnesses.md shows how",
+			"policy %s asks for %d witnesses, and none is named", f.name, asked.MinWitnesses)
+	}
 	for _, t := range asked.Types {
 		if !slices.Contains(input.RequiredTypes, t) {
 			input.RequiredTypes = append(input.RequiredTypes, t)

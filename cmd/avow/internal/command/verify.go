@@ -36,6 +36,7 @@ type verifyFlags struct {
 	minTimestamps int
 	at            string
 	policy        policyFlags
+	witnesses     witnessFlags
 	format        format
 	output        string
 	sign          signFlags
@@ -81,6 +82,10 @@ With --policy the rules of a policy must be met as well: a ready-made one (` + "
 file. A policy that names vendors says who may have signed; --key or --identity beside it leave
 only those of them. What --approved names is what you use now, for rules that compare the two.
 
+With --witness-policy so many witnesses as that file asks for must have cosigned the log's
+checkpoint: then the log is the same that everybody is shown, and there is a time that does not
+depend on the log's operator.
+
 What a statement declares is the vendor's word. Verified is that the vendor said it, when, and
 that it cannot take it back unseen.
 
@@ -125,6 +130,7 @@ func (f *verifyFlags) register(c *cobra.Command) {
 	o.IntVar(&f.minTimestamps, "min-timestamps", 1, "`NUMBER` of timestamp authorities that must have signed")
 	o.StringVar(&f.at, "at", "", "`TIME` at which to judge validity, as 2026-11-23T12:00:00Z (default now)")
 	f.policy.register(c)
+	f.witnesses.register(c)
 	f.format.registerAs(c, "`FORMAT` of the answer: text, json, sarif, junit, markdown, html, or jsonl for a list",
 		append(report.Formats(), formatJSONLines)...)
 	o.StringVarP(&f.output, "output", "o", "", "`FILE` to write instead of standard output; replaced if it is there")
@@ -142,7 +148,7 @@ func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error
 	if f.output == "-" {
 		f.output = "" // as everywhere: standard output
 	}
-	if err := notAnInput(f.output, slices.Concat([]string{artifact, f.trustedRoot, f.policy.name}, f.bundles, f.keys, f.policy.approved)); err != nil {
+	if err := notAnInput(f.output, slices.Concat([]string{artifact, f.trustedRoot, f.policy.name, f.witnesses.policy}, f.bundles, f.keys, f.policy.approved)); err != nil {
 		return err
 	}
 	item := report.Item{Name: artifact}
@@ -286,6 +292,9 @@ func (a *app) verifyDemands(c *cobra.Command, f *verifyFlags) (*verify.Input, er
 		return nil, err
 	}
 	if input.Signers, err = a.signers(c, f); err != nil {
+		return nil, err
+	}
+	if err := f.witnesses.apply(c, a, input, f.use.file != ""); err != nil {
 		return nil, err
 	}
 	err = f.policy.apply(c, a, input)

@@ -74,15 +74,22 @@ func notCounted(b verify.BundleResult) string {
 }
 
 // checks prints those of one bundle. Those that were not run, because an earlier one failed, share a line: they say
-// nothing, and the one that failed is not to be searched for among them.
+// nothing, and the one that failed is not to be searched for among them. Of those that were not asked for, for one
+// reason, the first has a line.
 func checks(w *text.Writer, list []verify.Check) {
-	notRun := 0
+	notRun, reason := 0, ""
 	for _, c := range list {
-		if c.Status == verify.StatusSkipped && c.Detail == "" {
-			notRun++
+		if c.Status != verify.StatusSkipped {
+			reason = ""
+			check(w, c)
 			continue
 		}
-		check(w, c)
+		if c.Detail == "" {
+			notRun++
+		} else if c.Detail != reason {
+			check(w, c)
+		}
+		reason = c.Detail
 	}
 	switch {
 	case notRun == 1:
@@ -135,9 +142,22 @@ func declarations(w *text.Writer, v *verify.Verdict) {
 		w.Item("  ", labelColumns, "Signed with", text.Safe(e.KeyID))
 		w.Item("  ", labelColumns, "Signed by", e.SignedBy.UTC().Format(time.RFC3339)+" at the latest")
 		w.Item("  ", labelColumns, "Logged at", fmt.Sprintf("%s, entry %d of %d", text.Safe(e.LogOrigin), e.LogIndex, e.TreeSize))
+		if len(e.Cosignatures) > 0 {
+			w.Item("  ", labelColumns, "Witnessed", fmt.Sprintf("by %s, in the log by %s", text.Safe(witnessNames(e)),
+				e.WitnessedBy.UTC().Format(time.RFC3339)))
+		}
 		Statement(w, e.Statement)
 		for _, f := range e.Warnings {
 			w.Item("  ", labelColumns, "Warning "+f.Code, text.Safe(f.Message))
 		}
 	}
+}
+
+// witnessNames lists who cosigned.
+func witnessNames(e *verify.Evidence) string {
+	names := make([]string, len(e.Cosignatures))
+	for i, c := range e.Cosignatures {
+		names[i] = c.Name
+	}
+	return strings.Join(names, ", ")
 }

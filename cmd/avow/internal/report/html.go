@@ -356,6 +356,12 @@ func newProof(e *verify.Evidence) proof {
 	for _, t := range e.Timestamps {
 		p.Facts = append(p.Facts, fact{"Timestamp", instant(t.Time) + " by " + text.Safe(t.Authority), false})
 	}
+	for _, c := range e.Cosignatures {
+		p.Facts = append(p.Facts, fact{"Cosignature", instant(c.Time) + " by " + text.Safe(c.Name), false})
+	}
+	if len(e.Cosignatures) > 0 {
+		p.Facts = append(p.Facts, fact{"Quorum of witnesses", instant(e.WitnessedBy), false})
+	}
 	return p
 }
 
