@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -125,6 +126,8 @@ func TestWitnessQuorum(t *testing.T) {
 		"zeros":                 {two, []sumdbnote.Signer{junk(72), c2}, quorum},
 		"too short, and two":    {two, []sumdbnote.Signer{junk(71), junk(73), junk(1), c2, c3}, "accepted"},
 		"time zero":             {two, []sumdbnote.Signer{c1, w.w2.At(zero)}, quorum},
+		"time 2^63 - 1":         {two, []sumdbnote.Signer{c1, w.w2.At(time.Unix(math.MaxInt64, 0))}, quorum},
+		"time 2^62":             {two, []sumdbnote.Signer{c1, w.w2.At(time.Unix(math.MaxInt64/2, 0))}, quorum},
 		"time beyond 2^63":      {two, []sumdbnote.Signer{c1, w.w2.At(wrapped)}, quorum},
 		"at the end of skew":    {two, []sumdbnote.Signer{c1, w.w2.At(now)}, "accepted"},
 		"in the future":         {two, []sumdbnote.Signer{c1, w.w2.At(now.Add(time.Second))}, quorum},
