@@ -419,3 +419,21 @@ func TestWitnessInput(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkWitnesses is a verification that asks for two of three witnesses, of a bundle that the verifier has seen; "none" asks
+// for no witness.
+func BenchmarkWitnesses(b *testing.B) {
+	w := newWitnesses(b)
+	v := newVerifier(b, w.TrustedRoot())
+	in := input(w.World, w.cosigned(b, w.w1.At(bundletest.Epoch), w.w2.At(bundletest.Epoch), w.w3.At(bundletest.Epoch)))
+	for name, policy := range map[string]*verify.WitnessPolicy{"none": nil, "two-of-three": w.twoOfThree(b)} {
+		b.Run(name, func(b *testing.B) {
+			in.Witnesses = policy
+			for b.Loop() {
+				if verdict := verdictOf(b, v, in); verdict.Outcome != verify.Accepted {
+					b.Fatal(verdict.Failures())
+				}
+			}
+		})
+	}
+}
