@@ -110,8 +110,8 @@ func cosignatureTime(w sumdbnote.Verifier, text string, sig sumdbnote.Signature)
 		return time.Time{}, false
 	}
 	t, err := fnote.CoSigV1Timestamp(sig)
-	// > It MUST NOT exceed 2^63 - 1. Zero would be no time.
-	return t.UTC(), err == nil && t.Unix() > 0
+	// > It MUST NOT exceed 2^63 - 1. Zero would be no time, and what is too large for time.Time wraps to before it.
+	return t.UTC(), err == nil && t.After(time.Unix(0, 0))
 }
 
 // lists reports whether the policy is about a log: it lists none, or this one.
@@ -132,8 +132,10 @@ func (r *run) checkWitnessQuorum() Check {
 	}
 	cosignatures := p.list(cosigned)
 	got := fmt.Sprintf("%d of %s", len(cosignatures), counted(len(p.witnesses), "witness", "witnesses"))
-	for i, c := range cosignatures {
-		got += map[bool]string{true: ": ", false: ", "}[i == 0] + c.Name
+	separator := ": "
+	for _, c := range cosignatures {
+		got += separator + c.Name
+		separator = ", "
 	}
 	complete, ok := p.quorum.completed(cosigned)
 	if !ok {

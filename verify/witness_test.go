@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -125,6 +126,8 @@ func TestWitnessQuorum(t *testing.T) {
 		"zeros":                 {two, []sumdbnote.Signer{junk(72), c2}, quorum},
 		"too short, and two":    {two, []sumdbnote.Signer{junk(71), junk(73), junk(1), c2, c3}, "accepted"},
 		"time zero":             {two, []sumdbnote.Signer{c1, w.w2.At(zero)}, quorum},
+		"time 2^63 - 1":         {two, []sumdbnote.Signer{c1, w.w2.At(time.Unix(math.MaxInt64, 0))}, quorum},
+		"time 2^62":             {two, []sumdbnote.Signer{c1, w.w2.At(time.Unix(math.MaxInt64/2, 0))}, quorum},
 		"time beyond 2^63":      {two, []sumdbnote.Signer{c1, w.w2.At(wrapped)}, quorum},
 		"at the end of skew":    {two, []sumdbnote.Signer{c1, w.w2.At(now)}, "accepted"},
 		"in the future":         {two, []sumdbnote.Signer{c1, w.w2.At(now.Add(time.Second))}, quorum},
@@ -414,5 +417,23 @@ func TestWitnessInput(t *testing.T) {
 		if _, err := newVerifier(t, w.TrustedRoot()).Verify(t.Context(), in); !errors.Is(err, verify.ErrInput) {
 			t.Errorf("%s: got %v", name, err)
 		}
+	}
+}
+
+// BenchmarkWitnesses is a verification that asks for two of three witnesses, of a bundle that the verifier has seen; "none" asks
+// for no witness.
+func BenchmarkWitnesses(b *testing.B) {
+	w := newWitnesses(b)
+	v := newVerifier(b, w.TrustedRoot())
+	in := input(w.World, w.cosigned(b, w.w1.At(bundletest.Epoch), w.w2.At(bundletest.Epoch), w.w3.At(bundletest.Epoch)))
+	for name, policy := range map[string]*verify.WitnessPolicy{"none": nil, "two-of-three": w.twoOfThree(b)} {
+		b.Run(name, func(b *testing.B) {
+			in.Witnesses = policy
+			for b.Loop() {
+				if verdict := verdictOf(b, v, in); verdict.Outcome != verify.Accepted {
+					b.Fatal(verdict.Failures())
+				}
+			}
+		})
 	}
 }
