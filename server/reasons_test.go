@@ -122,6 +122,14 @@ func TestReasons(t *testing.T) {
 			_, err := w.attestation().Issue(withToken(w.t.Context(), w.acmeToken), unsigned(dataFlows(w.t)))
 			return err
 		}),
+		"LOG_WRITES_NOT_CONFIGURED": onWorld(func(w *world) error {
+			_, err := w.rekor().CreateEntry(w.t.Context(), w.entry(w.acme, "closed"))
+			return err
+		}),
+		"SIGNING_CONFIG_NOT_CONFIGURED": onWorld(func(w *world) error {
+			_, err := w.trust().GetSigningConfig(w.t.Context(), &avowv1.GetSigningConfigRequest{})
+			return err
+		}),
 		"STATEMENT_NOT_FOUND": onWorld(func(w *world) error {
 			_, err := w.fetch("sha256:"+strings.Repeat("0", 64), "")
 			return err
