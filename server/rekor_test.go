@@ -247,6 +247,8 @@ func TestRekorRefusals(t *testing.T) {
 	p384 := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))(t)
 	const p256Details = commonv1.PublicKeyDetails_PKIX_ECDSA_P256_SHA_256
 	digest := sha256.Sum256([]byte("x"))
+	dsseEntry := new(rekorpb.CreateEntryRequest) // its Go type is deprecated
+	wantOK(t, protojson.Unmarshal([]byte(`{"dsseRequestV002":{}}`), dsseEntry))
 	for _, open := range []bool{false, true} {
 		w := newWorld(t, withRekor(open))
 		for name, c := range map[string]struct {
@@ -254,8 +256,7 @@ func TestRekorRefusals(t *testing.T) {
 			want avowv1.ErrorReason
 		}{
 			"nothing": {&rekorpb.CreateEntryRequest{}, reasonRequestInvalid},
-			"dsse": {&rekorpb.CreateEntryRequest{Spec: &rekorpb.CreateEntryRequest_DsseRequestV002{
-				DsseRequestV002: &rekorpb.DSSERequestV002{}}}, reasonRequestInvalid},
+			"dsse": {dsseEntry, reasonRequestInvalid},
 			"ed25519": {entryOf(t, ed.Public(), digest[:], ed25519.Sign(ed, digest[:]),
 				commonv1.PublicKeyDetails_PKIX_ED25519), reasonKeyUnsupported},
 			"ed25519ph": {entryOf(t, ed.Public(), digest[:], ed25519.Sign(ed, digest[:]),

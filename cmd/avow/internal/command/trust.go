@@ -21,8 +21,8 @@ type trustFlags struct {
 	verdictKey string
 	// signingConfig is where the addresses for Sigstore clients go.
 	signingConfig string
-	force      bool
-	format     format
+	force         bool
+	format        format
 }
 
 func (a *app) trust() *cobra.Command {
