@@ -54,7 +54,7 @@ var rules = map[string]rule{
 	avowv1.TrustService_ListVendors_FullMethodName:      {access: accessAnyone, cost: 1},
 	avowv1.TrustService_GetVendor_FullMethodName:        {access: accessAnyone, cost: 1},
 
-	// The signature of an entry is its credential, as with Issue; see RekorConfig.
+	// The signature of an entry is its credential, as with Issue, unless RekorConfig asks for more.
 	rekorpb.Rekor_CreateEntry_FullMethodName:    {access: accessAnyone, cost: 2},
 	rekorpb.Rekor_GetTile_FullMethodName:        {access: accessAnyone, cost: 1},
 	rekorpb.Rekor_GetEntryBundle_FullMethodName: {access: accessAnyone, cost: 1},

@@ -21,11 +21,11 @@ import (
 // RekorConfig opens the log to Sigstore clients, by the Rekor v2 API.
 type RekorConfig struct {
 	// Open lets every key write, and certificates. False: registered vendors' keys only.
-	//
-	// Either way the API is no place for strangers. An entry is a digest and a signature, and for a public key anybody
-	// can make such pairs of which the digest is nobody's file: harmless to verifiers, but entries. What bounds them is
-	// the rate, and who can reach the service.
 	Open bool
+	// Credentials lets only callers write who show a registered vendor's credentials. Without it the API is no place for
+	// strangers: an entry is a digest and a signature, and for a public key anybody can make such pairs of which the
+	// digest is nobody's file. They mislead no verifier, but they are entries, and only the rate bounds them.
+	Credentials bool
 }
 
 // rekorService is dev.sigstore.rekor.v2.Rekor. Its entries are in the log without a statement, unless Issue is given
@@ -70,6 +70,9 @@ func (r *rekorService) CreateEntry(
 
 // admit decides who may write.
 func (r *rekorService) admit(ctx context.Context, v *entryVerifier) error {
+	if r.cfg.Rekor.Credentials && callerOf(ctx).vendor == nil {
+		return refuse(reasonCredentialsRequired, "the log takes entries of registered vendors with their token or client certificate")
+	}
 	if r.cfg.Rekor.Open {
 		return nil
 	}

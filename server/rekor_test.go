@@ -13,6 +13,8 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"net/http"
+	neturl "net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +24,7 @@ import (
 	"github.com/sigstore/rekor-tiles/v2/pkg/client/write"
 	rekorpb "github.com/sigstore/rekor-tiles/v2/pkg/generated/protobuf"
 	"github.com/sigstore/rekor-tiles/v2/pkg/note"
+	"github.com/sigstore/rekor-tiles/v2/pkg/types/hashedrekord"
 	rekorverify "github.com/sigstore/rekor-tiles/v2/pkg/verify"
 	"github.com/sigstore/sigstore/pkg/signature"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -256,7 +259,7 @@ func TestRekorRefusals(t *testing.T) {
 			want avowv1.ErrorReason
 		}{
 			"nothing": {&rekorpb.CreateEntryRequest{}, reasonRequestInvalid},
-			"dsse": {dsseEntry, reasonRequestInvalid},
+			"dsse":    {dsseEntry, reasonRequestInvalid},
 			"ed25519": {entryOf(t, ed.Public(), digest[:], ed25519.Sign(ed, digest[:]),
 				commonv1.PublicKeyDetails_PKIX_ED25519), reasonKeyUnsupported},
 			"ed25519ph": {entryOf(t, ed.Public(), digest[:], ed25519.Sign(ed, digest[:]),
@@ -348,6 +351,37 @@ func TestRekorWriters(t *testing.T) {
 	}
 }
 
+// TestRekorCredentials: where credentials are asked for, they and the key must be the same vendor's. Clients that have no
+// flag for a token send it in the address.
+func TestRekorCredentials(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.change = func(c *Config) { c.Rekor = &RekorConfig{Credentials: true} } })
+	address := must(neturl.Parse(w.rest().URL))(t)
+	for name, c := range map[string]struct {
+		password string
+		want     string // "": taken
+	}{
+		"none":            {"", "CREDENTIALS_REQUIRED"},
+		"acme's":          {w.acmeToken, ""},
+		"another's":       {w.heldToken, "CREDENTIALS_INVALID"},
+		"nobody's":        {"nobody's", "CREDENTIALS_INVALID"},
+		"longer than any": {strings.Repeat("x", MaxTokenBytes+1), "CREDENTIALS_INVALID"},
+	} {
+		address.User = nil
+		if c.password != "" {
+			address.User = neturl.UserPassword("vendor", c.password)
+		}
+		writer := must(write.NewWriter(address.String()))(t)
+		_, err := writer.Add(t.Context(), w.entry(w.acme, name).GetHashedRekordRequestV002())
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+	must(w.rekor().CreateEntry(withToken(t.Context(), w.acmeToken), w.entry(w.acme, "gRPC")))(t)
+	if w.log.Size() != 2 {
+		t.Errorf("%d leaves, want 2", w.log.Size())
+	}
+}
+
 // TestRekorOverHTTP: status, reasons, limits and the log's files under the paths of Rekor.
 func TestRekorOverHTTP(t *testing.T) {
 	w := newWorld(t, withRekor(false))
@@ -407,6 +441,45 @@ func TestRekorRateLimit(t *testing.T) {
 		}
 		wantReason(t, err, reasonRateLimited)
 	}
+}
+
+// FuzzRekorEntry: whatever a client sends, what is taken is a leaf that verifiers rebuild from the entry, by an algorithm of
+// the list.
+func FuzzRekorEntry(f *testing.F) {
+	key := must(attest.GenerateKey())(f)
+	digest := sha256.Sum256([]byte("a file"))
+	sig := must(key.SignDigest(f.Context(), digest))(f)
+	good := entryOf(f, key.PublicKey(), digest[:], sig, commonv1.PublicKeyDetails_PKIX_ECDSA_P256_SHA_256)
+	f.Add(must(protojson.Marshal(good))(f))
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	wantOK(f, err)
+	f.Add(must(protojson.Marshal(entryOf(f, ed.Public(), digest[:], ed25519.Sign(ed, digest[:]), commonv1.PublicKeyDetails_PKIX_ED25519)))(f))
+	f.Add([]byte(`{"dsseRequestV002":{}}`))
+	f.Add([]byte(`{"hashedRekordRequestV002":{"signature":{"verifier":{"x509Certificate":{"rawBytes":"MA=="}}}}}`))
+	algorithms := must(signature.NewAlgorithmRegistryConfig(entryAlgorithms))(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		req := new(rekorpb.CreateEntryRequest)
+		if protojson.Unmarshal(data, req) != nil {
+			return
+		}
+		hr, _, err := parseEntry(req)
+		if err != nil {
+			if toRefusal(err).reason == reasonInternal {
+				t.Errorf("a form is a defect of the service: %v", err)
+			}
+			return
+		}
+		leaf, err := entryLeaf(hr, algorithms)
+		if err != nil {
+			wantReason(t, toStatus(toRefusal(err)).Err(), reasonSignatureInvalid)
+			return
+		}
+		rebuilt := must(hashedrekord.ToEntryHash(hr.GetDigest(), hr.GetSignature()))(t)
+		if hash := leafHash(leaf); !bytes.Equal(hash[:], rebuilt) || len(leaf) > tlog.MaxLeafBytes ||
+			!slices.Contains(entryAlgorithms, hr.GetSignature().GetVerifier().GetKeyDetails()) {
+			t.Errorf("%s makes the leaf %s", data, leaf)
+		}
+	})
 }
 
 // TestLargestEntryIsALeaf: no entry that is taken is too large for the log.

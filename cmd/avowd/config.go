@@ -105,8 +105,9 @@ type VerdictsConfig struct {
 
 // RekorConfig opens the log to Sigstore clients, by the Rekor v2 API.
 type RekorConfig struct {
-	Enabled bool `yaml:"enabled"`
-	Open    bool `yaml:"open"`
+	Enabled     bool `yaml:"enabled"`
+	Credentials bool `yaml:"credentials"`
+	Open        bool `yaml:"open"`
 }
 
 // GRPCConfig is the gRPC listener.

@@ -81,7 +81,7 @@ func newServer(ctx context.Context, c *Config, p *parts, logger *slog.Logger) (*
 		CompilePolicy: compilePolicy,
 	}
 	if c.Rekor.Enabled {
-		sc.Rekor = &server.RekorConfig{Open: c.Rekor.Open}
+		sc.Rekor = &server.RekorConfig{Open: c.Rekor.Open, Credentials: c.Rekor.Credentials}
 	}
 	if sc.SigningConfig, err = c.signingConfig(root); err != nil {
 		return nil, err

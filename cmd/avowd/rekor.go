@@ -20,8 +20,8 @@ func (c *Config) validateRekor() error {
 			errs = append(errs, fmt.Errorf("publicUrl: %w", err))
 		}
 	}
-	if c.Rekor.Open && !c.Rekor.Enabled {
-		errs = append(errs, errors.New("rekor.open has no effect without rekor.enabled"))
+	if (c.Rekor.Open || c.Rekor.Credentials) && !c.Rekor.Enabled {
+		errs = append(errs, errors.New("rekor.open and rekor.credentials have no effect without rekor.enabled"))
 	}
 	return errors.Join(errs...)
 }
