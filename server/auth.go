@@ -140,7 +140,10 @@ func basicToken(values []string) (string, bool) {
 		return "", false
 	}
 	_, token, _ := strings.Cut(string(decoded), ":")
-	return token, token != "" && len(token) <= MaxTokenBytes
+	if token == "" || len(token) > MaxTokenBytes {
+		return "", false
+	}
+	return token, true
 }
 
 // only returns the single value of a metadata key, "" if there are none or several.
