@@ -27,7 +27,7 @@ const dataFlowsType = "https://w3id.org/avow/data-flows/v1"
 // offline by cosign and by avow; its envelope becomes a full statement at the same entry.
 func TestCosignWrites(t *testing.T) {
 	story, dir := quickstart(t), t.TempDir()
-	address := serveRekor(t, filepath.Join(story, "vendor.pub"))
+	address, _ := serveRekor(t, filepath.Join(story, "vendor.pub"), false)
 	avow := buildAvow(t)
 	file := func(name string) string { return filepath.Join(dir, name) }
 	at := func(name string) string { return filepath.Join(story, name) }
@@ -89,15 +89,42 @@ func TestCosignWrites(t *testing.T) {
 	}
 }
 
-// serveRekor starts avowd with the Rekor API for the quickstart's vendor, and returns the address of its gRPC port.
-func serveRekor(t *testing.T, vendorKey string) string {
+// TestCosignWritesWithAToken: cosign sends a token that is in the address, and is refused without.
+func TestCosignWritesWithAToken(t *testing.T) {
+	story, dir := quickstart(t), t.TempDir()
+	address, token := serveRekor(t, filepath.Join(story, "vendor.pub"), true)
+	config := filepath.Join(dir, "signing.json")
+	buildAvow(t)(0, "trust", "--server", address, "--insecure", "-o", filepath.Join(dir, "root.json"), "--signing-config", config)
+	attestBlob := func() (string, error) {
+		cmd := exec.CommandContext(t.Context(), tool(t, "AVOW_COSIGN"), "attest-blob", "--yes", "--key", filepath.Join(story, "vendor.key"),
+			"--signing-config", config, "--trusted-root", filepath.Join(dir, "root.json"), "--bundle", filepath.Join(dir, "bundle.json"),
+			"--statement", filepath.Join(story, "data-flows.json"))
+		cmd.Env = append(os.Environ(), "COSIGN_PASSWORD=quickstart")
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := attestBlob(); !exited(err) || !strings.Contains(out, "CREDENTIALS_REQUIRED") {
+		t.Errorf("without a token: %v: %s", err, out)
+	}
+	text := string(read(t, config))
+	write(t, config, []byte(strings.Replace(text, "http://", "http://vendor:"+token+"@", 1))) // the first address is the log's
+	if out, err := attestBlob(); err != nil || strings.Contains(out, token) {
+		t.Errorf("with a token: %v: %s", err, out)
+	}
+}
+
+// serveRekor starts avowd with the Rekor API for the quickstart's vendor, and returns the address of its gRPC port and a token
+// of the vendor.
+func serveRekor(t *testing.T, vendorKey string, credentials bool) (address, token string) {
 	t.Helper()
 	program, dir := filepath.Join(t.TempDir(), "avowd"), filepath.Join(t.TempDir(), "service")
-	must := func(name string, args ...string) {
+	must := func(name string, args ...string) string {
 		t.Helper()
-		if out, err := run(t, name, args...); err != nil {
+		out, err := run(t, name, args...)
+		if err != nil {
 			t.Fatalf("%s %v: %v: %s", name, args, err, out)
 		}
+		return out
 	}
 	must("go", "build", "-o", program, "../../cmd/avowd")
 	var ports [3]string
@@ -108,9 +135,11 @@ func serveRekor(t *testing.T, vendorKey string) string {
 	config := filepath.Join(dir, "avowd.yaml")
 	text := bytes.Replace(read(t, config), []byte(`publicUrl: ""`), []byte("publicUrl: http://"+ports[1]), 1)
 	text = bytes.Replace(text, []byte("rekor:\n  enabled: false"), []byte("rekor:\n  enabled: true"), 1)
+	text = bytes.Replace(text, []byte("credentials: false"), fmt.Appendf(nil, "credentials: %v", credentials), 1)
 	write(t, config, text)
 	must(program, "vendor", "add", "--config", config, "--name", "quickstart", "--country", "CH", "--key", vendorKey,
 		"--declarant", "Quickstart demonstration, not an organisation", "--product", "pkg:golang/github.com/avow-dev/avow")
+	token = strings.Fields(must(program, "vendor", "token", "--config", config, "--name", "quickstart"))[0]
 	var log bytes.Buffer
 	service := exec.Command(program, "serve", "--config", config)
 	service.Stdout, service.Stderr = &log, &log
@@ -127,7 +156,7 @@ func serveRekor(t *testing.T, vendorKey string) string {
 		conn, err := net.Dial("tcp", ports[1])
 		if err == nil {
 			_ = conn.Close()
-			return ports[0]
+			return ports[0], token
 		}
 		if time.Now().After(end) {
 			t.Fatal("avowd does not listen")
