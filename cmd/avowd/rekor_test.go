@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"crypto/x509"
+	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/server/statements"
 	commonv1 "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	"github.com/sigstore/rekor-tiles/v2/pkg/client/write"
 	rekorpb "github.com/sigstore/rekor-tiles/v2/pkg/generated/protobuf"
@@ -78,6 +82,33 @@ func TestRekorEntries(t *testing.T) {
 	}
 	p.kill9()
 	check("")
+}
+
+// TestNewestCommitBehindEntries: the authority's clock is held by the newest statement, however many entries without one follow.
+func TestNewestCommitBehindEntries(t *testing.T) {
+	w := newWorld(t, t.TempDir())
+	p := w.start()
+	_, err := w.issue(t.Context(), p, w.envelope())
+	must(t, err)
+	p.kill9()
+	logger := slog.New(slog.DiscardHandler)
+	log, err := openLog(t.Context(), w.config, logger, nil)
+	must(t, err)
+	defer func() { must(t, log.Close(context.Background())) }()
+	leaves := make([][]byte, newestAmong+1)
+	for n := range leaves {
+		leaves[n] = fmt.Append(nil, "entry ", n)
+	}
+	_, err = log.AppendAll(t.Context(), leaves)
+	must(t, err)
+	store, err := statements.Open(t.Context(), statements.Config{Path: w.config.path(w.config.Statements.Path), Logger: logger})
+	must(t, err)
+	defer func() { must(t, store.Close()) }()
+	newest, err := newestCommit(t.Context(), log, store)
+	must(t, err)
+	if newest.IsZero() {
+		t.Error("the statement is not found")
+	}
 }
 
 // TestSigningConfigNeedsTheLog: a trusted root that does not name the log gives no signing config.
