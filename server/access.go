@@ -1,6 +1,7 @@
 package server
 
 import (
+	rekorpb "github.com/sigstore/rekor-tiles/v2/pkg/generated/protobuf"
 	grpchealth "google.golang.org/grpc/health/grpc_health_v1"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
@@ -48,9 +49,16 @@ var rules = map[string]rule{
 	avowv1.LogService_GetInclusionProof_FullMethodName:   {access: accessAnyone, cost: 1},
 	avowv1.LogService_GetConsistencyProof_FullMethodName: {access: accessAnyone, cost: 1},
 
-	avowv1.TrustService_GetTrustedRoot_FullMethodName: {access: accessAnyone, cost: 1},
-	avowv1.TrustService_ListVendors_FullMethodName:    {access: accessAnyone, cost: 1},
-	avowv1.TrustService_GetVendor_FullMethodName:      {access: accessAnyone, cost: 1},
+	avowv1.TrustService_GetTrustedRoot_FullMethodName:   {access: accessAnyone, cost: 1},
+	avowv1.TrustService_GetSigningConfig_FullMethodName: {access: accessAnyone, cost: 1},
+	avowv1.TrustService_ListVendors_FullMethodName:      {access: accessAnyone, cost: 1},
+	avowv1.TrustService_GetVendor_FullMethodName:        {access: accessAnyone, cost: 1},
+
+	// The signature of an entry is its credential, as with Issue, unless RekorConfig asks for more.
+	rekorpb.Rekor_CreateEntry_FullMethodName:    {access: accessAnyone, cost: 2},
+	rekorpb.Rekor_GetTile_FullMethodName:        {access: accessAnyone, cost: 1},
+	rekorpb.Rekor_GetEntryBundle_FullMethodName: {access: accessAnyone, cost: 1},
+	rekorpb.Rekor_GetCheckpoint_FullMethodName:  {access: accessAnyone, cost: 1},
 
 	grpchealth.Health_Check_FullMethodName: {access: accessProbe},
 	grpchealth.Health_List_FullMethodName:  {access: accessProbe},

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"net"
 	"net/netip"
@@ -96,10 +97,13 @@ func (a *authenticator) identify(md metadata.MD, address netip.Addr, fingerprint
 	if values := md.Get("authorization"); len(values) > 0 {
 		token, ok := bearerToken(values)
 		if !ok {
+			token, ok = basicToken(values)
+		}
+		if !ok {
 			return invalid("the authorization metadata is not exactly one \"Bearer TOKEN\"")
 		}
 		if c.vendor, ok = a.registry().ByToken(token); !ok {
-			return invalid("the bearer token belongs to no registered vendor")
+			return invalid("the token belongs to no registered vendor")
 		}
 	}
 	if fingerprint != "" {
@@ -108,7 +112,7 @@ func (a *authenticator) identify(md metadata.MD, address netip.Addr, fingerprint
 		case !ok:
 			return invalid("the client certificate belongs to no registered vendor")
 		case c.vendor != nil && c.vendor.Name != vendor.Name:
-			return invalid("the bearer token and the client certificate belong to different vendors")
+			return invalid("the token and the client certificate belong to different vendors")
 		}
 		c.vendor = vendor
 	}
@@ -119,6 +123,24 @@ func (a *authenticator) identify(md metadata.MD, address netip.Addr, fingerprint
 func bearerToken(values []string) (string, bool) {
 	scheme, token, found := strings.Cut(only(values), " ")
 	if !found || !strings.EqualFold(scheme, "bearer") || token == "" || len(token) > MaxTokenBytes {
+		return "", false
+	}
+	return token, true
+}
+
+// basicToken takes the token out of a password (RFC 7617), whatever the user's name is: the one form in which clients that
+// know nothing of tokens send one, because it fits into an address.
+func basicToken(values []string) (string, bool) {
+	scheme, encoded, _ := strings.Cut(only(values), " ")
+	if !strings.EqualFold(scheme, "basic") || len(encoded) > 4*MaxTokenBytes {
+		return "", false
+	}
+	decoded, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return "", false
+	}
+	_, token, _ := strings.Cut(string(decoded), ":")
+	if token == "" || len(token) > MaxTokenBytes {
 		return "", false
 	}
 	return token, true

@@ -79,6 +79,10 @@ type Config struct {
 	VerdictKey *VerdictKey
 	// TimestampHandler, if not nil, answers RFC 3161 requests at POST /api/v1/timestamp.
 	TimestampHandler http.Handler
+	// Rekor opens the log to Sigstore clients; nil: only statements are logged.
+	Rekor *RekorConfig
+	// SigningConfig is the signing_config.json that TrustService answers; see [SigningConfig]. Nil: there is none.
+	SigningConfig []byte
 	// Tables are the dated tables of the issuance rules; nil means predicate.EmbeddedTables().
 	Tables *predicate.Tables
 	// StrictRules turns the warnings W01 to W05 into rejections.

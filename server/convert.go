@@ -69,5 +69,11 @@ func Facts(rec statements.Record) (statements.Facts, error) {
 	if err != nil {
 		return statements.Facts{}, err
 	}
-	return factsOf(env.Statement()), nil
+	leaf, err := env.Leaf()
+	if err != nil {
+		return statements.Facts{}, err
+	}
+	facts := factsOf(env.Statement())
+	facts.Leaf = leafHash(leaf)
+	return facts, nil
 }

@@ -59,6 +59,8 @@ var outcomes = map[avowv1.ErrorReason]outcome{
 	reasonMethodNotPermitted:          {code: codes.PermissionDenied},
 	reasonSigningNotConfigured:        {code: codes.FailedPrecondition},
 	reasonVerdictSigningNotConfigured: {code: codes.FailedPrecondition},
+	reasonLogWritesNotConfigured:      {code: codes.FailedPrecondition},
+	reasonSigningConfigNotConfigured:  {code: codes.FailedPrecondition},
 
 	reasonStatementNotFound: {code: codes.NotFound},
 	reasonVendorNotFound:    {code: codes.NotFound},

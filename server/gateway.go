@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	rekorpb "github.com/sigstore/rekor-tiles/v2/pkg/generated/protobuf"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -48,6 +49,8 @@ func HTTPServer(h http.Handler) *http.Server {
 //
 //	/api/v1/...                  the REST interface, as in /api/openapi.json
 //	/api/v1/timestamp            RFC 3161, if configured
+//	/api/v2/log/entries          Rekor v2, if configured
+//	/api/v2/checkpoint, .../tile the log, as Rekor's clients read it
 //	/checkpoint, /tile/...       the log, C2SP tlog-tiles
 //	/statements/sha256/<hex>     the exact bytes of a committed statement
 //
@@ -74,12 +77,14 @@ func (s *Server) Handler(ctx context.Context) (http.Handler, error) {
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithOutgoingTrailerMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithMetadata(s.gatewayMetadata),
+		runtime.WithForwardResponseOption(created),
 		runtime.WithErrorHandler(gatewayError),
 		runtime.WithRoutingErrorHandler(routingError),
 	)
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		avowv1.RegisterAttestationServiceHandler, avowv1.RegisterVerificationServiceHandler,
 		avowv1.RegisterLogServiceHandler, avowv1.RegisterTrustServiceHandler,
+		rekorpb.RegisterRekorHandler,
 	} {
 		if err := register(ctx, gateway, conn); err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)

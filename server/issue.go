@@ -111,8 +111,24 @@ func (i *issuer) storeAndComplete(
 	// The leaf of a statement that is stored now lies at or after this index: where a later search has to begin.
 	logSize, now := i.cfg.Log.Size(), i.cfg.Clock()
 	rows := make([]statements.Pending, len(subs))
+	bare := make([]bool, len(subs))
 	for n, sub := range subs {
-		rows[n] = pendingRow(sub, logSize, now, declaration)
+		leaf, err := sub.envelope.Leaf()
+		if err != nil {
+			return nil, err
+		}
+		// The leaf may have come before, by the Rekor API.
+		known, found, err := i.cfg.Store.Leaf(ctx, leafHash(leaf))
+		if err != nil {
+			return nil, err
+		}
+		bare[n] = found && known.Bare
+		from := logSize
+		if bare[n] {
+			from = min(from, known.LogSize)
+		}
+		rows[n] = pendingRow(sub, from, now, declaration)
+		rows[n].Leaf = known.Hash
 	}
 	// Step 7 and 8 in one transaction: a row that is there is returned as it is, whatever the new envelope looks
 	// like. ECDSA is randomised, so the same statement signed again is another envelope and would be another leaf.
@@ -132,8 +148,8 @@ func (i *issuer) storeAndComplete(
 			i.metrics.repeated.Inc()
 			continue
 		}
-		w := &work{row: row, record: rec, envelope: subs[n].envelope, stored: existed[n]}
-		if w.stored {
+		w := &work{row: row, record: rec, envelope: subs[n].envelope, stored: existed[n] || bare[n]}
+		if existed[n] {
 			if w.envelope, err = reopen(rec); err != nil {
 				return nil, err
 			}
@@ -165,7 +181,7 @@ type work struct {
 	row      rowKey
 	record   *statements.Record
 	envelope *attest.Envelope
-	// stored tells that the row was there before: its leaf may be in the log.
+	// stored tells that the row, or its leaf alone, was there before: the leaf may be in the log.
 	stored bool
 	tokens [][]byte
 	leaf   []byte

@@ -21,8 +21,10 @@ type metrics struct {
 	reconciled prometheus.Counter
 	selfCheck  prometheus.Counter
 	panics     prometheus.Counter
-	healthy    prometheus.Gauge
-	registryOK prometheus.Gauge
+	// entries are those of the Rekor API.
+	entries, entriesRepeated prometheus.Counter
+	healthy                  prometheus.Gauge
+	registryOK               prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer, load *admission) (*metrics, error) {
@@ -46,9 +48,11 @@ func newMetrics(reg prometheus.Registerer, load *admission) (*metrics, error) {
 		reconciled: counter("statements_reconciled_total", "Statements that were left pending and completed later."),
 		selfCheck: counter("self_check_failures_total",
 			"Bundles that did not pass the service's own verification. Anything but 0 is an alarm."),
-		panics:     counter("panics_total", "Calls that ended in a panic. Anything but 0 is a defect."),
-		healthy:    gauge("healthy", "1 while the service can issue statements."),
-		registryOK: gauge("registry_ok", "1 while the vendor registry's file is good."),
+		entries:         counter("rekor_entries_total", "Entries that were logged without a statement."),
+		entriesRepeated: counter("rekor_entries_repeated_total", "Rekor calls answered with an entry of an earlier one."),
+		panics:          counter("panics_total", "Calls that ended in a panic. Anything but 0 is a defect."),
+		healthy:         gauge("healthy", "1 while the service can issue statements."),
+		registryOK:      gauge("registry_ok", "1 while the vendor registry's file is good."),
 	}
 	for reason := range avowv1.ErrorReason_name {
 		m.refusals.WithLabelValues(reasonName(avowv1.ErrorReason(reason)))
@@ -61,7 +65,7 @@ func newMetrics(reg prometheus.Registerer, load *admission) (*metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.calls, m.refusals, m.issued, m.repeated, m.reconciled, m.selfCheck, m.panics, m.healthy, m.registryOK,
+		m.calls, m.refusals, m.issued, m.repeated, m.reconciled, m.selfCheck, m.panics, m.entries, m.entriesRepeated, m.healthy, m.registryOK,
 		inHand("bytes_in_flight", "Size of all requests in hand, in bytes.", &load.bytes),
 		inHand("calls_in_flight", "Number of requests in hand.", &load.calls),
 	} {

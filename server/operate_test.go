@@ -9,6 +9,7 @@ import (
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
+	rekorpb "github.com/sigstore/rekor-tiles/v2/pkg/generated/protobuf"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -239,7 +240,7 @@ func metricValue(t testing.TB, w *world, name string) float64 {
 // TestEmptyFields sends every method a full request in which each field in turn is absent or empty, and an empty
 // request. None may panic: recovery would answer INTERNAL.
 func TestEmptyFields(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, withRekor(false))
 	flows := w.issue(dataFlows(t), w.acme)
 	full := map[string]proto.Message{
 		avowv1.AttestationService_Issue_FullMethodName: signed(t, dataFlows(t), w.acme),
@@ -254,13 +255,15 @@ func TestEmptyFields(t *testing.T) {
 		avowv1.LogService_GetInclusionProof_FullMethodName:   &avowv1.GetInclusionProofRequest{LogIndex: 1},
 		avowv1.LogService_GetConsistencyProof_FullMethodName: &avowv1.GetConsistencyProofRequest{FirstTreeSize: 1, SecondTreeSize: 1},
 		avowv1.TrustService_GetTrustedRoot_FullMethodName:    &avowv1.GetTrustedRootRequest{},
+		avowv1.TrustService_GetSigningConfig_FullMethodName:  &avowv1.GetSigningConfigRequest{},
+		rekorpb.Rekor_CreateEntry_FullMethodName:             w.entry(w.acme, "empty fields"),
 		avowv1.TrustService_ListVendors_FullMethodName:       &avowv1.ListVendorsRequest{PageSize: 1},
 		avowv1.TrustService_GetVendor_FullMethodName:         &avowv1.GetVendorRequest{Name: "acme"},
 	}
 	ctx := withToken(t.Context(), w.heldToken)
 	sent := 0
 	for method := range rules {
-		if !strings.HasPrefix(method, "/avow.v1.") || method == avowv1.VerificationService_BatchVerify_FullMethodName {
+		if !strings.HasPrefix(method, "/avow.v1.") && method != rekorpb.Rekor_CreateEntry_FullMethodName || method == avowv1.VerificationService_BatchVerify_FullMethodName {
 			continue // the batch has a test of its own
 		}
 		req, ok := full[method]

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -120,6 +121,14 @@ func TestReasons(t *testing.T) {
 		}),
 		"SIGNING_NOT_CONFIGURED": onWorld(func(w *world) error {
 			_, err := w.attestation().Issue(withToken(w.t.Context(), w.acmeToken), unsigned(dataFlows(w.t)))
+			return err
+		}),
+		"LOG_WRITES_NOT_CONFIGURED": onWorld(func(w *world) error {
+			_, err := w.rekor().CreateEntry(w.t.Context(), w.entry(w.acme, "closed"))
+			return err
+		}),
+		"SIGNING_CONFIG_NOT_CONFIGURED": onWorld(func(w *world) error {
+			_, err := w.trust().GetSigningConfig(w.t.Context(), &avowv1.GetSigningConfigRequest{})
 			return err
 		}),
 		"STATEMENT_NOT_FOUND": onWorld(func(w *world) error {
@@ -320,6 +329,24 @@ func TestBearerToken(t *testing.T) {
 		{[]string{"Bearer a", "Bearer b"}, ""}, {[]string{"Bearer " + strings.Repeat(".", MaxTokenBytes+1)}, ""},
 	} {
 		if got, ok := bearerToken(c.values); got != c.want || ok != (c.want != "") {
+			t.Errorf("%.40q: got %q, %v", c.values, got, ok)
+		}
+	}
+}
+
+// TestBasicToken: only exactly one well-formed password is taken.
+func TestBasicToken(t *testing.T) {
+	basic := func(text string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(text)) }
+	for _, c := range []struct {
+		values []string
+		want   string
+	}{
+		{[]string{basic("vendor:abc")}, "abc"}, {[]string{basic(":abc")}, "abc"}, {[]string{basic("v:a:b")}, "a:b"},
+		{nil, ""}, {[]string{""}, ""}, {[]string{"Basic"}, ""}, {[]string{basic("abc")}, ""}, {[]string{basic("abc:")}, ""},
+		{[]string{"Basic !!"}, ""}, {[]string{"Bearer " + basic("v:abc")[6:]}, ""}, {[]string{basic("v:a"), basic("v:b")}, ""},
+		{[]string{basic("v:" + strings.Repeat(".", MaxTokenBytes+1))}, ""},
+	} {
+		if got, ok := basicToken(c.values); got != c.want || ok != (c.want != "") {
 			t.Errorf("%.40q: got %q, %v", c.values, got, ok)
 		}
 	}

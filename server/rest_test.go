@@ -44,7 +44,7 @@ func call(t testing.TB, method, address string, body []byte, headers ...string) 
 
 // TestRESTEqualsGRPC: every method answers the same over both.
 func TestRESTEqualsGRPC(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, func(w *world) { w.change = func(c *Config) { c.SigningConfig = []byte(`{"mediaType":"x"}`) } })
 	rest := w.rest()
 	flows := dataFlows(t)
 	issue := signed(t, flows, w.acme)
@@ -86,6 +86,8 @@ func TestRESTEqualsGRPC(t *testing.T) {
 			}},
 		"GetTrustedRoot": {"GET", "/api/v1/trusted-root", nil, &avowv1.GetTrustedRootResponse{},
 			func() (proto.Message, error) { return trust.GetTrustedRoot(ctx, &avowv1.GetTrustedRootRequest{}) }},
+		"GetSigningConfig": {"GET", "/api/v1/signing-config", nil, &avowv1.GetSigningConfigResponse{},
+			func() (proto.Message, error) { return trust.GetSigningConfig(ctx, &avowv1.GetSigningConfigRequest{}) }},
 		"ListVendors": {"GET", "/api/v1/vendors?pageSize=1", nil, &avowv1.ListVendorsResponse{},
 			func() (proto.Message, error) { return trust.ListVendors(ctx, &avowv1.ListVendorsRequest{PageSize: 1}) }},
 		"GetVendor": {"GET", "/api/v1/vendors/acme", nil, &avowv1.GetVendorResponse{},

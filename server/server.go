@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	rekorpb "github.com/sigstore/rekor-tiles/v2/pkg/generated/protobuf"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	grpchealth "google.golang.org/grpc/health/grpc_health_v1"
@@ -33,6 +34,7 @@ type Server struct {
 	health   *health.Server
 	issuer   *issuer
 	streams  *streamSlots
+	rekor    *rekorService
 	own      trustedVerifier
 	rootHash string
 
@@ -67,6 +69,9 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("server metrics: %w", err)
 	}
 	s.issuer = newIssuer(cfg, own.verifier, s.metrics)
+	if s.rekor, err = newRekorService(s); err != nil {
+		return nil, fmt.Errorf("server rekor: %w", err)
+	}
 	s.setHealth(errNotStarted)
 	return s, nil
 }
@@ -99,7 +104,9 @@ func (s *Server) newGRPCServer(identify identifyFunc, opts ...grpc.ServerOption)
 	avowv1.RegisterTrustServiceServer(gs, &trustService{
 		verdictKey: s.cfg.VerdictKey,
 		root:       s.cfg.TrustedRoot, rootHash: s.rootHash, registry: s.cfg.Vendors.Registry,
+		signingConfig: s.cfg.SigningConfig,
 	})
+	rekorpb.RegisterRekorServer(gs, s.rekor)
 	grpchealth.RegisterHealthServer(gs, s.health)
 	reflection.Register(gs)
 	s.metrics.calls.InitializeMetrics(gs)

@@ -22,6 +22,9 @@ func (s *Server) routes(gateway http.Handler) http.Handler {
 	log := s.limited(s.cfg.Log.Handler())
 	mux.Handle("/checkpoint", log)
 	mux.Handle("/tile/", log)
+	rekor := http.StripPrefix("/api/v2", log)
+	mux.Handle("/api/v2/checkpoint", rekor)
+	mux.Handle("/api/v2/tile/", rekor)
 	mux.Handle("GET /statements/sha256/{digest}", s.limited(http.HandlerFunc(s.serveStatement)))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeRefusal(w, r, refuse(reasonRouteUnknown, "there is nothing at this path"))

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"math/big"
 	"net"
 	"net/http"
@@ -115,6 +116,26 @@ func FuzzForwardedAddress(f *testing.F) {
 		proxy := netip.MustParseAddr("10.0.0.1")
 		if got := forwardedAddress(proxy, []string{header, "198.51.100.7"}, proxies); got.String() != "198.51.100.7" {
 			t.Errorf("behind a proxy the client chose its address: %v", got)
+		}
+	})
+}
+
+// FuzzBasicToken: what is taken as a token is the rest after a user's name, within the limit, and never a bearer token too.
+func FuzzBasicToken(f *testing.F) {
+	f.Add("Basic dmVuZG9yOmFiYw==")
+	f.Add("basic OmE=")
+	f.Fuzz(func(t *testing.T, value string) {
+		token, ok := basicToken([]string{value})
+		if !ok {
+			return
+		}
+		_, encoded, _ := strings.Cut(value, " ")
+		decoded, err := base64.StdEncoding.DecodeString(encoded)
+		if err != nil || token == "" || len(token) > MaxTokenBytes || !strings.HasSuffix(string(decoded), ":"+token) {
+			t.Errorf("%q gave the token %q", value, token)
+		}
+		if _, both := bearerToken([]string{value}); both {
+			t.Errorf("%q is a bearer token too", value)
 		}
 	})
 }

@@ -28,6 +28,8 @@ type trustService struct {
 	rootHash   string
 	verdictKey *VerdictKey
 	registry   func() *vendors.Registry
+	// signingConfig is nil if there is none.
+	signingConfig []byte
 }
 
 // GetTrustedRoot implements avow.v1.TrustService.

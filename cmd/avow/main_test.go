@@ -75,8 +75,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// startService is `service [-tls] KEY.pub...`: a real service for the rest of the script whose vendor may sign with
-// the keys. It writes trusted_root.json, and with -tls ca.pem, and sets AVOW_SERVER.
+// startService is `service [-tls] [-url=URL] KEY.pub...`: a real service for the rest of the script whose vendor may sign with
+// the keys, and that with -url tells Sigstore clients to write there. It writes trusted_root.json, and with -tls ca.pem, and sets AVOW_SERVER.
 func startService(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("service cannot be negated")
@@ -88,6 +88,10 @@ func startService(ts *testscript.TestScript, neg bool, args []string) {
 	for _, arg := range args {
 		if arg == "-tls" {
 			config.TLS = true
+			continue
+		}
+		if address, ok := strings.CutPrefix(arg, "-url="); ok {
+			config.PublicURL = address
 			continue
 		}
 		config.VendorKeys = append(config.VendorKeys, []byte(ts.ReadFile(arg)))

@@ -38,6 +38,10 @@ type Config struct {
 	StrictRules bool `yaml:"strictRules"`
 	// TrustedRoot is the path of the trusted root that buyers are given, and that the service verifies its own answers with.
 	TrustedRoot string `yaml:"trustedRoot"`
+	// PublicURL is under which address others reach the REST listener; empty: no signing config is handed out.
+	PublicURL string `yaml:"publicUrl"`
+	// Rekor opens the log to Sigstore clients.
+	Rekor RekorConfig `yaml:"rekor"`
 	// Verdicts says how the service signs its own verdicts.
 	Verdicts VerdictsConfig `yaml:"verdicts"`
 	// GRPC, REST and Admin are the listeners.
@@ -97,6 +101,13 @@ type ExternalTimestamps struct {
 type VerdictsConfig struct {
 	Key        string `yaml:"key"`
 	VerifierID string `yaml:"verifierId"`
+}
+
+// RekorConfig opens the log to Sigstore clients, by the Rekor v2 API.
+type RekorConfig struct {
+	Enabled     bool `yaml:"enabled"`
+	Credentials bool `yaml:"credentials"`
+	Open        bool `yaml:"open"`
 }
 
 // GRPCConfig is the gRPC listener.
@@ -216,7 +227,7 @@ func (c *Config) path(p string) string {
 
 // Validate reports all that is wrong with the values, one line each. It opens nothing.
 func (c *Config) Validate() error {
-	return errors.Join(c.validateLog(), c.validateTime(), c.validateListeners(), c.validateRest(), c.validateVerdicts(), c.Limits.validate())
+	return errors.Join(c.validateLog(), c.validateTime(), c.validateListeners(), c.validateRest(), c.validateVerdicts(), c.validateRekor(), c.Limits.validate())
 }
 
 func (c *Config) validateVerdicts() error {

@@ -13,6 +13,7 @@ import (
 	"github.com/avow-dev/avow/server/tlog"
 	"github.com/avow-dev/avow/server/tlog/posix"
 	"github.com/spf13/cobra"
+	"github.com/transparency-dev/merkle/rfc6962"
 )
 
 func newFsckCommand() *cobra.Command {
@@ -59,7 +60,7 @@ func fsck(ctx context.Context, c *Config, out io.Writer) error {
 	if err := store.Check(ctx); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	n, err := compareStoreWithLog(ctx, store, log)
+	stated, err := compareStoreWithLog(ctx, store, log)
 	if err != nil {
 		return err
 	}
@@ -67,32 +68,77 @@ func fsck(ctx context.Context, c *Config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "store: %d statements, each is the entry of the log that it says; %d pending\n", n, pending)
-	if size := log.Size(); n < size {
-		fmt.Fprintf(out, "note: %d entries of the log have no committed statement: %d are pending, the others were lost with a store\n", size-n, pending)
-		if n+pending < size {
-			return hintedError{fmt.Errorf("store: %d entries of the log have no statement", size-n-pending),
-				"restore a newer copy of the store, then avowd reindex; vendors hold the bundles"}
-		}
+	fmt.Fprintf(out, "store: %d statements, each is the entry of the log that it says; %d pending\n", len(stated), pending)
+	return explainRest(ctx, out, store, log, stated, pending)
+}
+
+// explainRest accounts for the entries of the log that have no committed statement.
+func explainRest(
+	ctx context.Context, out io.Writer, store *statements.Store, log *tlog.Log, stated indexSet, pending uint64,
+) error {
+	size, n := log.Size(), uint64(len(stated))
+	if n >= size {
+		return nil
+	}
+	bare, err := countBare(ctx, store, log, stated)
+	if err != nil {
+		return err
+	}
+	if bare > 0 {
+		fmt.Fprintf(out, "note: %d entries without a statement: they came by the Rekor API, and the log cannot show what they are of\n", bare)
+	}
+	rest := size - n - bare
+	if rest == 0 {
+		return nil
+	}
+	fmt.Fprintf(out, "note: %d entries of the log have no committed statement: %d are pending, the others were lost with a store\n", rest, pending)
+	if pending < rest {
+		return hintedError{fmt.Errorf("store: %d entries of the log have no statement", rest-pending),
+			"restore a newer copy of the store, then avowd reindex; vendors hold the bundles"}
 	}
 	return nil
 }
 
-// compareStoreWithLog rebuilds the leaf of every committed statement and compares it with the entry at its index.
-func compareStoreWithLog(ctx context.Context, store *statements.Store, log *tlog.Log) (n uint64, err error) {
-	for q := (statements.Query{Limit: statements.MaxPage}); ; {
-		page, next, err := store.List(ctx, q)
+// indexSet are log indexes.
+type indexSet map[uint64]struct{}
+
+// countBare counts the entries that came by the Rekor API and have no committed statement.
+func countBare(ctx context.Context, store *statements.Store, log *tlog.Log, stated indexSet) (n uint64, err error) {
+	for leaf, err := range log.Leaves(ctx, 0, log.Size()) {
+		if err != nil {
+			return n, fmt.Errorf("log: %w", err)
+		}
+		if _, ok := stated[leaf.Index]; ok {
+			continue
+		}
+		known, found, err := store.Leaf(ctx, [32]byte(rfc6962.DefaultHasher.HashLeaf(leaf.Data)))
 		if err != nil {
 			return n, fmt.Errorf("store: %w", err)
 		}
-		for _, s := range page {
-			if err := compareStatement(ctx, store, log, s); err != nil {
-				return n, fmt.Errorf("statement %s by %s at index %d: %w", s.StatementID, s.KeyID, s.LogIndex, err)
-			}
+		if found && known.Bare {
 			n++
 		}
+	}
+	return n, nil
+}
+
+// compareStoreWithLog rebuilds the leaf of every committed statement and compares it with the entry at its index. It
+// returns the indexes.
+func compareStoreWithLog(ctx context.Context, store *statements.Store, log *tlog.Log) (indexSet, error) {
+	stated := make(indexSet)
+	for q := (statements.Query{Limit: statements.MaxPage}); ; {
+		page, next, err := store.List(ctx, q)
+		if err != nil {
+			return nil, fmt.Errorf("store: %w", err)
+		}
+		for _, s := range page {
+			if err := compareStatement(ctx, store, log, s); err != nil {
+				return nil, fmt.Errorf("statement %s by %s at index %d: %w", s.StatementID, s.KeyID, s.LogIndex, err)
+			}
+			stated[s.LogIndex] = struct{}{}
+		}
 		if next == 0 {
-			return n, nil
+			return stated, nil
 		}
 		q.From = next
 	}

@@ -80,6 +80,12 @@ func newServer(ctx context.Context, c *Config, p *parts, logger *slog.Logger) (*
 		SigningKey: newSigningKeys().open, MinTimestamps: c.Timestamps.Minimum, StrictRules: c.StrictRules,
 		CompilePolicy: compilePolicy,
 	}
+	if c.Rekor.Enabled {
+		sc.Rekor = &server.RekorConfig{Open: c.Rekor.Open, Credentials: c.Rekor.Credentials}
+	}
+	if sc.SigningConfig, err = c.signingConfig(root); err != nil {
+		return nil, err
+	}
 	verdicts, err := c.verdictSigner()
 	if err != nil {
 		return nil, err
@@ -127,23 +133,34 @@ func (c *Config) tlogConfig(logger *slog.Logger) (tlog.Config, error) {
 	}, nil
 }
 
-// newestAmong is how many of the newest entries are looked at for the newest commit; some may be pending.
+// newestAmong is how many of the newest entries are looked at for the newest commit; some may be pending. Where none of them has a
+// statement, more are.
 const newestAmong = 256
 
 // newestCommit is when the newest statement was committed, or the zero time in an empty service. The embedded authority signs
 // no time before it: a clock that went back while the service was down would date a statement before its predecessors.
 func newestCommit(ctx context.Context, log *tlog.Log, store *statements.Store) (newest time.Time, err error) {
-	size := log.Size()
-	page, _, err := store.List(ctx, statements.Query{From: size - min(size, newestAmong), Limit: newestAmong})
-	if err != nil {
-		return newest, err
-	}
-	for _, s := range page {
-		if s.CommittedAt.After(newest) {
-			newest = s.CommittedAt
+	for size, among := log.Size(), uint64(newestAmong); ; among *= 4 {
+		from := size - min(size, among)
+		for q := (statements.Query{From: from, Limit: statements.MaxPage}); ; {
+			page, next, err := store.List(ctx, q)
+			if err != nil {
+				return newest, err
+			}
+			for _, s := range page {
+				if s.CommittedAt.After(newest) {
+					newest = s.CommittedAt
+				}
+			}
+			if next == 0 {
+				break
+			}
+			q.From = next
+		}
+		if !newest.IsZero() || from == 0 {
+			return newest.Truncate(time.Second), nil // tokens have whole seconds
 		}
 	}
-	return newest.Truncate(time.Second), nil // tokens have whole seconds
 }
 
 // timestampers opens the authorities in the order of the configuration; embedded is nil if there is none.

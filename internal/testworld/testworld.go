@@ -53,6 +53,8 @@ type Config struct {
 	Name, Declarant, Country, Product string
 	// TLS serves with a certificate of an authority of its own (World.CertificatePEM).
 	TLS bool
+	// PublicURL, if not empty, opens the log to Sigstore clients, who are told this address.
+	PublicURL string
 	// Log receives the service's log; nil discards it.
 	Log io.Writer
 }
@@ -117,6 +119,13 @@ func Start(ctx context.Context, c Config) (*World, error) {
 		Limits: server.Limits{RatePerSecond: 1e9, Burst: 1e9}}
 	if err := signVerdicts(&sc); err != nil {
 		return nil, err
+	}
+	if c.PublicURL != "" {
+		sc.Rekor = &server.RekorConfig{}
+		if sc.SigningConfig, err = server.SigningConfig(server.SigningConfigInput{PublicURL: c.PublicURL, Operator: Origin,
+			Start: c.Clock().Add(-time.Hour), OwnAuthority: true}); err != nil {
+			return nil, err
+		}
 	}
 	if w.server, err = server.New(sc); err != nil {
 		return nil, err

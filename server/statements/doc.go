@@ -5,9 +5,10 @@
 //
 // # Truth and derived rows
 //
-// Three tables are the truth and are never rewritten: signers (public keys),
-// statements (the exact envelope bytes, who sent them and when) and entries
-// (the log entry with its proof, and the RFC 3161 tokens). Each statement and
+// Four tables are the truth and are never rewritten: signers (public keys),
+// statements (the exact envelope bytes, who sent them and when), entries
+// (the log entry with its proof, and the RFC 3161 tokens) and leaves (those that
+// were given to the log without a statement, by their hash). Each statement and
 // entry carries a CRC-32C of its own content, checked whenever the row is read,
 // so a flipped bit on the disk is an error and never an answer.
 //

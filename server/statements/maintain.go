@@ -98,6 +98,11 @@ func (w *writer) describe(rec Record, describe func(Record) (Facts, error)) erro
 		encodeFacts(subjects, products)); err != nil {
 		return err
 	}
+	if facts.Leaf != ([32]byte{}) {
+		if _, err := w.addLeaf(w.ctx, facts.Leaf, rec.LogSize, false); err != nil {
+			return err
+		}
+	}
 	if rec.State == StatePending {
 		_, err = w.st.addPending.ExecContext(w.ctx, rec.Sequence)
 	}

@@ -16,16 +16,20 @@ const selectRecord = `SELECT s.id, s.statement, g.key_id, g.public_key, s.receiv
 	LEFT JOIN entries e ON e.id = s.id
 	LEFT JOIN facts f ON f.id = s.id`
 
+// selectLeaf finds a leaf by its hash.
+const selectLeaf = "SELECT log_size, bare FROM leaves WHERE leaf = ?"
+
 // readStatements are the prepared statements for records.
 type readStatements struct {
-	byStatement, byKey, pending *sql.Stmt
-	all                         prepared
+	byStatement, byKey, pending, leaf *sql.Stmt
+	all                               prepared
 }
 
 func prepareReads(ctx context.Context, db *sql.DB) (r readStatements, err error) {
 	err = r.all.add(ctx, db, []preparation{
 		{&r.byStatement, selectRecord + " WHERE s.statement = ? ORDER BY s.id LIMIT ?"},
 		{&r.byKey, selectRecord + " WHERE s.statement = ? AND g.key_id = ?"},
+		{&r.leaf, selectLeaf},
 		// The row ids come from pending alone, before anything large is touched.
 		{&r.pending, selectRecord +
 			" WHERE s.id IN (SELECT id FROM pending WHERE id > ? ORDER BY id LIMIT ?) ORDER BY s.id"},

@@ -41,6 +41,9 @@ type Pending struct {
 	Products []string
 	// LogSize is the size of the log when the statement was received: its leaf is not below it.
 	LogSize uint64
+	// Leaf is the RFC 6962 hash of the statement's leaf, by which [Store.Leaf] finds it; the zero value: it is not to be
+	// found. Records do not carry it.
+	Leaf [32]byte
 	// ReceivedAt is stored with microseconds and comes back in UTC.
 	ReceivedAt time.Time
 	// Declaration is the id that joins the statements of one release; it may be empty.
@@ -109,6 +112,8 @@ type Summary struct {
 type Facts struct {
 	// Vendor is the vendor under which the statement is listed; empty means the recorded one.
 	Vendor string
+	// Leaf is as in [Pending].
+	Leaf [32]byte
 	// PredicateType, Subjects and Products are as in [Pending].
 	PredicateType      string
 	Subjects, Products []string

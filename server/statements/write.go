@@ -196,6 +196,11 @@ func (w *writer) put(ctx context.Context, row *newRow) (Record, bool, error) {
 	if _, err := w.st.addPending.ExecContext(ctx, id); err != nil {
 		return Record{}, false, err
 	}
+	if p.Leaf != ([32]byte{}) {
+		if _, err := w.addLeaf(ctx, p.Leaf, p.LogSize, false); err != nil {
+			return Record{}, false, err
+		}
+	}
 	if len(w.pending) < maxCached {
 		w.pending[row.key] = pendingRow{
 			id: id, received: received, vendor: p.Vendor, typ: p.PredicateType,
@@ -203,7 +208,7 @@ func (w *writer) put(ctx context.Context, row *newRow) (Record, bool, error) {
 		}
 	}
 	rec := Record{Pending: *p, Sequence: uint64(id), State: StatePending}
-	rec.Subjects, rec.Products = hexAll(row.subjects), row.products
+	rec.Subjects, rec.Products, rec.Leaf = hexAll(row.subjects), row.products, [32]byte{}
 	rec.ReceivedAt = time.UnixMicro(received).UTC()
 	return rec, false, nil
 }

@@ -258,7 +258,7 @@ type writeStatements struct {
 	begin, commit, rollback, savepoint, undo, release  *sql.Stmt
 	addSigner, findSigner, addStatement, findStatement *sql.Stmt
 	addFacts, addPending, findPending, dropPending     *sql.Stmt
-	addEntry, findEntry                                *sql.Stmt
+	addEntry, findEntry, addLeaf, findLeaf             *sql.Stmt
 	all                                                prepared
 }
 
@@ -283,6 +283,8 @@ func (s *writeStatements) prepare(ctx context.Context, conn *sql.Conn) error {
 		{&s.dropPending, "DELETE FROM pending WHERE id = ?"},
 		{&s.addEntry, "INSERT INTO entries (id, log_index, committed, crc, tokens, entry) VALUES (?, ?, ?, ?, ?, ?)"},
 		{&s.findEntry, "SELECT log_index FROM entries WHERE id = ?"},
+		{&s.addLeaf, "INSERT INTO leaves (leaf, log_size, bare) VALUES (?, ?, ?) ON CONFLICT (leaf) DO NOTHING"},
+		{&s.findLeaf, selectLeaf},
 	})
 }
 

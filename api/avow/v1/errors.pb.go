@@ -83,6 +83,11 @@ const (
 	ErrorReason_ERROR_REASON_SIGNING_NOT_CONFIGURED ErrorReason = 27
 	// FAILED_PRECONDITION. A signed verdict was asked for and the service holds no key for its own verdicts.
 	ErrorReason_ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED ErrorReason = 28
+	// FAILED_PRECONDITION. A log entry came by the Rekor API and the operator has not opened the log to it.
+	ErrorReason_ERROR_REASON_LOG_WRITES_NOT_CONFIGURED ErrorReason = 29
+	// FAILED_PRECONDITION. The signing config was asked for and the operator has not said under which address the service is reached,
+	// or has not opened the log to the Rekor API.
+	ErrorReason_ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED ErrorReason = 30
 	// NOT_FOUND. No committed statement has this id.
 	ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND ErrorReason = 40
 	// NOT_FOUND. No registered vendor has this name.
@@ -147,6 +152,8 @@ var (
 		26:  "ERROR_REASON_METHOD_NOT_PERMITTED",
 		27:  "ERROR_REASON_SIGNING_NOT_CONFIGURED",
 		28:  "ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED",
+		29:  "ERROR_REASON_LOG_WRITES_NOT_CONFIGURED",
+		30:  "ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED",
 		40:  "ERROR_REASON_STATEMENT_NOT_FOUND",
 		41:  "ERROR_REASON_VENDOR_NOT_FOUND",
 		42:  "ERROR_REASON_LOG_RANGE",
@@ -190,6 +197,8 @@ var (
 		"ERROR_REASON_METHOD_NOT_PERMITTED":           26,
 		"ERROR_REASON_SIGNING_NOT_CONFIGURED":         27,
 		"ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED": 28,
+		"ERROR_REASON_LOG_WRITES_NOT_CONFIGURED":      29,
+		"ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED":  30,
 		"ERROR_REASON_STATEMENT_NOT_FOUND":            40,
 		"ERROR_REASON_VENDOR_NOT_FOUND":               41,
 		"ERROR_REASON_LOG_RANGE":                      42,
@@ -242,7 +251,7 @@ var File_avow_v1_errors_proto protoreflect.FileDescriptor
 
 const file_avow_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x14avow/v1/errors.proto\x12\aavow.v1*\xa6\v\n" +
+	"\x14avow/v1/errors.proto\x12\aavow.v1*\x82\f\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_REQUEST_INVALID\x10\x01\x12#\n" +
@@ -267,7 +276,9 @@ const file_avow_v1_errors_proto_rawDesc = "" +
 	" ERROR_REASON_CREDENTIALS_INVALID\x10\x19\x12%\n" +
 	"!ERROR_REASON_METHOD_NOT_PERMITTED\x10\x1a\x12'\n" +
 	"#ERROR_REASON_SIGNING_NOT_CONFIGURED\x10\x1b\x12/\n" +
-	"+ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED\x10\x1c\x12$\n" +
+	"+ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED\x10\x1c\x12*\n" +
+	"&ERROR_REASON_LOG_WRITES_NOT_CONFIGURED\x10\x1d\x12.\n" +
+	"*ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED\x10\x1e\x12$\n" +
 	" ERROR_REASON_STATEMENT_NOT_FOUND\x10(\x12!\n" +
 	"\x1dERROR_REASON_VENDOR_NOT_FOUND\x10)\x12\x1a\n" +
 	"\x16ERROR_REASON_LOG_RANGE\x10*\x12\x1e\n" +

@@ -133,6 +133,90 @@ func (x *GetTrustedRootResponse) GetVerifierId() string {
 	return ""
 }
 
+// GetSigningConfigRequest has no parameters.
+type GetSigningConfigRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSigningConfigRequest) Reset() {
+	*x = GetSigningConfigRequest{}
+	mi := &file_avow_v1_trust_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSigningConfigRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSigningConfigRequest) ProtoMessage() {}
+
+func (x *GetSigningConfigRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_avow_v1_trust_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSigningConfigRequest.ProtoReflect.Descriptor instead.
+func (*GetSigningConfigRequest) Descriptor() ([]byte, []int) {
+	return file_avow_v1_trust_service_proto_rawDescGZIP(), []int{2}
+}
+
+// GetSigningConfigResponse is the signing config.
+type GetSigningConfigResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// signing_config.json, media type application/vnd.dev.sigstore.signingconfig.v0.2+json. Its addresses are those that the operator
+	// configured.
+	SigningConfig []byte `protobuf:"bytes,1,opt,name=signing_config,json=signingConfig,proto3" json:"signing_config,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSigningConfigResponse) Reset() {
+	*x = GetSigningConfigResponse{}
+	mi := &file_avow_v1_trust_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSigningConfigResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSigningConfigResponse) ProtoMessage() {}
+
+func (x *GetSigningConfigResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_avow_v1_trust_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSigningConfigResponse.ProtoReflect.Descriptor instead.
+func (*GetSigningConfigResponse) Descriptor() ([]byte, []int) {
+	return file_avow_v1_trust_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GetSigningConfigResponse) GetSigningConfig() []byte {
+	if x != nil {
+		return x.SigningConfig
+	}
+	return nil
+}
+
 // ListVendorsRequest pages through the vendors.
 type ListVendorsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -146,7 +230,7 @@ type ListVendorsRequest struct {
 
 func (x *ListVendorsRequest) Reset() {
 	*x = ListVendorsRequest{}
-	mi := &file_avow_v1_trust_service_proto_msgTypes[2]
+	mi := &file_avow_v1_trust_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -158,7 +242,7 @@ func (x *ListVendorsRequest) String() string {
 func (*ListVendorsRequest) ProtoMessage() {}
 
 func (x *ListVendorsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_trust_service_proto_msgTypes[2]
+	mi := &file_avow_v1_trust_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -171,7 +255,7 @@ func (x *ListVendorsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVendorsRequest.ProtoReflect.Descriptor instead.
 func (*ListVendorsRequest) Descriptor() ([]byte, []int) {
-	return file_avow_v1_trust_service_proto_rawDescGZIP(), []int{2}
+	return file_avow_v1_trust_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListVendorsRequest) GetPageSize() uint32 {
@@ -201,7 +285,7 @@ type ListVendorsResponse struct {
 
 func (x *ListVendorsResponse) Reset() {
 	*x = ListVendorsResponse{}
-	mi := &file_avow_v1_trust_service_proto_msgTypes[3]
+	mi := &file_avow_v1_trust_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -213,7 +297,7 @@ func (x *ListVendorsResponse) String() string {
 func (*ListVendorsResponse) ProtoMessage() {}
 
 func (x *ListVendorsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_trust_service_proto_msgTypes[3]
+	mi := &file_avow_v1_trust_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -226,7 +310,7 @@ func (x *ListVendorsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVendorsResponse.ProtoReflect.Descriptor instead.
 func (*ListVendorsResponse) Descriptor() ([]byte, []int) {
-	return file_avow_v1_trust_service_proto_rawDescGZIP(), []int{3}
+	return file_avow_v1_trust_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListVendorsResponse) GetVendors() []*Vendor {
@@ -254,7 +338,7 @@ type GetVendorRequest struct {
 
 func (x *GetVendorRequest) Reset() {
 	*x = GetVendorRequest{}
-	mi := &file_avow_v1_trust_service_proto_msgTypes[4]
+	mi := &file_avow_v1_trust_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -266,7 +350,7 @@ func (x *GetVendorRequest) String() string {
 func (*GetVendorRequest) ProtoMessage() {}
 
 func (x *GetVendorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_trust_service_proto_msgTypes[4]
+	mi := &file_avow_v1_trust_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -279,7 +363,7 @@ func (x *GetVendorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVendorRequest.ProtoReflect.Descriptor instead.
 func (*GetVendorRequest) Descriptor() ([]byte, []int) {
-	return file_avow_v1_trust_service_proto_rawDescGZIP(), []int{4}
+	return file_avow_v1_trust_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetVendorRequest) GetName() string {
@@ -300,7 +384,7 @@ type GetVendorResponse struct {
 
 func (x *GetVendorResponse) Reset() {
 	*x = GetVendorResponse{}
-	mi := &file_avow_v1_trust_service_proto_msgTypes[5]
+	mi := &file_avow_v1_trust_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -312,7 +396,7 @@ func (x *GetVendorResponse) String() string {
 func (*GetVendorResponse) ProtoMessage() {}
 
 func (x *GetVendorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_trust_service_proto_msgTypes[5]
+	mi := &file_avow_v1_trust_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -325,7 +409,7 @@ func (x *GetVendorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVendorResponse.ProtoReflect.Descriptor instead.
 func (*GetVendorResponse) Descriptor() ([]byte, []int) {
-	return file_avow_v1_trust_service_proto_rawDescGZIP(), []int{5}
+	return file_avow_v1_trust_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetVendorResponse) GetVendor() *Vendor {
@@ -357,7 +441,7 @@ type Vendor struct {
 
 func (x *Vendor) Reset() {
 	*x = Vendor{}
-	mi := &file_avow_v1_trust_service_proto_msgTypes[6]
+	mi := &file_avow_v1_trust_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -369,7 +453,7 @@ func (x *Vendor) String() string {
 func (*Vendor) ProtoMessage() {}
 
 func (x *Vendor) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_trust_service_proto_msgTypes[6]
+	mi := &file_avow_v1_trust_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -382,7 +466,7 @@ func (x *Vendor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vendor.ProtoReflect.Descriptor instead.
 func (*Vendor) Descriptor() ([]byte, []int) {
-	return file_avow_v1_trust_service_proto_rawDescGZIP(), []int{6}
+	return file_avow_v1_trust_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Vendor) GetName() string {
@@ -444,7 +528,7 @@ type VendorKey struct {
 
 func (x *VendorKey) Reset() {
 	*x = VendorKey{}
-	mi := &file_avow_v1_trust_service_proto_msgTypes[7]
+	mi := &file_avow_v1_trust_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -456,7 +540,7 @@ func (x *VendorKey) String() string {
 func (*VendorKey) ProtoMessage() {}
 
 func (x *VendorKey) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_trust_service_proto_msgTypes[7]
+	mi := &file_avow_v1_trust_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -469,7 +553,7 @@ func (x *VendorKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VendorKey.ProtoReflect.Descriptor instead.
 func (*VendorKey) Descriptor() ([]byte, []int) {
-	return file_avow_v1_trust_service_proto_rawDescGZIP(), []int{7}
+	return file_avow_v1_trust_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *VendorKey) GetKeyId() string {
@@ -511,7 +595,10 @@ const file_avow_v1_trust_service_proto_rawDesc = "" +
 	"\x06sha256\x18\x02 \x01(\tR\x06sha256\x12&\n" +
 	"\x0fverdict_key_pem\x18\x03 \x01(\tR\rverdictKeyPem\x12\x1f\n" +
 	"\vverifier_id\x18\x04 \x01(\tR\n" +
-	"verifierId\"P\n" +
+	"verifierId\"\x19\n" +
+	"\x17GetSigningConfigRequest\"A\n" +
+	"\x18GetSigningConfigResponse\x12%\n" +
+	"\x0esigning_config\x18\x01 \x01(\fR\rsigningConfig\"P\n" +
 	"\x12ListVendorsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -535,9 +622,10 @@ const file_avow_v1_trust_service_proto_rawDesc = "" +
 	"\x0epublic_key_pem\x18\x02 \x01(\tR\fpublicKeyPem\x129\n" +
 	"\n" +
 	"not_before\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tnotBefore\x127\n" +
-	"\tnot_after\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter2\xc6\x02\n" +
+	"\tnot_after\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter2\xbf\x03\n" +
 	"\fTrustService\x12o\n" +
-	"\x0eGetTrustedRoot\x12\x1e.avow.v1.GetTrustedRootRequest\x1a\x1f.avow.v1.GetTrustedRootResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/trusted-root\x12a\n" +
+	"\x0eGetTrustedRoot\x12\x1e.avow.v1.GetTrustedRootRequest\x1a\x1f.avow.v1.GetTrustedRootResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/trusted-root\x12w\n" +
+	"\x10GetSigningConfig\x12 .avow.v1.GetSigningConfigRequest\x1a!.avow.v1.GetSigningConfigResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/api/v1/signing-config\x12a\n" +
 	"\vListVendors\x12\x1b.avow.v1.ListVendorsRequest\x1a\x1c.avow.v1.ListVendorsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/v1/vendors\x12b\n" +
 	"\tGetVendor\x12\x19.avow.v1.GetVendorRequest\x1a\x1a.avow.v1.GetVendorResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/api/v1/vendors/{name}B-Z+github.com/avow-dev/avow/api/avow/v1;avowv1b\x06proto3"
 
@@ -553,35 +641,39 @@ func file_avow_v1_trust_service_proto_rawDescGZIP() []byte {
 	return file_avow_v1_trust_service_proto_rawDescData
 }
 
-var file_avow_v1_trust_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_avow_v1_trust_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_avow_v1_trust_service_proto_goTypes = []any{
-	(*GetTrustedRootRequest)(nil),  // 0: avow.v1.GetTrustedRootRequest
-	(*GetTrustedRootResponse)(nil), // 1: avow.v1.GetTrustedRootResponse
-	(*ListVendorsRequest)(nil),     // 2: avow.v1.ListVendorsRequest
-	(*ListVendorsResponse)(nil),    // 3: avow.v1.ListVendorsResponse
-	(*GetVendorRequest)(nil),       // 4: avow.v1.GetVendorRequest
-	(*GetVendorResponse)(nil),      // 5: avow.v1.GetVendorResponse
-	(*Vendor)(nil),                 // 6: avow.v1.Vendor
-	(*VendorKey)(nil),              // 7: avow.v1.VendorKey
-	(*timestamppb.Timestamp)(nil),  // 8: google.protobuf.Timestamp
+	(*GetTrustedRootRequest)(nil),    // 0: avow.v1.GetTrustedRootRequest
+	(*GetTrustedRootResponse)(nil),   // 1: avow.v1.GetTrustedRootResponse
+	(*GetSigningConfigRequest)(nil),  // 2: avow.v1.GetSigningConfigRequest
+	(*GetSigningConfigResponse)(nil), // 3: avow.v1.GetSigningConfigResponse
+	(*ListVendorsRequest)(nil),       // 4: avow.v1.ListVendorsRequest
+	(*ListVendorsResponse)(nil),      // 5: avow.v1.ListVendorsResponse
+	(*GetVendorRequest)(nil),         // 6: avow.v1.GetVendorRequest
+	(*GetVendorResponse)(nil),        // 7: avow.v1.GetVendorResponse
+	(*Vendor)(nil),                   // 8: avow.v1.Vendor
+	(*VendorKey)(nil),                // 9: avow.v1.VendorKey
+	(*timestamppb.Timestamp)(nil),    // 10: google.protobuf.Timestamp
 }
 var file_avow_v1_trust_service_proto_depIdxs = []int32{
-	6, // 0: avow.v1.ListVendorsResponse.vendors:type_name -> avow.v1.Vendor
-	6, // 1: avow.v1.GetVendorResponse.vendor:type_name -> avow.v1.Vendor
-	7, // 2: avow.v1.Vendor.keys:type_name -> avow.v1.VendorKey
-	8, // 3: avow.v1.VendorKey.not_before:type_name -> google.protobuf.Timestamp
-	8, // 4: avow.v1.VendorKey.not_after:type_name -> google.protobuf.Timestamp
-	0, // 5: avow.v1.TrustService.GetTrustedRoot:input_type -> avow.v1.GetTrustedRootRequest
-	2, // 6: avow.v1.TrustService.ListVendors:input_type -> avow.v1.ListVendorsRequest
-	4, // 7: avow.v1.TrustService.GetVendor:input_type -> avow.v1.GetVendorRequest
-	1, // 8: avow.v1.TrustService.GetTrustedRoot:output_type -> avow.v1.GetTrustedRootResponse
-	3, // 9: avow.v1.TrustService.ListVendors:output_type -> avow.v1.ListVendorsResponse
-	5, // 10: avow.v1.TrustService.GetVendor:output_type -> avow.v1.GetVendorResponse
-	8, // [8:11] is the sub-list for method output_type
-	5, // [5:8] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	8,  // 0: avow.v1.ListVendorsResponse.vendors:type_name -> avow.v1.Vendor
+	8,  // 1: avow.v1.GetVendorResponse.vendor:type_name -> avow.v1.Vendor
+	9,  // 2: avow.v1.Vendor.keys:type_name -> avow.v1.VendorKey
+	10, // 3: avow.v1.VendorKey.not_before:type_name -> google.protobuf.Timestamp
+	10, // 4: avow.v1.VendorKey.not_after:type_name -> google.protobuf.Timestamp
+	0,  // 5: avow.v1.TrustService.GetTrustedRoot:input_type -> avow.v1.GetTrustedRootRequest
+	2,  // 6: avow.v1.TrustService.GetSigningConfig:input_type -> avow.v1.GetSigningConfigRequest
+	4,  // 7: avow.v1.TrustService.ListVendors:input_type -> avow.v1.ListVendorsRequest
+	6,  // 8: avow.v1.TrustService.GetVendor:input_type -> avow.v1.GetVendorRequest
+	1,  // 9: avow.v1.TrustService.GetTrustedRoot:output_type -> avow.v1.GetTrustedRootResponse
+	3,  // 10: avow.v1.TrustService.GetSigningConfig:output_type -> avow.v1.GetSigningConfigResponse
+	5,  // 11: avow.v1.TrustService.ListVendors:output_type -> avow.v1.ListVendorsResponse
+	7,  // 12: avow.v1.TrustService.GetVendor:output_type -> avow.v1.GetVendorResponse
+	9,  // [9:13] is the sub-list for method output_type
+	5,  // [5:9] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_avow_v1_trust_service_proto_init() }
@@ -595,7 +687,7 @@ func file_avow_v1_trust_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_avow_v1_trust_service_proto_rawDesc), len(file_avow_v1_trust_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

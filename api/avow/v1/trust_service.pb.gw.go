@@ -56,6 +56,27 @@ func local_request_TrustService_GetTrustedRoot_0(ctx context.Context, marshaler 
 	return msg, metadata, err
 }
 
+func request_TrustService_GetSigningConfig_0(ctx context.Context, marshaler runtime.Marshaler, client TrustServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq GetSigningConfigRequest
+		metadata runtime.ServerMetadata
+	)
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.GetSigningConfig(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_TrustService_GetSigningConfig_0(ctx context.Context, marshaler runtime.Marshaler, server TrustServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq GetSigningConfigRequest
+		metadata runtime.ServerMetadata
+	)
+	msg, err := server.GetSigningConfig(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 var filter_TrustService_ListVendors_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
 
 func request_TrustService_ListVendors_0(ctx context.Context, marshaler runtime.Marshaler, client TrustServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
@@ -156,6 +177,26 @@ func RegisterTrustServiceHandlerServer(ctx context.Context, mux *runtime.ServeMu
 		}
 		forward_TrustService_GetTrustedRoot_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_TrustService_GetSigningConfig_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/avow.v1.TrustService/GetSigningConfig", runtime.WithHTTPPathPattern("/api/v1/signing-config"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_TrustService_GetSigningConfig_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_TrustService_GetSigningConfig_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodGet, pattern_TrustService_ListVendors_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -253,6 +294,23 @@ func RegisterTrustServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 		}
 		forward_TrustService_GetTrustedRoot_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_TrustService_GetSigningConfig_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/avow.v1.TrustService/GetSigningConfig", runtime.WithHTTPPathPattern("/api/v1/signing-config"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_TrustService_GetSigningConfig_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_TrustService_GetSigningConfig_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodGet, pattern_TrustService_ListVendors_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -291,13 +349,15 @@ func RegisterTrustServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 }
 
 var (
-	pattern_TrustService_GetTrustedRoot_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"api", "v1", "trusted-root"}, ""))
-	pattern_TrustService_ListVendors_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"api", "v1", "vendors"}, ""))
-	pattern_TrustService_GetVendor_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"api", "v1", "vendors", "name"}, ""))
+	pattern_TrustService_GetTrustedRoot_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"api", "v1", "trusted-root"}, ""))
+	pattern_TrustService_GetSigningConfig_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"api", "v1", "signing-config"}, ""))
+	pattern_TrustService_ListVendors_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"api", "v1", "vendors"}, ""))
+	pattern_TrustService_GetVendor_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"api", "v1", "vendors", "name"}, ""))
 )
 
 var (
-	forward_TrustService_GetTrustedRoot_0 = runtime.ForwardResponseMessage
-	forward_TrustService_ListVendors_0    = runtime.ForwardResponseMessage
-	forward_TrustService_GetVendor_0      = runtime.ForwardResponseMessage
+	forward_TrustService_GetTrustedRoot_0   = runtime.ForwardResponseMessage
+	forward_TrustService_GetSigningConfig_0 = runtime.ForwardResponseMessage
+	forward_TrustService_ListVendors_0      = runtime.ForwardResponseMessage
+	forward_TrustService_GetVendor_0        = runtime.ForwardResponseMessage
 )

@@ -19,9 +19,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	TrustService_GetTrustedRoot_FullMethodName = "/avow.v1.TrustService/GetTrustedRoot"
-	TrustService_ListVendors_FullMethodName    = "/avow.v1.TrustService/ListVendors"
-	TrustService_GetVendor_FullMethodName      = "/avow.v1.TrustService/GetVendor"
+	TrustService_GetTrustedRoot_FullMethodName   = "/avow.v1.TrustService/GetTrustedRoot"
+	TrustService_GetSigningConfig_FullMethodName = "/avow.v1.TrustService/GetSigningConfig"
+	TrustService_ListVendors_FullMethodName      = "/avow.v1.TrustService/ListVendors"
+	TrustService_GetVendor_FullMethodName        = "/avow.v1.TrustService/GetVendor"
 )
 
 // TrustServiceClient is the client API for TrustService service.
@@ -33,6 +34,8 @@ const (
 type TrustServiceClient interface {
 	// GetTrustedRoot answers the keys of the log and of the timestamp authorities as a Sigstore trusted_root.json.
 	GetTrustedRoot(ctx context.Context, in *GetTrustedRootRequest, opts ...grpc.CallOption) (*GetTrustedRootResponse, error)
+	// GetSigningConfig answers where Sigstore clients write to this service, as a Sigstore signing_config.json.
+	GetSigningConfig(ctx context.Context, in *GetSigningConfigRequest, opts ...grpc.CallOption) (*GetSigningConfigResponse, error)
 	// ListVendors answers the registered vendors by name.
 	ListVendors(ctx context.Context, in *ListVendorsRequest, opts ...grpc.CallOption) (*ListVendorsResponse, error)
 	// GetVendor answers one registered vendor.
@@ -51,6 +54,16 @@ func (c *trustServiceClient) GetTrustedRoot(ctx context.Context, in *GetTrustedR
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetTrustedRootResponse)
 	err := c.cc.Invoke(ctx, TrustService_GetTrustedRoot_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *trustServiceClient) GetSigningConfig(ctx context.Context, in *GetSigningConfigRequest, opts ...grpc.CallOption) (*GetSigningConfigResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetSigningConfigResponse)
+	err := c.cc.Invoke(ctx, TrustService_GetSigningConfig_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +99,8 @@ func (c *trustServiceClient) GetVendor(ctx context.Context, in *GetVendorRequest
 type TrustServiceServer interface {
 	// GetTrustedRoot answers the keys of the log and of the timestamp authorities as a Sigstore trusted_root.json.
 	GetTrustedRoot(context.Context, *GetTrustedRootRequest) (*GetTrustedRootResponse, error)
+	// GetSigningConfig answers where Sigstore clients write to this service, as a Sigstore signing_config.json.
+	GetSigningConfig(context.Context, *GetSigningConfigRequest) (*GetSigningConfigResponse, error)
 	// ListVendors answers the registered vendors by name.
 	ListVendors(context.Context, *ListVendorsRequest) (*ListVendorsResponse, error)
 	// GetVendor answers one registered vendor.
@@ -102,6 +117,9 @@ type UnimplementedTrustServiceServer struct{}
 
 func (UnimplementedTrustServiceServer) GetTrustedRoot(context.Context, *GetTrustedRootRequest) (*GetTrustedRootResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetTrustedRoot not implemented")
+}
+func (UnimplementedTrustServiceServer) GetSigningConfig(context.Context, *GetSigningConfigRequest) (*GetSigningConfigResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetSigningConfig not implemented")
 }
 func (UnimplementedTrustServiceServer) ListVendors(context.Context, *ListVendorsRequest) (*ListVendorsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListVendors not implemented")
@@ -144,6 +162,24 @@ func _TrustService_GetTrustedRoot_Handler(srv interface{}, ctx context.Context, 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(TrustServiceServer).GetTrustedRoot(ctx, req.(*GetTrustedRootRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TrustService_GetSigningConfig_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetSigningConfigRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrustServiceServer).GetSigningConfig(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrustService_GetSigningConfig_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrustServiceServer).GetSigningConfig(ctx, req.(*GetSigningConfigRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -194,6 +230,10 @@ var TrustService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetTrustedRoot",
 			Handler:    _TrustService_GetTrustedRoot_Handler,
+		},
+		{
+			MethodName: "GetSigningConfig",
+			Handler:    _TrustService_GetSigningConfig_Handler,
 		},
 		{
 			MethodName: "ListVendors",

@@ -19,8 +19,10 @@ type trustFlags struct {
 	vendor string
 	// verdictKey is where the key of the service's own verdicts goes.
 	verdictKey string
-	force      bool
-	format     format
+	// signingConfig is where the addresses for Sigstore clients go.
+	signingConfig string
+	force         bool
+	format        format
 }
 
 func (a *app) trust() *cobra.Command {
@@ -38,9 +40,13 @@ other content is not replaced without --force.
 With --verdict-key FILE the key that the service signs its own verdicts with is written too; its
 verifier id is printed, for avow verify --with-verdict.
 
+With --signing-config FILE the addresses under which cosign and other Sigstore clients write into
+the service's log are written too, as a Sigstore signing_config.json.
+
 With --vendor NAME the keys that the service registered for a vendor are printed. That is the
 operator's word: take a vendor's key from the vendor.` + serverHelp,
 		Example: `  avow trust --server avow.example:8443 -o trusted_root.json
+  avow trust --server avow.example:8443 -o trusted_root.json --signing-config signing_config.json
   avow trust --server avow.example:8443 --vendor example`,
 		Args: arguments(0, 0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -54,6 +60,7 @@ operator's word: take a vendor's key from the vendor.` + serverHelp,
 	o.StringVarP(&f.output, "output", "o", "", "`FILE` to write instead of standard output")
 	o.StringVar(&f.vendor, "vendor", "", "print the keys registered for the vendor of this `NAME`")
 	o.StringVar(&f.verdictKey, "verdict-key", "", "`FILE` for the public key of the service's own verdicts")
+	o.StringVar(&f.signingConfig, "signing-config", "", "`FILE` for the signing config of Sigstore clients")
 	o.BoolVar(&f.force, "force", false, "replace a file with other content")
 	f.format.register(c)
 	f.server.register(c)
@@ -67,8 +74,12 @@ func (a *app) runTrust(ctx context.Context, f *trustFlags) error {
 	}
 	defer done()
 	var answer *avowv1.GetTrustedRootResponse
+	signing := &avowv1.GetSigningConfigResponse{}
 	err = a.call(ctx, connection, func(ctx context.Context) (err error) {
-		answer, err = avowv1.NewTrustServiceClient(connection).GetTrustedRoot(ctx, &avowv1.GetTrustedRootRequest{})
+		service := avowv1.NewTrustServiceClient(connection)
+		if answer, err = service.GetTrustedRoot(ctx, &avowv1.GetTrustedRootRequest{}); err == nil && f.signingConfig != "" {
+			signing, err = service.GetSigningConfig(ctx, &avowv1.GetSigningConfigRequest{})
+		}
 		return err
 	})
 	if err != nil {
@@ -87,6 +98,11 @@ func (a *app) runTrust(ctx context.Context, f *trustFlags) error {
 	}
 	if err := a.writeVerdictKey(f, answer); err != nil {
 		return err
+	}
+	if f.signingConfig != "" {
+		if err := replaceFile(f.signingConfig, signing.GetSigningConfig(), f.force); err != nil {
+			return err
+		}
 	}
 	digest := trust.Digest()
 	a.note("trusted root sha256:%s", hex.EncodeToString(digest[:]))

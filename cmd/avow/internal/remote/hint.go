@@ -36,6 +36,8 @@ var hints = map[string]string{ //nolint:gosec // G101: the words token and key a
 	"DEADLINE_EXCEEDED":          "repeat the command with a longer --timeout; nothing is issued twice",
 	"SELF_CHECK_FAILED":          "tell the operator of the service; nothing was handed out",
 	"INTERNAL":                   "tell the operator of the service",
+
+	"SIGNING_CONFIG_NOT_CONFIGURED": "ask the operator of the service to set publicUrl and rekor.enabled in avowd.yaml",
 }
 
 // Hint says what to do about the failure. It is never empty.

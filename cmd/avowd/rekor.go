@@ -1,0 +1,66 @@
+package main
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/avow-dev/avow/server"
+	trustroot "github.com/sigstore/protobuf-specs/gen/pb-go/trustroot/v1"
+	"github.com/sigstore/rekor-tiles/v2/pkg/note"
+	"google.golang.org/protobuf/encoding/protojson"
+)
+
+func (c *Config) validateRekor() error {
+	var errs []error
+	if c.PublicURL != "" {
+		if _, err := server.ParsePublicURL(c.PublicURL); err != nil {
+			errs = append(errs, fmt.Errorf("publicUrl: %w", err))
+		}
+	}
+	if (c.Rekor.Open || c.Rekor.Credentials) && !c.Rekor.Enabled {
+		errs = append(errs, errors.New("rekor.open and rekor.credentials have no effect without rekor.enabled"))
+	}
+	return errors.Join(errs...)
+}
+
+// signingConfig is what Sigstore clients are given to write here; nil without an address or where they may not. It is valid from
+// when the trusted root says that the log's key is.
+func (c *Config) signingConfig(trustedRoot []byte) ([]byte, error) {
+	if c.PublicURL == "" || !c.Rekor.Enabled {
+		return nil, nil
+	}
+	tc, err := c.tlogConfig(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	public, ok := tc.Signer.Public().(ed25519.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("log key: got %T", tc.Signer.Public())
+	}
+	_, id, err := note.KeyHash(c.Origin, public)
+	if err != nil {
+		return nil, err
+	}
+	var root trustroot.TrustedRoot
+	if err := protojson.Unmarshal(trustedRoot, &root); err != nil {
+		return nil, fmt.Errorf("trusted root: %w", err)
+	}
+	in := server.SigningConfigInput{
+		PublicURL: c.PublicURL, Operator: c.Origin, OwnAuthority: c.Timestamps.Embedded.Chain != "",
+	}
+	for _, log := range root.GetTlogs() {
+		if bytes.Equal(log.GetLogId().GetKeyId(), id) {
+			in.Start = log.GetPublicKey().GetValidFor().GetStart().AsTime()
+		}
+	}
+	if in.Start.IsZero() {
+		return nil, hintedError{errors.New("the trusted root does not name this log"), "avowd trusted-root writes one that does"}
+	}
+	for _, x := range c.Timestamps.External {
+		in.ForeignAuthorities = append(in.ForeignAuthorities, x.URL)
+	}
+	return server.SigningConfig(in)
+}

@@ -1,0 +1,100 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	trustrootv1 "github.com/sigstore/protobuf-specs/gen/pb-go/trustroot/v1"
+	"github.com/sigstore/sigstore-go/pkg/root"
+
+	avowv1 "github.com/avow-dev/avow/api/avow/v1"
+)
+
+// rekorMajorVersion is the version of the Rekor API that the service speaks.
+const rekorMajorVersion = 2
+
+// GetSigningConfig implements avow.v1.TrustService.
+func (t *trustService) GetSigningConfig(
+	context.Context, *avowv1.GetSigningConfigRequest,
+) (*avowv1.GetSigningConfigResponse, error) {
+	if t.signingConfig == nil {
+		return nil, refuse(reasonSigningConfigNotConfigured, "the operator has not said where Sigstore clients may write")
+	}
+	return &avowv1.GetSigningConfigResponse{SigningConfig: t.signingConfig}, nil
+}
+
+// SigningConfigInput is what a signing config is made of.
+type SigningConfigInput struct {
+	// PublicURL is under which address the REST listener is reached: http or https, without query and fragment.
+	PublicURL string
+	// Operator names the service's operator; the log's origin will do.
+	Operator string
+	// Start is from when on the services may be used.
+	Start time.Time
+	// OwnAuthority tells that the service answers RFC 3161 requests itself.
+	OwnAuthority bool
+	// ForeignAuthorities are the addresses of further timestamp authorities. Clients take one authority of each
+	// operator, for which the host stands here.
+	ForeignAuthorities []string
+}
+
+// SigningConfig makes the signing_config.json (media type version 0.2) by which Sigstore clients write to the service:
+// one log, and all timestamp authorities.
+func SigningConfig(in SigningConfigInput) ([]byte, error) {
+	public, err := ParsePublicURL(in.PublicURL)
+	if err != nil {
+		return nil, err
+	}
+	if in.Operator == "" || in.Start.IsZero() {
+		return nil, errors.New("signing config: operator and start are needed")
+	}
+	service := func(address, operator string, version uint32) root.Service {
+		return root.Service{URL: address, MajorAPIVersion: version, ValidityPeriodStart: in.Start.UTC(), Operator: operator}
+	}
+	var authorities []root.Service
+	if in.OwnAuthority {
+		authorities = append(authorities, service(public+"/api/v1/timestamp", in.Operator, 1))
+	}
+	for _, address := range in.ForeignAuthorities {
+		u, err := url.Parse(address)
+		if err != nil {
+			return nil, fmt.Errorf("signing config: timestamp authority: %w", err)
+		}
+		authorities = append(authorities, service(address, u.Host, 1))
+	}
+	all := root.ServiceConfiguration{Selector: trustrootv1.ServiceSelector_ALL}
+	sc, err := root.NewSigningConfig(root.SigningConfigMediaType02, nil, nil,
+		[]root.Service{service(public, in.Operator, rekorMajorVersion)}, all, authorities, all)
+	if err != nil {
+		return nil, fmt.Errorf("signing config: %w", err)
+	}
+	loose, err := sc.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("signing config: %w", err)
+	}
+	var out bytes.Buffer
+	if err := json.Compact(&out, loose); err != nil {
+		return nil, fmt.Errorf("signing config: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// ParsePublicURL checks an address of the REST listener, and takes a slash from its end.
+func ParsePublicURL(address string) (string, error) {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil:
+		return "", err
+	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
+		return "", fmt.Errorf("got %q, want http:// or https:// and a host", address)
+	case u.User != nil, u.RawQuery != "", u.Fragment != "", strings.ContainsAny(address, "?#"):
+		return "", fmt.Errorf("got %q, want no user, query or fragment", address)
+	}
+	return strings.TrimSuffix(u.String(), "/"), nil
+}
