@@ -82,7 +82,7 @@ func (l *Log) appendAll(ctx context.Context, leaves [][]byte) ([]Entry, error) {
 				return nil, w.err
 			}
 		case <-ctx.Done():
-			return nil, Unavailable("waiting for a checkpoint", ctx.Err())
+			return nil, l.waitError(ctx)
 		}
 	}
 	// The tree is loaded once, after all are covered: one checkpoint for all.
@@ -376,12 +376,15 @@ func (l *Log) readPublished(ctx context.Context) bool {
 	signed := l.signed
 	l.mu.Unlock()
 	old := l.current.Load()
-	if old != nil && old.tree.size == signed.size {
+	if old != nil && old.tree.size == signed.size && l.storage.Witnesses.satisfied(old.raw) {
 		return true
 	}
 	raw, h, ok, err := l.id.readCheckpoint(ctx, l.storage.Reader)
 	if err != nil || !ok || h.size != signed.size {
 		return false
+	}
+	if !l.storage.Witnesses.satisfied(raw) {
+		return false // published before the witnesses were configured; the driver publishes it anew, cosigned
 	}
 	if h.root != signed.root() {
 		l.onRefused(rootMismatch(h.size))

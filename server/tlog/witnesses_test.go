@@ -1,0 +1,542 @@
+package tlog_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	formats "github.com/transparency-dev/formats/log"
+	formatsnote "github.com/transparency-dev/formats/note"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/avow-dev/avow/server/tlog"
+	"github.com/avow-dev/avow/server/tlog/posix"
+	"github.com/avow-dev/avow/server/witness"
+)
+
+// lines keeps what is logged.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) count(part string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), part)
+}
+
+// witnessServer is a real witness that can be stopped, restarted and made to misbehave.
+type witnessServer struct {
+	t       *testing.T
+	name    string
+	key     ed25519.PrivateKey
+	dir     string
+	addr    string
+	instead atomic.Pointer[http.HandlerFunc] // answers in the place of the witness
+	w       *witness.Witness
+	server  *http.Server
+}
+
+func logVerifierKey(t *testing.T) string {
+	t.Helper()
+	public, _ := testKey().Public().(ed25519.PublicKey)
+	vkey, err := note.NewEd25519VerifierKey(testOrigin, public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return vkey
+}
+
+func newWitnessServer(t *testing.T, i int) *witnessServer {
+	t.Helper()
+	s := &witnessServer{t: t, name: fmt.Sprintf("w%d.example", i), dir: t.TempDir(), addr: "127.0.0.1:0",
+		key: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i)}, ed25519.SeedSize))}
+	if _, err := witness.Enrol(s.dir, []string{testOrigin}); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	t.Cleanup(s.stop)
+	return s
+}
+
+// start opens the witness's state again and listens on the same address as before.
+func (s *witnessServer) start() {
+	s.t.Helper()
+	var err error
+	s.w, err = witness.Open(witness.Config{Name: s.name, Key: s.key, Dir: s.dir, Clock: time.Now,
+		Logger: slog.New(slog.DiscardHandler), Logs: []witness.Log{{Origin: testOrigin, VerifierKeys: []string{logVerifierKey(s.t)}}}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", s.addr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.addr = listener.Addr().String()
+	honest := s.w.Handler()
+	s.server = &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if f := s.instead.Load(); f != nil {
+			(*f)(rw, r)
+			return
+		}
+		honest.ServeHTTP(rw, r)
+	})}
+	go func() { _ = s.server.Serve(listener) }()
+}
+
+func (s *witnessServer) stop() {
+	_ = s.server.Close()
+	_ = s.w.Close()
+}
+
+func (s *witnessServer) misbehave(f http.HandlerFunc) { s.instead.Store(&f) }
+
+// cosigned reports whether a checkpoint carries the witness's valid cosignature.
+func (s *witnessServer) cosigned(checkpoint []byte) bool {
+	v, err := formatsnote.NewVerifierForCosignatureV1(s.w.VerifierKey())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, err = note.Open(checkpoint, note.VerifierList(v))
+	return err == nil
+}
+
+// policyOf is a policy text that asks for n of the witnesses.
+func policyOf(n int, servers ...*witnessServer) []byte {
+	var b, names strings.Builder
+	for i, s := range servers {
+		fmt.Fprintf(&b, "witness w%d %s http://%s/\n", i, s.w.VerifierKey(), s.addr)
+		fmt.Fprintf(&names, " w%d", i)
+	}
+	fmt.Fprintf(&b, "group g %d%s\nquorum g\n", n, names.String())
+	return []byte(b.String())
+}
+
+// witnessedConfig makes a log whose checkpoints need n of the witnesses.
+func witnessedConfig(t *testing.T, n int, servers ...*witnessServer) (tlog.Config, *lines) {
+	t.Helper()
+	logged := &lines{}
+	cfg := create(t)
+	cfg.WitnessPolicy, cfg.WitnessTimeout = policyOf(n, servers...), 500*time.Millisecond
+	cfg.Logger = slog.New(slog.NewTextHandler(logged, nil))
+	return cfg, logged
+}
+
+// eventually waits for something that other goroutines bring about; the time only bounds a failing test.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 30s: %s", what)
+		}
+	}
+}
+
+func count(servers []*witnessServer, checkpoint []byte) int {
+	n := 0
+	for _, s := range servers {
+		if s.cosigned(checkpoint) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestWitnessQuorum(t *testing.T) {
+	servers := []*witnessServer{newWitnessServer(t, 1), newWitnessServer(t, 2), newWitnessServer(t, 3)}
+	cfg, logged := witnessedConfig(t, 2, servers...)
+	registry := prometheus.NewRegistry()
+	cfg.Registerer = registry
+	l := open(t, cfg)
+	for i, e := range fill(t, l, 0, 3) {
+		verify(t, e, leafOf(i))
+		if n := count(servers, e.Checkpoint); n < 2 {
+			t.Errorf("entry %d: %d cosignatures, want 2 or more", i, n)
+		}
+	}
+
+	servers[0].stop() // one of three: it goes on
+	e, err := l.Append(t.Context(), leafOf(3))
+	if err != nil || count(servers[1:], e.Checkpoint) != 2 {
+		t.Fatalf("one down: %v, checkpoint\n%s", err, e.Checkpoint)
+	}
+	if err := l.Health(); err != nil {
+		t.Errorf("one down: %v", err)
+	}
+
+	servers[1].stop() // two of three: it pauses
+	pending := make(chan error, 1)
+	go func() {
+		entry, err := l.Append(t.Context(), leafOf(4))
+		if err == nil && (entry.Index != 4 || count(servers, entry.Checkpoint) < 2) {
+			err = fmt.Errorf("index %d, checkpoint\n%s", entry.Index, entry.Checkpoint)
+		}
+		pending <- err
+	}()
+	eventually(t, "health names both", func() bool {
+		err := l.Health()
+		return err != nil && strings.Contains(err.Error(), "w1.example refuses connections (since ") &&
+			strings.Contains(err.Error(), "w2.example refuses connections (since ") && !strings.Contains(err.Error(), "w3.example")
+	})
+	wantCode(t, l.Health(), tlog.CodeUnavailable)
+	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err = l.Append(short, leafOf(4))
+	wantCode(t, err, tlog.CodeUnavailable)
+	if !strings.Contains(err.Error(), "too few of 3 witnesses cosign") {
+		t.Errorf("the caller is not told why: %v", err)
+	}
+	if _, size, _ := l.Checkpoint(); size != 4 {
+		t.Errorf("published %d, want 4", size)
+	}
+	if r := request(l.Handler(), "GET", "/checkpoint"); r.StatusCode != 200 {
+		t.Errorf("reading the checkpoint: %s", r.Status)
+	}
+	if e, err := l.Prove(t.Context(), 0); err != nil {
+		t.Errorf("reading an entry: %v", err)
+	} else {
+		verify(t, e, leafOf(0))
+	}
+	got := values(t, registry)
+	for i, want := range []float64{0, 0, 1} {
+		name := fmt.Sprintf("avow_log_witness_answering{log=%s,witness=%s}", testOrigin, servers[i].name)
+		if v, ok := got[name]; !ok || v != want {
+			t.Errorf("%s = %v (%v), want %v", name, v, ok, want)
+		}
+	}
+
+	servers[1].start() // one comes back: it resumes by itself, and the waiting leaf is answered
+	if err := <-pending; err != nil {
+		t.Fatal(err)
+	}
+	if e, err := l.Append(t.Context(), leafOf(4)); err != nil || e.Index != 4 || l.Size() != 5 {
+		t.Errorf("repeated: index %d, size %d, %v", e.Index, l.Size(), err)
+	}
+	if err := l.Health(); err != nil {
+		t.Errorf("after the return: %v", err)
+	}
+	for part, want := range map[string]int{`"witness does not cosign"`: 2, `"witness answers again"`: 1, "clock may have gone back": 0} {
+		if got := logged.count(part); got != want {
+			t.Errorf("%d lines %s, want %d", got, part, want)
+		}
+	}
+}
+
+// TestWitnessesOutlastMaxLag closes a log that waits for witnesses and opens it again: what was integrated is published
+// when they are back, under its index.
+func TestWitnessesOverRestart(t *testing.T) {
+	s := newWitnessServer(t, 1)
+	cfg, _ := witnessedConfig(t, 1, s)
+	l, err := posix.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(t, l, 0, 2)
+	s.stop()
+	short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, err = l.Append(short, leafOf(2))
+	wantCode(t, err, tlog.CodeUnavailable)
+	eventually(t, "integrated", func() bool { return l.Size() == 3 })
+	closing, cancelClosing := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancelClosing()
+	if err := l.Close(closing); err == nil {
+		t.Error("closed cleanly with an unpublished entry")
+	}
+	l = open(t, cfg) // while the witness is still down: reads go on
+	if _, size, _ := l.Checkpoint(); size != 2 {
+		t.Errorf("published %d, want 2", size)
+	}
+	s.start()
+	e, err := l.Prove(t.Context(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify(t, e, leafOf(2))
+	if index, found, err := l.Find(t.Context(), leafOf(2), 0); err != nil || !found || index != 2 || l.Size() != 3 {
+		t.Errorf("found %v at %d in %d, %v", found, index, l.Size(), err)
+	}
+}
+
+func TestSlowWitness(t *testing.T) {
+	servers := []*witnessServer{newWitnessServer(t, 1), newWitnessServer(t, 2), newWitnessServer(t, 3)}
+	cfg, logged := witnessedConfig(t, 2, servers...)
+	release := make(chan struct{})
+	defer close(release)
+	servers[2].misbehave(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	})
+	l := open(t, cfg)
+	for _, e := range fill(t, l, 0, 5) {
+		if count(servers[:2], e.Checkpoint) != 2 {
+			t.Errorf("checkpoint\n%s", e.Checkpoint)
+		}
+	}
+	// It is never waited for, and noticed all the same.
+	eventually(t, "noticed", func() bool { return logged.count("did not answer within 500ms") == 1 })
+	if err := l.Health(); err != nil {
+		t.Error(err)
+	}
+}
+
+// cosignatureOf signs a text as a witness would, whatever the text says.
+func cosignatureOf(s *witnessServer, text string) string {
+	sum := sha256.Sum256(append(append([]byte(s.name+"\n"), 4), s.key.Public().(ed25519.PublicKey)...))
+	now := uint64(time.Now().Unix())
+	sig := binary.BigEndian.AppendUint64(sum[:4:4], now)
+	sig = append(sig, ed25519.Sign(s.key, fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", now, text))...)
+	return fmt.Sprintf("— %s %s\n", s.name, base64.StdEncoding.EncodeToString(sig))
+}
+
+func TestLyingWitness(t *testing.T) {
+	forked := string(formats.Checkpoint{Origin: testOrigin, Size: 1, Hash: bytes.Repeat([]byte{7}, 32)}.Marshal())
+	for _, test := range []struct {
+		name string
+		lie  func(liar, honest *witnessServer) http.HandlerFunc
+		want string
+	}{
+		{"signs another root", func(liar, _ *witnessServer) http.HandlerFunc {
+			return func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, cosignatureOf(liar, forked)) }
+		}, "something else than its cosignature"},
+		{"repeats another's cosignature", func(_, honest *witnessServer) http.HandlerFunc {
+			return func(rw http.ResponseWriter, r *http.Request) { honest.w.Handler().ServeHTTP(rw, r) }
+		}, "something else than its cosignature"},
+		{"answers garbage", func(_, _ *witnessServer) http.HandlerFunc {
+			return func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, "\x1b[31m— no\x00thing\n") }
+		}, "something else than its cosignature"},
+		{"answers without end", func(_, _ *witnessServer) http.HandlerFunc {
+			return func(rw http.ResponseWriter, _ *http.Request) {
+				for i := 0; i < 1000; i++ {
+					if _, err := rw.Write(bytes.Repeat([]byte("a"), 1024)); err != nil {
+						return
+					}
+				}
+			}
+		}, "more than 16384 bytes"},
+		{"refuses", func(_, _ *witnessServer) http.HandlerFunc {
+			return func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "no", http.StatusForbidden) }
+		}, "does not know the key"},
+		{"redirects", func(_, honest *witnessServer) http.HandlerFunc {
+			return func(rw http.ResponseWriter, r *http.Request) {
+				http.Redirect(rw, r, "http://"+honest.addr+"/add-checkpoint", http.StatusTemporaryRedirect)
+			}
+		}, "status 307"},
+		{"names a larger tree", func(_, _ *witnessServer) http.HandlerFunc {
+			return func(rw http.ResponseWriter, _ *http.Request) {
+				rw.Header().Set("Content-Type", "text/x.tlog.size")
+				rw.WriteHeader(http.StatusConflict)
+				fmt.Fprintln(rw, 1000)
+			}
+		}, "larger than this log's 1"},
+		{"names a size for ever", func(_, _ *witnessServer) http.HandlerFunc {
+			return func(rw http.ResponseWriter, _ *http.Request) {
+				rw.Header().Set("Content-Type", "text/x.tlog.size")
+				rw.WriteHeader(http.StatusConflict)
+				fmt.Fprintln(rw, 0)
+			}
+		}, "names another size each time"},
+		{"disputes the root", func(_, _ *witnessServer) http.HandlerFunc {
+			return func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "conflict", http.StatusConflict) }
+		}, "another tree of the same size"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			honest, liar := newWitnessServer(t, 1), newWitnessServer(t, 2)
+			cfg, logged := witnessedConfig(t, 2, honest, liar)
+			liar.misbehave(test.lie(liar, honest))
+			l := open(t, cfg)
+			pending := make(chan error, 1)
+			go func() {
+				_, err := l.Append(t.Context(), leafOf(0))
+				pending <- err
+			}()
+			eventually(t, "health tells "+test.want, func() bool {
+				err := l.Health()
+				return err != nil && strings.Contains(err.Error(), test.want) && strings.Contains(err.Error(), "w2.example")
+			})
+			if raw, size, _ := l.Checkpoint(); size != 0 {
+				t.Fatalf("published with a lie:\n%s", raw)
+			}
+			if logged.count("\\x1b") > 0 || logged.count("\x1b") > 0 {
+				t.Error("the liar's bytes are in the log")
+			}
+			liar.instead.Store(nil) // it comes to reason: nothing is lost
+			if err := <-pending; err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// TestLiarBesideQuorum: two honest witnesses are a quorum, and the third's cosignature of another root is not published.
+func TestLiarBesideQuorum(t *testing.T) {
+	servers := []*witnessServer{newWitnessServer(t, 1), newWitnessServer(t, 2), newWitnessServer(t, 3)}
+	cfg, _ := witnessedConfig(t, 2, servers...)
+	lie := cosignatureOf(servers[2], string(formats.Checkpoint{Origin: testOrigin, Size: 1, Hash: make([]byte, 32)}.Marshal()))
+	servers[2].misbehave(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, lie) })
+	for _, e := range fill(t, open(t, cfg), 0, 5) {
+		if strings.Contains(string(e.Checkpoint), "w3.example") || count(servers[:2], e.Checkpoint) != 2 {
+			t.Errorf("checkpoint\n%s", e.Checkpoint)
+		}
+	}
+}
+
+// TestWitnessSawFork: the log's key signed another tree, which a witness has cosigned. The log cannot get its cosignature
+// any more, and says so.
+func TestWitnessSawFork(t *testing.T) {
+	s := newWitnessServer(t, 1)
+	other := create(t) // a second log with the same name and key
+	other.WitnessPolicy = policyOf(1, s)
+	l, err := posix.Open(t.Context(), other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.AppendAll(t.Context(), [][]byte{[]byte("not the same"), []byte("as there")}); err != nil {
+		t.Fatal(err)
+	}
+	closeLog(t, l)
+	cfg, logged := witnessedConfig(t, 1, s)
+	l = open(t, cfg)
+	short, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
+	defer cancel()
+	_, err = l.AppendAll(short, leavesOf(0, 4))
+	wantCode(t, err, tlog.CodeUnavailable)
+	eventually(t, "told", func() bool {
+		return l.Health() != nil && strings.Contains(l.Health().Error(), "has cosigned a tree that is not a beginning of this one") &&
+			logged.count("witness disputes this log") == 1
+	})
+	s.misbehave(func(rw http.ResponseWriter, r *http.Request) { // let the test's log end
+		body, _ := io.ReadAll(r.Body)
+		_, signed, _ := strings.Cut(string(body), "\n\n")
+		text, _, _ := strings.Cut(signed, "\n\n")
+		fmt.Fprint(rw, cosignatureOf(s, text+"\n"))
+	})
+}
+
+// TestWitnessesForAnOldLog: a log that was published without witnesses is published anew when it gets them, without
+// having grown.
+func TestWitnessesForAnOldLog(t *testing.T) {
+	s := newWitnessServer(t, 1)
+	cfg := create(t)
+	l, err := posix.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(t, l, 0, 300)
+	closeLog(t, l)
+	cfg.WitnessPolicy = policyOf(1, s)
+	l = open(t, cfg)
+	eventually(t, "cosigned", func() bool {
+		raw, size, _ := l.Checkpoint()
+		return size == 300 && s.cosigned(raw)
+	})
+	if err := l.Fsck(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWitnessPolicy(t *testing.T) {
+	vkey := func(i int, name string) string {
+		key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i)}, ed25519.SeedSize))
+		v, err := note.NewEd25519VerifierKey(name, key.Public().(ed25519.PublicKey))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	a, b := "witness a "+vkey(1, "a.example"), "witness b "+vkey(2, "b.example")
+	const at = " https://w.example/"
+	for _, test := range []struct{ name, text, want string }{
+		{"one witness", a + at + "\nquorum a\n", ""},
+		{"a group", a + at + "1\n" + b + " http://127.0.0.1:1/\ngroup g 2 a b\nquorum g\n", ""},
+		{"no quorum line", a + at + "\n", "must define a quorum"},
+		{"quorum of nobody", a + at + "\nquorum none\n", "needs no witness"},
+		{"group of nobody", a + at + "\ngroup g 0 a\nquorum g\n", "needs no witness"},
+		{"inner group of nobody", a + at + "\ngroup h 0 a\ngroup g 1 h\nquorum g\n", "needs no witness"},
+		{"more than there are", a + at + "\ngroup g 2 a\nquorum g\n", "cannot have threshold 2"},
+		{"the same twice", a + at + "\ngroup g 2 a a\nquorum g\n", "counts twice"},
+		{"in two groups", a + at + "1\n" + b + at + "2\ngroup g 1 a\ngroup h 2 a b\ngroup q 2 g h\nquorum q\n", "counts twice"},
+		{"one key under two names", a + at + "1\nwitness b " + vkey(1, "b.example") + at + "2\ngroup g 2 a b\nquorum g\n", "have one key"},
+		{"one name with two keys", a + at + "1\nwitness b " + vkey(2, "a.example") + at + "2\ngroup g 2 a b\nquorum g\n", "counts twice"},
+		{"one address", a + at + "\n" + b + at + "\ngroup g 2 a b\nquorum g\n", "have one URL"},
+		{"no address", a + "\nquorum a\n", "invalid witness definition"},
+		{"plain http elsewhere", a + " http://w.example/\nquorum a\n", "https, or http on this machine"},
+		{"another scheme", a + " file:///etc/\nquorum a\n", "must have a host"},
+		{"user information", a + " https://u:p@w.example/\nquorum a\n", "user information"},
+		{"too large", strings.Repeat("#\n", tlog.MaxWitnessPolicyBytes), "bytes, want at most"},
+		{"garbage", "\x00\xff", "unknown keyword"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			cfg := testConfig(t.TempDir())
+			cfg.WitnessPolicy = []byte(test.text)
+			err := cfg.Validate()
+			if test.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			wantCode(t, err, tlog.CodeInvalidConfig)
+			if !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+	cfg := testConfig(filepath.Join(t.TempDir()))
+	cfg.WitnessTimeout = time.Minute
+	wantCode(t, cfg.Validate(), tlog.CodeInvalidConfig)
+}
+
+// FuzzWitnessPolicy asserts that a policy that is accepted asks for somebody, and that an uncosigned checkpoint never
+// satisfies it.
+func FuzzWitnessPolicy(f *testing.F) {
+	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, ed25519.SeedSize))
+	v, err := note.NewEd25519VerifierKey("a.example", key.Public().(ed25519.PublicKey))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte("witness a " + v + " https://w.example/\nquorum a\n"))
+	f.Add([]byte("witness a " + v + " https://w.example/\ngroup g any a # c\nquorum g\n"))
+	f.Add([]byte("quorum none\n"))
+	cfg := testConfig("/nowhere")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		cfg := cfg
+		cfg.WitnessPolicy = text
+		w, err := tlog.NewWitnesses(t.Context(), cfg)
+		if (err == nil) != (cfg.Validate() == nil) {
+			t.Fatalf("%q: %v, validated: %v", text, err, cfg.Validate())
+		}
+		if err != nil || len(text) == 0 {
+			return
+		}
+		defer w.Close()
+		if w.SatisfiedForTest([]byte("a.example\n0\n\n\n")) {
+			t.Errorf("%q needs nobody", text)
+		}
+	})
+}
