@@ -293,16 +293,15 @@ func (w *Witnesses) remember(ctx context.Context, x *asked, a *answer) {
 	}
 	name := x.witness.Key.Name()
 	w.requests.WithLabelValues(name, string(a.outcome)).Inc()
+	if a.outcome == outcomeBehind {
+		return // half an exchange: the other half tells whether it cosigns
+	}
 	was := x.outcome
 	x.outcome, x.reason = a.outcome, a.reason
 	if was.good() && !a.outcome.good() {
 		x.since = w.clock()
 	}
-	if !a.outcome.good() {
-		w.answering.WithLabelValues(name).Set(0)
-	} else if a.outcome == outcomeCosigned {
-		w.answering.WithLabelValues(name).Set(1)
-	}
+	w.answering.WithLabelValues(name).Set(map[bool]float64{true: 1}[a.outcome.good()])
 	attrs := []slog.Attr{slog.String("witness", name)}
 	switch {
 	case a.outcome.good() && !was.good():

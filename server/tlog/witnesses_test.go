@@ -244,7 +244,7 @@ func TestWitnessQuorum(t *testing.T) {
 	}
 }
 
-// TestWitnessesOutlastMaxLag closes a log that waits for witnesses and opens it again: what was integrated is published
+// TestWitnessesOverRestart closes a log that waits for witnesses and opens it again: what was integrated is published
 // when they are back, under its index.
 func TestWitnessesOverRestart(t *testing.T) {
 	s := newWitnessServer(t, 1)
