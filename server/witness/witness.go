@@ -261,7 +261,9 @@ func (w *Witness) report(ctx context.Context, last head, r request, no *Refusal)
 	attrs := []slog.Attr{slog.String("log", last.origin), slog.String("reason", no.Message), slog.Int("status", no.Status),
 		slog.Uint64("cosigned", last.size)}
 	level := slog.LevelInfo
-	if !no.Behind && (no.Status == http.StatusConflict || no.Status == http.StatusUnprocessableEntity) {
+	if no.Behind {
+		level = slog.LevelDebug // how a log asks for the size
+	} else if no.Status == http.StatusConflict || no.Status == http.StatusUnprocessableEntity {
 		level = slog.LevelError
 		attrs = append(attrs, slog.String("cosigned_root", fmt.Sprintf("%x", last.root)), slog.String("checkpoint", string(r.note)))
 	}
