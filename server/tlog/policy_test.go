@@ -93,3 +93,24 @@ func FuzzWitnessPolicy(f *testing.F) {
 		}
 	})
 }
+
+// TestNoWitnesses: a log without a policy connects to nobody.
+func TestNoWitnesses(t *testing.T) {
+	s := newWitnessServer(t, 1)
+	for _, policy := range [][]byte{nil, policyOf(1, newWitnessServer(t, 2))} {
+		cfg := testConfig(t.TempDir())
+		cfg.WitnessPolicy = policy
+		w, err := tlog.NewWitnesses(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		resp, err := w.Client().Get("http://" + s.addr + "/add-checkpoint")
+		if err == nil {
+			resp.Body.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "not the URL of a witness") {
+			t.Errorf("got %v", err)
+		}
+	}
+}

@@ -33,7 +33,8 @@ const (
 	// quietTicks is the number of intervals without an attempt to sign after which the driver is taken to be misled by
 	// the clock: it needs at most two.
 	quietTicks = 3
-	// writableTicks is the number of intervals between two checks that the log can be written.
+	// writableTicks is the number of intervals between two checks that the log can be written, and whether its
+	// checkpoint was published anew.
 	writableTicks = 20
 	// longAgo is longer than any clock is wrong in practice.
 	longAgo = 10 * 365 * 24 * time.Hour
@@ -43,6 +44,7 @@ func (w *watchdog) tick(ctx context.Context, l *Log) {
 	w.ticks++
 	if w.ticks%writableTicks == 0 {
 		_ = l.writable() // Health tells the answer
+		l.refresh(ctx)
 	}
 	lag, stopped := l.lag()
 	if stopped {

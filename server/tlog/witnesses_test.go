@@ -316,3 +316,19 @@ func TestWitnessesForAnOldLog(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestFreshCosignatures: a checkpoint that is published anew without growth is served with its younger cosignatures.
+func TestFreshCosignatures(t *testing.T) {
+	s := newWitnessServer(t, 1)
+	cfg, _ := witnessedConfig(t, 1, s)
+	l := open(t, cfg)
+	fill(t, l, 0, 2)
+	old, _, _ := l.Checkpoint()
+	eventually(t, "another checkpoint of the same tree", func() bool {
+		if err := l.RepublishForTest(); err != nil {
+			t.Fatal(err)
+		}
+		raw, size, _ := l.Checkpoint()
+		return size == 2 && !bytes.Equal(raw, old) && s.cosigned(raw)
+	})
+}
