@@ -285,11 +285,11 @@ func (w *Witnesses) remember(ctx context.Context, x *asked, a *answer) {
 	if w.life.Err() != nil {
 		return
 	}
-	if x.conflicts++; a.outcome != outcomeBehind {
-		x.conflicts = 0
-	}
-	if x.conflicts > maxConflicts {
+	if x.conflicts++; x.conflicts > maxConflicts && a.outcome == outcomeBehind {
 		a.outcome, a.reason = outcomeInvalid, "names another size each time"
+	}
+	if a.outcome != outcomeBehind {
+		x.conflicts = 0 // it may have one again in the next round
 	}
 	name := x.witness.Key.Name()
 	w.requests.WithLabelValues(name, string(a.outcome)).Inc()
@@ -301,7 +301,10 @@ func (w *Witnesses) remember(ctx context.Context, x *asked, a *answer) {
 	if was.good() && !a.outcome.good() {
 		x.since = w.clock()
 	}
-	w.answering.WithLabelValues(name).Set(map[bool]float64{true: 1}[a.outcome.good()])
+	w.answering.WithLabelValues(name).Set(0)
+	if a.outcome.good() {
+		w.answering.WithLabelValues(name).Set(1)
+	}
 	attrs := []slog.Attr{slog.String("witness", name)}
 	switch {
 	case a.outcome.good() && !was.good():

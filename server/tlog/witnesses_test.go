@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -211,8 +212,9 @@ func TestLyingWitness(t *testing.T) {
 				fmt.Fprintln(rw, 1000)
 			}
 		}, "larger than this log's 1"},
-		{"names a size for ever", func(_, _ *witnessServer) http.HandlerFunc {
-			return func(rw http.ResponseWriter, _ *http.Request) {
+		{"names a size for ever", func(liar, _ *witnessServer) http.HandlerFunc {
+			return func(rw http.ResponseWriter, r *http.Request) {
+				liar.w.Handler().ServeHTTP(httptest.NewRecorder(), r) // so that it has a size to name when it comes to reason
 				rw.Header().Set("Content-Type", "text/x.tlog.size")
 				rw.WriteHeader(http.StatusConflict)
 				fmt.Fprintln(rw, 0)
