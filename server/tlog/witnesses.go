@@ -238,7 +238,11 @@ func (a *answer) judge(key note.Verifier, checkpoint []byte) {
 		a.outcome, a.reason = outcomeInvalid, fmt.Sprintf("answers with more than %d bytes", maxWitnessAnswer)
 	case a.status == http.StatusOK:
 		a.outcome = outcomeCosigned
-		if _, err := note.Open(append(bytes.Clone(checkpoint), a.body...), note.VerifierList(key)); err != nil {
+		text, _, _ := bytes.Cut(checkpoint, []byte("\n\n"))
+		n, err := note.Open(append(bytes.Clone(checkpoint), a.body...), note.VerifierList(key))
+		// An answer with an empty line in it would make everything before that a part of the text. Its signature would end
+		// up in the checkpoint, where it is invalid, and spoil it for verifiers that know the key.
+		if err != nil || n.Text != string(text)+"\n" {
 			a.outcome, a.reason = outcomeInvalid, "answers with something else than its cosignature of this checkpoint"
 		}
 	case a.status == http.StatusConflict && a.kind == "text/x.tlog.size":

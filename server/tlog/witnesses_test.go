@@ -182,6 +182,13 @@ func TestLyingWitness(t *testing.T) {
 		{"signs another root", func(liar, _ *witnessServer) http.HandlerFunc {
 			return func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, cosignatureOf(liar, forked)) }
 		}, "something else than its cosignature"},
+		{"signs a text that goes on", func(liar, _ *witnessServer) http.HandlerFunc {
+			return func(rw http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				_, signed, _ := strings.Cut(string(body), "\n\n")
+				fmt.Fprint(rw, "more\n\n"+cosignatureOf(liar, signed+"more\n"))
+			}
+		}, "something else than its cosignature"},
 		{"repeats another's cosignature", func(_, honest *witnessServer) http.HandlerFunc {
 			return func(rw http.ResponseWriter, r *http.Request) { honest.w.Handler().ServeHTTP(rw, r) }
 		}, "something else than its cosignature"},
