@@ -306,14 +306,15 @@ func (i *issuer) appendLeaves(ctx context.Context, todo []*work) error {
 	return nil
 }
 
-// awaitProof returns the proof of a leaf that is in the log. A leaf that was integrated a moment ago may still wait
-// for the checkpoint that covers it.
+// awaitProof returns the proof of a leaf that is in the log. A leaf that was written a moment ago may not be integrated
+// yet; the wait for its checkpoint is the log's, which also ends it when publication is late.
 func (i *issuer) awaitProof(ctx context.Context, index uint64) (tlog.Entry, error) {
 	poll := time.NewTicker(publicationPoll)
 	defer poll.Stop()
 	for {
-		if _, size, _ := i.cfg.Log.Checkpoint(); index < size {
-			return i.cfg.Log.Prove(ctx, index)
+		entry, err := i.cfg.Log.Prove(ctx, index)
+		if tlog.CodeOf(err) != tlog.CodeOutOfRange {
+			return entry, err
 		}
 		select {
 		case <-ctx.Done():

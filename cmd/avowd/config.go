@@ -70,6 +70,14 @@ type LogConfig struct {
 	BatchMaxAge        time.Duration `yaml:"batchMaxAge"`
 	CheckpointInterval time.Duration `yaml:"checkpointInterval"`
 	ProofWindow        int           `yaml:"proofWindow"`
+
+	Witnesses LogWitnessesConfig `yaml:"witnesses"`
+}
+
+// LogWitnessesConfig names those who cosign checkpoints before they are published; an empty Policy: nobody.
+type LogWitnessesConfig struct {
+	Policy  string        `yaml:"policy"`
+	Timeout time.Duration `yaml:"timeout"`
 }
 
 // StatementsConfig places the statement store.
@@ -146,6 +154,7 @@ func defaultConfig() Config {
 			Driver: "posix", Dir: "log", Key: "keys/log.key", Anchor: "anchor/log.anchor",
 			BatchMaxSize: tlog.DefaultBatchMaxSize, BatchMaxAge: tlog.DefaultBatchMaxAge,
 			CheckpointInterval: tlog.DefaultCheckpointInterval, ProofWindow: tlog.DefaultProofWindow,
+			Witnesses: LogWitnessesConfig{Timeout: tlog.DefaultWitnessTimeout},
 		},
 		Statements:  StatementsConfig{Path: "statements.db"},
 		Timestamps:  TimestampsConfig{Minimum: 1, Embedded: EmbeddedTimestamps{Chain: "keys/tsa.pem", Key: "keys/tsa.key"}},
@@ -184,23 +193,31 @@ func loadConfig(path string) (*Config, error) {
 
 // parseConfig reads one YAML document over the defaults. Unknown and repeated members are refused.
 func parseConfig(data []byte, dir string) (*Config, error) {
-	if len(data) > maxConfigBytes {
-		return nil, fmt.Errorf("more than %d bytes", maxConfigBytes)
-	}
 	c := defaultConfig()
 	c.dir = dir
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
-	if err := dec.Decode(&c); err != nil {
-		if errors.Is(err, io.EOF) {
-			return nil, errors.New("empty configuration")
-		}
-		return nil, readable(err)
-	}
-	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more than one YAML document")
+	if err := decodeStrictly(data, &c); err != nil {
+		return nil, err
 	}
 	return &c, c.Validate()
+}
+
+// decodeStrictly reads one YAML document over what into holds.
+func decodeStrictly(data []byte, into any) error {
+	if len(data) > maxConfigBytes {
+		return fmt.Errorf("more than %d bytes", maxConfigBytes)
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	if err := dec.Decode(into); err != nil {
+		if errors.Is(err, io.EOF) {
+			return errors.New("empty configuration")
+		}
+		return readable(err)
+	}
+	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return errors.New("more than one YAML document")
+	}
+	return nil
 }
 
 // readable takes the names of Go types out of the decoder's complaints; the lines and members stay.
@@ -268,6 +285,9 @@ func (c *Config) validateLog() error {
 	}
 	if c.Log.ProofWindow < tlog.MinProofWindow {
 		errs = append(errs, fmt.Errorf("log.proofWindow: got %d, want at least %d", c.Log.ProofWindow, tlog.MinProofWindow))
+	}
+	if w := c.Log.Witnesses; w.Timeout < tlog.MinWitnessTimeout || w.Timeout > tlog.MaxWitnessTimeout {
+		errs = append(errs, fmt.Errorf("log.witnesses.timeout: got %s, want %s to %s", w.Timeout, tlog.MinWitnessTimeout, tlog.MaxWitnessTimeout))
 	}
 	return errors.Join(errs...)
 }

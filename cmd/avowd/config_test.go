@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -27,6 +28,7 @@ func TestConfigValidate(t *testing.T) {
 		{"batches without age", func(c *Config) { c.Log.BatchMaxAge = 0 }, "log.batchMaxAge"},
 		{"checkpoints too often", func(c *Config) { c.Log.CheckpointInterval = 1 }, "log.checkpointInterval"},
 		{"small proof window", func(c *Config) { c.Log.ProofWindow = 1 }, "log.proofWindow"},
+		{"witnesses asked for too long", func(c *Config) { c.Log.Witnesses.Timeout = time.Minute }, "log.witnesses.timeout: got 1m0s"},
 		{"no store", func(c *Config) { c.Statements.Path = "" }, "statements.path is empty"},
 		{"authority without key", func(c *Config) { c.Timestamps.Embedded.Key = "" }, "chain and key go together"},
 		{"no authority", func(c *Config) { c.Timestamps.Embedded = EmbeddedTimestamps{} }, "no authority"},

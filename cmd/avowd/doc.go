@@ -9,6 +9,7 @@
 //	avowd vendor add|list|token            edits the registry of vendors
 //	avowd trusted-root --config F          what buyers need to verify, from the keys of this configuration
 //	avowd bench --server ADDR | --embedded drives a service and prints rate, latency and CPU per statement
+//	avowd witness init|enrol|serve         a witness of other logs, a service of its own; log-key prints what it needs to know
 //	avowd version | completion
 //
 // This package is the only one that reads flags, signals and the environment, that opens listeners and that chooses the log's

@@ -126,11 +126,33 @@ func (c *Config) tlogConfig(logger *slog.Logger) (tlog.Config, error) {
 	if err != nil {
 		return tlog.Config{}, err
 	}
+	policy, err := c.witnessPolicy()
+	if err != nil {
+		return tlog.Config{}, err
+	}
 	return tlog.Config{
+		WitnessPolicy: policy, WitnessTimeout: c.Log.Witnesses.Timeout,
 		Dir: c.path(c.Log.Dir), AnchorPath: c.path(c.Log.Anchor), Origin: c.Origin, Signer: key,
 		BatchMaxSize: c.Log.BatchMaxSize, BatchMaxAge: c.Log.BatchMaxAge, CheckpointInterval: c.Log.CheckpointInterval,
 		ProofWindow: c.Log.ProofWindow, Logger: logger,
 	}, nil
+}
+
+// witnessPolicy reads the policy of the log's witnesses, if there is one. An empty file must not mean that nobody has to
+// cosign.
+func (c *Config) witnessPolicy() ([]byte, error) {
+	path := c.path(c.Log.Witnesses.Policy)
+	if path == "" {
+		return nil, nil
+	}
+	policy, err := readLimited(path, tlog.MaxWitnessPolicyBytes)
+	if err != nil {
+		return nil, fmt.Errorf("log.witnesses.policy: %w", err)
+	}
+	if len(policy) == 0 {
+		return nil, fmt.Errorf("log.witnesses.policy: %s is empty", path)
+	}
+	return policy, nil
 }
 
 // newestAmong is how many of the newest entries are looked at for the newest commit; some may be pending. Where none of them has a

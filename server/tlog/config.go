@@ -46,6 +46,17 @@ const (
 	// callers are answered with [CodeUnavailable].
 	MaxLag = 10 * time.Second
 
+	// DefaultWitnessTimeout is how long one round of asking the witnesses takes at most.
+	DefaultWitnessTimeout = 3 * time.Second
+	// MinWitnessTimeout and MaxWitnessTimeout bound that time; a round must end well before [MaxLag].
+	MinWitnessTimeout = 100 * time.Millisecond
+	// MaxWitnessTimeout is explained there.
+	MaxWitnessTimeout = 8 * time.Second
+	// MaxWitnesses is the largest number of witnesses in a policy: each adds a line to every checkpoint.
+	MaxWitnesses = 32
+	// MaxWitnessPolicyBytes is the largest policy.
+	MaxWitnessPolicyBytes = 64 << 10
+
 	// maxInFlight bounds the leaves that wait for their checkpoint; further callers wait outside, without a copy of
 	// their leaf in the log's queue.
 	maxInFlight = 16384
@@ -80,10 +91,17 @@ type Config struct {
 	CheckpointInterval time.Duration
 	// PaceCheckpoints leaves at least a CheckpointInterval between two checkpoints. Without it a batch that is
 	// integrated while no other checkpoint is being published gets its own at once, which costs two more durable writes
-	// per batch and answers an append about ten times sooner. Set it where a checkpoint is dear: with remote witnesses.
+	// per batch and answers an append about ten times sooner. Set it where a checkpoint is dear. With witnesses it is
+	// always set.
 	PaceCheckpoints bool
 	// ProofWindow is the number of newest leaves whose proofs need no disk. Default [DefaultProofWindow].
 	ProofWindow int
+
+	// WitnessPolicy is a policy text (https://c2sp.org/tlog-policy) that names the witnesses, with their URLs, and the
+	// quorum that must cosign a checkpoint before it is published; empty means no witnesses. See [NewWitnesses].
+	WitnessPolicy []byte
+	// WitnessTimeout is how long one round of asking the witnesses may take. Default [DefaultWitnessTimeout].
+	WitnessTimeout time.Duration
 
 	// Logger receives the log's few lines. Required. Tessera's own lines go there too, see package posix.
 	Logger *slog.Logger
@@ -106,6 +124,12 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.ProofWindow == 0 {
 		c.ProofWindow = DefaultProofWindow
+	}
+	if c.WitnessTimeout == 0 {
+		c.WitnessTimeout = DefaultWitnessTimeout
+	}
+	if len(c.WitnessPolicy) > 0 {
+		c.PaceCheckpoints = true
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now
@@ -138,8 +162,15 @@ func (c Config) Validate() error {
 		return bad("checkpoint interval: got %v, want at least %v", c.CheckpointInterval, MinCheckpointInterval)
 	case c.ProofWindow < MinProofWindow:
 		return bad("proof window: got %d leaves, want at least %d", c.ProofWindow, MinProofWindow)
+	case c.WitnessTimeout < MinWitnessTimeout || c.WitnessTimeout > MaxWitnessTimeout:
+		return bad("witness timeout: got %v, want %v to %v", c.WitnessTimeout, MinWitnessTimeout, MaxWitnessTimeout)
 	case c.Logger == nil:
 		return bad("the logger is not set")
+	}
+	if len(c.WitnessPolicy) > 0 {
+		if _, err := parsePolicy(c.WitnessPolicy); err != nil {
+			return bad("witness policy: %v", err)
+		}
 	}
 	return c.validateAnchorPath()
 }

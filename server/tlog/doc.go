@@ -20,14 +20,16 @@
 // of itself. The clock is not trusted: publication goes on when it jumps. The anchor file is trusted: it is the only
 // memory of what was signed that a restored directory does not bring with it, so it must lie elsewhere, must not be
 // part of the same backup, and is never recreated: a log without its anchor is not opened ([CodeAnchorMissing]).
-// Whoever holds the key and the anchor can fork the log; that is what witnesses are for.
+// Whoever holds the key and the anchor can fork the log; that is what witnesses are for. They are not trusted either: one
+// that is slow, away or lying does not count ([Witnesses]).
 //
 // # How a leaf travels
 //
 // A caller's leaf waits in a queue (submit), is given to Tessera, which batches, writes entry bundle, tiles and tree
 // state durably (collect), and asks the guarded signer for a checkpoint of the larger tree. The guard reads the new
 // entries back from disk, computes the root from them and from the last signed tree, compares, signs, and replaces the
-// anchor durably. Tessera then publishes the checkpoint file, which publish waits for; it wakes the callers that are
+// anchor durably. Where there is a witness policy, Tessera then asks the witnesses, and goes on only with a quorum of their
+// cosignatures; without one it asks again at its next interval. It publishes the checkpoint file, which publish waits for; it wakes the callers that are
 // covered, and only those. Each of them builds and verifies its own proof from nodes in memory, without a lock and
 // without a disk. At every step a crash leaves published <= signed <= integrated, which is what [Open] verifies.
 //
@@ -36,6 +38,7 @@
 //   - RFC 6962, section 2.1: the Merkle tree, https://www.rfc-editor.org/rfc/rfc6962
 //   - Checkpoints, https://c2sp.org/tlog-checkpoint, as signed notes, https://c2sp.org/signed-note, with ed25519 keys
 //   - Static serving, https://c2sp.org/tlog-tiles
+//   - Witnesses, https://c2sp.org/tlog-witness, with policies, https://c2sp.org/tlog-policy
 //
 // The package does not know what a leaf means. A driver's package (package posix) constructs the [Storage].
 package tlog

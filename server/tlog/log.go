@@ -141,6 +141,9 @@ func newLog(ctx context.Context, cfg Config, storage Storage) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(cfg.WitnessPolicy) > 0 && storage.Witnesses == nil {
+		return nil, &Error{Code: CodeInvalidConfig, Message: "there is a witness policy, but the driver asks no witnesses"}
+	}
 	public, _ := cfg.Signer.Public().(ed25519.PublicKey) // checked by newIdentity
 	return &Log{cfg: cfg, id: id, public: public, storage: storage, tiles: newTileProver(storage.Reader)}, nil
 }
@@ -197,6 +200,9 @@ func (l *Log) startTessera(ctx context.Context) error {
 		WithCheckpointSigner(l.guard).
 		WithBatching(uint(l.cfg.BatchMaxSize), handOver).
 		WithCheckpointInterval(l.cfg.CheckpointInterval)
+	if w := l.storage.Witnesses; w != nil {
+		opts.WithWitnesses(w.policy.group, &tessera.WitnessOptions{Timeout: w.timeout, FailOpen: false})
+	}
 	appender, shutdown, _, err := tessera.NewAppender(ctx, l.storage.Driver, opts)
 	if err != nil {
 		return Unavailable("starting the log", err)

@@ -48,6 +48,7 @@ func newMetrics(l *Log) metrics {
 			return 1
 		}),
 	}
+	m.collectors = append(m.collectors, l.storage.Witnesses.collectors()...)
 	if l.cfg.Registerer == nil {
 		return m
 	}

@@ -61,7 +61,7 @@ func (l *Log) covering(ctx context.Context, index uint64) (*published, error) {
 		}
 		return l.current.Load(), nil
 	case <-ctx.Done():
-		return nil, Unavailable("waiting for a checkpoint", ctx.Err())
+		return nil, l.waitError(ctx)
 	}
 }
 

@@ -21,10 +21,13 @@ type Reader interface {
 	ReadEntryBundle(ctx context.Context, index uint64, width uint8) ([]byte, error)
 }
 
-// Storage is what a driver's package hands to [Open], [Create] and [Check]. All fields are required.
+// Storage is what a driver's package hands to [Open], [Create] and [Check]. All fields are required, Witnesses if the
+// configuration has a policy.
 type Storage struct {
 	// Driver is the Tessera driver.
 	Driver tessera.Driver
+	// Witnesses is what [NewWitnesses] made of the configuration. Its client is the one that Driver uses.
+	Witnesses *Witnesses
 	// Reader reads the log's files.
 	Reader Reader
 	// TreeState returns size and root of the integrated tree from the driver's private state, and an error that

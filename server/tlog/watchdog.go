@@ -33,7 +33,8 @@ const (
 	// quietTicks is the number of intervals without an attempt to sign after which the driver is taken to be misled by
 	// the clock: it needs at most two.
 	quietTicks = 3
-	// writableTicks is the number of intervals between two checks that the log can be written.
+	// writableTicks is the number of intervals between two checks that the log can be written, and whether its
+	// checkpoint was published anew.
 	writableTicks = 20
 	// longAgo is longer than any clock is wrong in practice.
 	longAgo = 10 * 365 * 24 * time.Hour
@@ -43,6 +44,7 @@ func (w *watchdog) tick(ctx context.Context, l *Log) {
 	w.ticks++
 	if w.ticks%writableTicks == 0 {
 		_ = l.writable() // Health tells the answer
+		l.refresh(ctx)
 	}
 	lag, stopped := l.lag()
 	if stopped {
@@ -54,16 +56,17 @@ func (w *watchdog) tick(ctx context.Context, l *Log) {
 	l.late = lag > MaxLag
 	var given []*waiter
 	if l.late {
+		e := l.lateError(lag)
 		given, l.waiting = l.waiting, nil
 		for _, waiter := range given {
-			l.resolve(waiter, lateError(lag))
+			l.resolve(waiter, e)
 		}
 	}
 	late := l.late
 	l.mu.Unlock()
 	switch {
 	case late && !was:
-		e := lateError(lag)
+		e := l.lateError(lag)
 		l.metrics.fail(e)
 		l.cfg.Logger.LogAttrs(ctx, slog.LevelError, "publication is late", attrError(e), slog.Int("answered", len(given)))
 	case was && !late:
@@ -80,7 +83,8 @@ func (w *watchdog) unblock(ctx context.Context, l *Log, lagging bool) {
 		w.attempts, w.quiet = attempts, 0
 		return
 	}
-	if w.quiet++; w.quiet < quietTicks {
+	// While the witnesses are being asked there is no attempt either.
+	if w.quiet++; w.quiet < quietTicks+l.storage.Witnesses.rounds(l.cfg.CheckpointInterval) {
 		return
 	}
 	w.quiet = 0
@@ -114,13 +118,29 @@ func (l *Log) writable() *Error {
 	return e
 }
 
-func lateError(lag time.Duration) *Error {
-	return &Error{Code: CodeUnavailable, Hint: "look for the reason in the log: a full disk, or witnesses that do not answer",
+func (l *Log) lateError(lag time.Duration) *Error {
+	e := &Error{Code: CodeUnavailable, Hint: "look for the reason in the log: a full disk, or witnesses that do not answer",
 		Message: fmt.Sprintf("entries are integrated but unpublished for %v, more than %v", lag.Round(time.Second), MaxLag)}
+	if complaint := l.storage.Witnesses.complaint(); complaint != "" {
+		e.Message, e.Hint = complaint+"; "+e.Message, hintWitnesses
+	}
+	return e
 }
 
+// waitError is the answer to a caller whose context ended before its checkpoint was published.
+func (l *Log) waitError(ctx context.Context) *Error {
+	e := Unavailable("waiting for a checkpoint", ctx.Err())
+	if complaint := l.storage.Witnesses.complaint(); complaint != "" {
+		e.Message, e.Hint = complaint+"; "+e.Message, hintWitnesses
+	}
+	return e
+}
+
+const hintWitnesses = "nothing is published without a quorum of witnesses; it resumes by itself when enough of them answer"
+
 // Health returns nil if the log accepts leaves and publishes them. Otherwise it returns the [*Error] that says why not:
-// the guard's refusal, publication that has been late for more than [MaxLag], or a log that cannot be written.
+// the guard's refusal, publication that has been late for more than [MaxLag] or waits for a quorum of witnesses that is
+// not there, or a log that cannot be written.
 func (l *Log) Health() error {
 	lag, _ := l.lag()
 	l.mu.Lock()
@@ -131,9 +151,12 @@ func (l *Log) Health() error {
 	case l.closing:
 		return &Error{Code: CodeClosed, Message: "the log is closed"}
 	case lag > MaxLag:
-		return lateError(lag)
+		return l.lateError(lag)
 	case l.unwell != nil:
 		return l.unwell
+	}
+	if complaint := l.storage.Witnesses.complaint(); lag > 0 && complaint != "" {
+		return &Error{Code: CodeUnavailable, Message: complaint, Hint: hintWitnesses}
 	}
 	return nil
 }

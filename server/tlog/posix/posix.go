@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -30,8 +29,6 @@ const (
 	spareDescriptors = 8
 	// dirPerm is that of Tessera's own directories: the log is public, and often served by another program.
 	dirPerm = 0o755
-	// witnessTimeout bounds Tessera's HTTP requests. It makes none while no witness is configured.
-	witnessTimeout = 10 * time.Second
 )
 
 // Open opens the log in cfg.Dir, which [Create] made. Errors are those of [tlog.Open], and [tlog.CodeLocked] at once if
@@ -100,17 +97,27 @@ func prepare(ctx context.Context, cfg tlog.Config) (tlog.Storage, error) {
 			Hint: "perhaps its disk is not mounted", Err: err}
 	}
 	RedirectKlog(cfg.Logger)
-	d, err := driver.New(ctx, driver.Config{Path: cfg.Dir, HTTPClient: &http.Client{Timeout: witnessTimeout}})
+	witnesses, err := tlog.NewWitnesses(ctx, cfg)
 	if err != nil {
+		return tlog.Storage{}, err
+	}
+	d, err := driver.New(ctx, driver.Config{Path: cfg.Dir, HTTPClient: witnesses.Client()})
+	if err != nil {
+		witnesses.Close()
 		return tlog.Storage{}, tlog.Unavailable("opening the log's directory", err)
 	}
 	locks, err := lock(filepath.Join(cfg.Dir, lockFile), cfg.AnchorPath+lockFile)
 	if err != nil {
+		witnesses.Close()
 		return tlog.Storage{}, err
 	}
+	release := func() error {
+		witnesses.Close()
+		return locks.release()
+	}
 	files := directory(cfg.Dir)
-	return tlog.Storage{Driver: d, Reader: client.FileFetcher{Root: cfg.Dir}, TreeState: files.treeState,
-		Writable: files.writable, Backdate: files.backdate, Release: locks.release}, nil
+	return tlog.Storage{Driver: d, Witnesses: witnesses, Reader: client.FileFetcher{Root: cfg.Dir}, TreeState: files.treeState,
+		Writable: files.writable, Backdate: files.backdate, Release: release}, nil
 }
 
 // directory is a log's directory.

@@ -224,6 +224,12 @@ func TestLimitedHandler(t *testing.T) {
 	if len(r.records) != maxLines+2 {
 		t.Fatalf("%d lines, want %d", len(r.records), maxLines+2)
 	}
+	if err := h.Handle(t.Context(), slog.NewRecord(begin, slog.LevelWarn, "publishCheckpoint: newCP: "+unwitnessed+"\nmore", 0)); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.records) != maxLines+2 {
+		t.Error("a line per interval while witnesses are away")
+	}
 	dropped := int64(0)
 	r.records[maxLines].Attrs(func(a slog.Attr) bool { dropped = a.Value.Int64(); return true })
 	if dropped != 1000-maxLines {
