@@ -18,7 +18,7 @@ const maxTold = 10_000
 // findings prints and posts what a monitor finds.
 type findings struct {
 	app     *app
-	ctx     context.Context //nolint:containedctx // the monitor calls back without one
+	ctx     context.Context // the monitor calls back without one
 	format  format
 	webhook *monitor.Webhook
 	once    bool
@@ -43,7 +43,8 @@ func (o *findings) tell(f monitor.Finding) error {
 		f.Evidence = filepath.Join(o.dir, f.Evidence)
 	}
 	line, err := json.Marshal(f)
-	if err != nil || o.told[string(line)] {
+	key := string(f.Code) + " " + f.Detail + " " + f.Evidence // whatever the size of the tree is by now
+	if err != nil || o.told[key] {
 		return err
 	}
 	if err := o.print(f, line); err != nil {
@@ -58,7 +59,7 @@ func (o *findings) tell(f monitor.Finding) error {
 		if len(o.told) >= maxTold {
 			clear(o.told)
 		}
-		o.told[string(line)] = true
+		o.told[key] = true
 	}
 	return nil
 }

@@ -17,11 +17,14 @@ func (r *round) inspect(ctx context.Context, index uint64, data []byte) error {
 	if err != nil {
 		return err
 	}
-	entry, missed, err := r.look(ctx, index, l, data)
+	entry, fault, err := r.look(ctx, index, l, data)
 	if err != nil {
 		return err
 	}
-	if missed {
+	if fault != nil {
+		if err := r.misbehaviour(fault.Code, fault.detail(), entry, fault); err != nil {
+			return err
+		}
 		if len(r.state.Missing) >= maxMissing {
 			return &Outage{Path: "/statements/by-index/", Reason: fmt.Sprintf("more than %d entries are without their statement", maxMissing)}
 		}
@@ -38,12 +41,15 @@ func (r *round) askAgain(ctx context.Context) error {
 		if err != nil {
 			return err // the state was checked when it was loaded
 		}
-		entry, missed, err := r.look(ctx, m.Index, l, m.Leaf)
+		entry, fault, err := r.look(ctx, m.Index, l, m.Leaf)
 		if err != nil {
 			return err
 		}
-		if missed {
+		if fault != nil { // the evidence was written when it was found
 			still = append(still, m)
+			if err := r.report(Finding{Code: fault.Code, Class: Misbehaviour, Detail: fault.detail(), Entry: entry}); err != nil {
+				return err
+			}
 			continue
 		}
 		err = r.report(Finding{Code: CodeFound, Class: Notice, Detail: "the statement is there now", Entry: entry})
@@ -58,30 +64,38 @@ func (r *round) askAgain(ctx context.Context) error {
 	return nil
 }
 
-// look fetches the statement of an entry and compares it with the entry. What is known is returned; missed says that
-// the statement is not there, or is another one, which is reported.
-func (r *round) look(ctx context.Context, index uint64, l *leaf, data []byte) (entry *Entry, missed bool, err error) {
-	entry = &Entry{Index: index, KeyID: l.keyID()}
+// look fetches the statement of an entry and compares it with the entry. What is known of the entry is returned, and
+// evidence if the statement is not there or is another one.
+func (r *round) look(ctx context.Context, index uint64, l *leaf, data []byte) (*Entry, *Evidence, error) {
+	entry := &Entry{Index: index, KeyID: l.keyID()}
 	// A certificate that cannot be read names nobody; its key is compared all the same.
 	if who, err := l.identity(); err == nil && l.certificate != nil {
 		entry.Identity = &who
 	}
 	a, missed, err := r.Client.statement(ctx, index, predicate.MaxStatementBytes)
 	if err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
-	evidence := &Evidence{Kind: KindNotProvable, Index: index, Leaf: data, Asked: fmt.Sprintf("/statements/by-index/%d", index),
-		Status: a.status, Answered: a.body, Wanted: fmt.Sprintf("the statement whose DSSE encoding has the SHA-256 %x", l.digest)}
+	fault := &Evidence{Kind: KindNotProvable, Code: CodeMissing, Index: index, Leaf: data,
+		Asked: fmt.Sprintf("/statements/by-index/%d", index), Status: a.status, Answered: a.body,
+		Wanted: fmt.Sprintf("the statement whose DSSE encoding has the SHA-256 %x", l.digest)}
 	switch {
 	case missed:
-		return entry, true, r.misbehaviour(CodeMissing, fmt.Sprintf("entry %d has no statement: the service answered %d", index, a.status),
-			entry, evidence)
+		return entry, fault, nil
 	case !l.speaksOf(a.body):
-		return entry, true, r.misbehaviour(CodeMismatch, fmt.Sprintf("the statement of entry %d is not the one that was signed", index),
-			entry, evidence)
+		fault.Code = CodeMismatch
+		return entry, fault, nil
 	}
 	entry.read(a.body)
-	return entry, false, nil
+	return entry, nil, nil
+}
+
+// detail says what is wrong with the statement of an entry.
+func (e *Evidence) detail() string {
+	if e.Code == CodeMissing {
+		return fmt.Sprintf("entry %d has no statement: the service answered %d", e.Index, e.Status)
+	}
+	return fmt.Sprintf("the statement of entry %d is not the one that was signed", e.Index)
 }
 
 // read takes from a statement what is compared and shown. A statement that cannot be read strictly leaves the
