@@ -43,7 +43,11 @@ func (o *findings) tell(f monitor.Finding) error {
 		f.Evidence = filepath.Join(o.dir, f.Evidence)
 	}
 	line, err := json.Marshal(f)
-	key := string(f.Code) + " " + f.Detail + " " + f.Evidence // whatever the size of the tree is by now
+	// The same finding is the same, whatever the size of the tree is by now.
+	key := string(f.Code) + " " + f.Detail + " " + f.Evidence
+	if f.Entry != nil {
+		key += " " + strconv.FormatUint(f.Entry.Index, 10)
+	}
 	if err != nil || o.told[key] {
 		return err
 	}
