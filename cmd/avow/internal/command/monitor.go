@@ -38,6 +38,7 @@ type monitorFlags struct {
 	expect      string
 	once        bool
 	interval    time.Duration
+	maxQuiet    time.Duration
 	webhook     string
 	format      format
 }
@@ -82,6 +83,7 @@ until the program is stopped, and each finding is told once.`,
 	o.StringVar(&f.expect, "expect", "", "`FILE` with the statement ids that may appear, one a line; # begins a comment")
 	o.BoolVar(&f.once, "once", false, "look once and exit with what was found")
 	o.DurationVar(&f.interval, "interval", time.Minute, "`DURATION` between two looks")
+	o.DurationVar(&f.maxQuiet, "max-quiet", 0, "`DURATION` after which a log that does not grow counts as an outage (default never)")
 	o.StringVar(&f.webhook, "webhook", "", "`URL` that every finding is posted to as JSON; http:// for this machine only")
 	f.format.registerAs(c, "`FORMAT` of the findings: text, or json for one object a line", "text", "json")
 	return c
@@ -175,7 +177,8 @@ func (a *app) newMonitor(ctx context.Context, f *monitorFlags) (*monitor.Monitor
 		return nil, nil, err
 	}
 	client := &monitor.Client{Base: base, Transport: transport, Sleep: a.env.Sleep, Notify: out.waiting}
-	return &monitor.Monitor{Client: client, Logs: logs, Watch: watch, Dir: f.state, Report: out.tell, Sleep: a.env.Sleep}, out, nil
+	return &monitor.Monitor{Client: client, Logs: logs, Watch: watch, Dir: f.state, Report: out.tell, Sleep: a.env.Sleep,
+		Now: a.env.Now, MaxQuiet: f.maxQuiet}, out, nil
 }
 
 // transport speaks TLS to servers with certificates of the authority in the file, or of the system's.

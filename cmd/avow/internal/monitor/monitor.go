@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Monitor follows one log. Its fields but Watch are required. Not safe for concurrent use.
+// Monitor follows one log. Its fields but Watch and MaxQuiet are required. Not safe for concurrent use.
 type Monitor struct {
 	Client *Client
 	Logs   *Logs
@@ -22,6 +22,11 @@ type Monitor struct {
 	Report func(Finding) error
 	// Sleep waits between tries.
 	Sleep func(context.Context, time.Duration) error
+	// Now is the clock.
+	Now func() time.Time
+	// MaxQuiet is how long the log may show the same tree before that is an outage; 0 is for ever. A checkpoint says
+	// nothing about its time, so that an old one shows only by this.
+	MaxQuiet time.Duration
 }
 
 // Summary is what a round looked at.
@@ -96,8 +101,18 @@ func (r *round) run(ctx context.Context) error {
 	if err := r.advance(ctx); err != nil {
 		return err
 	}
+	if r.state.head == nil || r.state.head.size < r.now.size {
+		r.state.Grown = r.Now().UTC()
+	}
 	r.state.head = r.now
-	return r.state.save(r.Dir)
+	if err := r.state.save(r.Dir); err != nil {
+		return err
+	}
+	if quiet := r.Now().Sub(r.state.Grown); r.MaxQuiet > 0 && quiet > r.MaxQuiet {
+		return &Outage{Path: "/checkpoint", Reason: fmt.Sprintf("the log shows the same %d entries since %s: it may be old", r.now.size,
+			r.state.Grown.Format(time.RFC3339))}
+	}
+	return nil
 }
 
 // compare compares the sizes and roots of the remembered checkpoint and of the one that is served.

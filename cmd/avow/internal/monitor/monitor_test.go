@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/avow-dev/avow/attest"
 )
@@ -210,24 +211,9 @@ func TestConsistentIsNoProof(t *testing.T) {
 	w := newWorld(t)
 	w.issue(5)
 	small, large := w.forge(w.leaves[:3]), w.forge(w.leaves)
-	o := w.observer()
-	o.Client = &Client{}
 	h := must(w.logs.open(large["/checkpoint"]))(t)
-	o.clean(large)
-	state := must(loadState(o.Dir, w.logs))(t)
-	o.clean(small.with("/checkpoint", h.raw))
-	before, after := tree.NewEmptyRange(0), tree.NewEmptyRange(3)
-	for i, data := range w.leaves {
-		to := before
-		if i >= 3 {
-			to = after
-		}
-		if err := to.Append(hashOf(data), nil); err != nil {
-			t.Fatal(err)
-		}
-	}
 	for name, e := range map[string]*Evidence{
-		"consistent":      {Kind: KindInconsistent, First: small["/checkpoint"], Second: h.raw, Before: before.Hashes(), After: after.Hashes()},
+		"consistent":      {Kind: KindInconsistent, First: small["/checkpoint"], Second: h.raw, Before: rangeOf(t, 0, 3, w), After: rangeOf(t, 3, 5, w)},
 		"no hashes":       {Kind: KindInconsistent, First: small["/checkpoint"], Second: h.raw},
 		"reversed":        {Kind: KindInconsistent, First: h.raw, Second: small["/checkpoint"]},
 		"same":            {Kind: KindFork, First: h.raw, Second: h.raw},
@@ -235,7 +221,7 @@ func TestConsistentIsNoProof(t *testing.T) {
 		"unsigned":        {Kind: KindFork, First: small["/checkpoint"], Second: []byte("x")},
 		"valid entry":     {Kind: KindEntry, Second: h.raw, Index: 4, Leaf: w.leaves[4], Before: rangeOf(t, 0, 4, w), After: nil},
 		"entry elsewhere": {Kind: KindEntry, Second: h.raw, Index: 4, Leaf: []byte("{}"), Before: rangeOf(t, 0, 4, w), After: nil},
-		"entry beyond":    {Kind: KindEntry, Second: h.raw, Index: 5, Leaf: []byte("{}"), Before: state.Hashes},
+		"entry beyond":    {Kind: KindEntry, Second: h.raw, Index: 5, Leaf: []byte("{}"), Before: rangeOf(t, 0, 5, w)},
 	} {
 		if proven, err := e.Check(w.logs); !errors.Is(err, errNotProven) {
 			t.Errorf("%s: %q, %v", name, proven, err)
@@ -335,6 +321,29 @@ func TestOutages(t *testing.T) {
 		}
 		o.clean(log)
 	}
+}
+
+// TestQuietLog: an old checkpoint is signed like a new one. That nothing grows for too long is an outage, until it does.
+func TestQuietLog(t *testing.T) {
+	w := newWorld(t)
+	w.issue(2)
+	now := time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)
+	o := w.observer()
+	o.Now, o.MaxQuiet = func() time.Time { return now }, time.Hour
+	old, grown := w.forge(w.leaves[:1]), w.forge(w.leaves)
+	o.clean(old)
+	now = now.Add(time.Hour)
+	o.clean(old)
+	now = now.Add(time.Second)
+	var outage *Outage
+	if _, err := o.look(old); !errors.As(err, &outage) || !strings.Contains(err.Error(), "the same 1 entries since 2026-09-01T00:00:00Z") {
+		t.Fatal(err)
+	}
+	o.clean(grown)
+	now = now.Add(time.Hour)
+	o.clean(grown)
+	o.MaxQuiet, now = 0, now.Add(1000*time.Hour)
+	o.clean(grown)
 }
 
 // TestRecoversWithinARound: what is answered at the second try is no outage.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/transparency-dev/merkle/compact"
 )
@@ -26,6 +27,8 @@ type state struct {
 	Hashes [][]byte `json:"hashes"`
 	// Missing are the entries without their statement, in the order of the log.
 	Missing []missing `json:"missing,omitempty"`
+	// Grown is when the tree was first seen with its size.
+	Grown time.Time `json:"grown"`
 
 	head *head          // nil at the beginning
 	tree *compact.Range // of head

@@ -183,7 +183,7 @@ type observer struct {
 
 func (w *world) observer() *observer {
 	o := &observer{t: w.t}
-	o.Monitor = &Monitor{Logs: w.logs, Dir: w.t.TempDir(), Sleep: noSleep, Report: func(f Finding) error {
+	o.Monitor = &Monitor{Logs: w.logs, Now: time.Now, Dir: w.t.TempDir(), Sleep: noSleep, Report: func(f Finding) error {
 		o.found = append(o.found, f)
 		return nil
 	}}
