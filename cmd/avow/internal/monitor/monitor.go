@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/transparency-dev/merkle/compact"
 )
 
 // Monitor follows one log. Its fields but Watch and MaxQuiet are required. Not safe for concurrent use.
@@ -176,15 +178,21 @@ func (r *round) advance(ctx context.Context) error {
 // then the log signed a tree that does not contain the old one, or its entries are not what it serves.
 func (r *round) diagnose(ctx context.Context, w *walk) error {
 	old := r.state.tree
-	before, err := r.tree.nodes(ctx, 0, old.End())
-	if err != nil {
-		return r.tileFault(err)
-	}
-	after, err := r.tree.nodes(ctx, old.End(), r.now.size)
-	if err != nil {
-		return r.tileFault(err)
-	}
 	wanted := fmt.Sprintf("tiles and entries that hash to the root %x of the checkpoint", r.now.root)
+	before, err := r.tree.nodes(ctx, 0, old.End())
+	var after *compact.Range
+	if err == nil {
+		after, err = r.tree.nodes(ctx, old.End(), r.now.size)
+	}
+	var outage *Outage
+	if errors.As(err, &outage) && ctx.Err() == nil {
+		// What was served is wrong, even if what would tell why is not.
+		return r.caught(CodeTile, "the entries do not give the root that the log signed; "+err.Error(),
+			&Evidence{Kind: KindNotProvable, Asked: outage.Path, Wanted: wanted})
+	}
+	if err != nil {
+		return r.tileFault(err)
+	}
 	if root, err := joined(before, w.new); err == nil && bytes.Equal(root, r.now.root) {
 		after = w.new // the new entries are right, whatever the tiles say of them
 	}

@@ -151,6 +151,41 @@ func TestRewrittenTiles(t *testing.T) {
 	}
 }
 
+// TestRewrittenPast: what was checked in an earlier round and is served again as part of a bundle that grew.
+func TestRewrittenPast(t *testing.T) {
+	w := newWorld(t)
+	w.issue(5)
+	log := w.forge(w.leaves)
+	swapped := w.forge([][]byte{w.leaves[0], w.leaves[2], w.leaves[1], w.leaves[3], w.leaves[4]})
+	for _, path := range []string{"/tile/0/000.p/5", "/tile/entries/000.p/5"} {
+		o := w.observer()
+		o.clean(w.forge(w.leaves[:3]))
+		o.finds(log.with(path, swapped[path]), CodeTile)
+		if e := o.evidence(); e.Asked != path || !bytes.Equal(e.Answered, swapped[path]) {
+			t.Errorf("%s: %+v", path, e)
+		}
+		o.clean(log)
+	}
+}
+
+// TestHidesWhy: a log that signs another tree and does not show the tiles that would prove it is caught all the same.
+func TestHidesWhy(t *testing.T) {
+	w := newWorld(t)
+	w.issue(2)
+	honest := slices.Repeat(w.leaves[:1], 301)
+	forged := slices.Clone(honest)
+	forged[0] = w.leaves[1]
+	old, now := w.forge(honest[:300]), w.forge(forged)
+	for i := range honest {
+		old[fmt.Sprintf("/statements/by-index/%d", i)] = w.statements[0]
+	}
+	o := w.observer()
+	o.clean(old)
+	o.finds(now, CodeInconsistent)
+	o.finds(now.with("/tile/1/000.p/1", nil), CodeTile)
+	o.finds(now.with("/tile/1/000.p/1", old["/tile/1/000.p/1"]), CodeTile)
+}
+
 func TestFork(t *testing.T) {
 	w := newWorld(t)
 	w.issue(3)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/rfc6962"
@@ -134,8 +135,9 @@ type walk struct {
 	bundles [][sha256.Size]byte
 	// upper are the nodes that hash tiles above the lowest level hold.
 	upper []upperNode
-	// fault is the first hash tile of the lowest level that contradicts the entries.
-	fault *tileFault
+	// fault is the first hash tile of the lowest level that contradicts the new entries. old is a hash tile or an entry
+	// bundle that contradicts what was remembered of its first entries.
+	fault, old *tileFault
 }
 
 type upperNode struct {
@@ -157,20 +159,64 @@ func (t *treeReader) grow(ctx context.Context, old *compact.Range) (*walk, error
 			return nil, err
 		}
 		w.bundles = append(w.bundles, sha256.Sum256(data))
+		hashes := make([][]byte, len(entries))
 		for i, entry := range entries {
-			at, hash := index*tileWidth+uint64(i), rfc6962.DefaultHasher.HashLeaf(entry)
-			if err := w.remember(t.checkHash(ctx, 0, at, hash)); err != nil {
-				return nil, err
-			}
-			if at < old.End() {
-				continue
-			}
-			if err := w.append(hash); err != nil {
-				return nil, err
-			}
+			hashes[i] = rfc6962.DefaultHasher.HashLeaf(entry)
+		}
+		if err := t.take(ctx, w, old, index, data, hashes); err != nil {
+			return nil, err
 		}
 	}
 	return w, nil
+}
+
+// take adds the hashes of the new entries of a bundle.
+func (t *treeReader) take(ctx context.Context, w *walk, old *compact.Range, index uint64, bundle []byte, hashes [][]byte) error {
+	known := uint64(0)
+	if begin := index * tileWidth; begin < old.End() {
+		known = old.End() - begin
+		if err := t.checkOld(ctx, w, old, index, bundle, hashes[:known]); err != nil {
+			return err
+		}
+	}
+	for i, hash := range hashes[known:] {
+		if err := w.remember(t.checkHash(ctx, 0, index*tileWidth+known+uint64(i), hash)); err != nil {
+			return err
+		}
+		if err := w.append(hash); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkOld compares the first entries of a bundle, and of its hash tile, with what was remembered of them: the end of
+// the old tree that is too short for a full tile.
+func (t *treeReader) checkOld(ctx context.Context, w *walk, old *compact.Range, index uint64, bundle []byte, hashes [][]byte) error {
+	begin := index * tileWidth
+	want := old.Hashes()[len(old.Hashes())-compact.RangeSize(begin, old.End()):]
+	same := func(hashes [][]byte) bool {
+		r := tree.NewEmptyRange(begin)
+		for _, h := range hashes {
+			if r.Append(h, nil) != nil {
+				return false
+			}
+		}
+		return slices.EqualFunc(r.Hashes(), want, bytes.Equal)
+	}
+	wanted := fmt.Sprintf("%d first entries whose subtrees have the hashes %x", len(hashes), want)
+	if width := tileWidthAt(0, index, t.size); !same(hashes) {
+		w.old = &tileFault{path: entriesPath(index, width), index: index, got: bundle, want: wanted, err: errors.New("old entries changed")}
+	}
+	tile, err := t.tile(ctx, 0, index)
+	if err != nil {
+		return w.remember(err)
+	}
+	if w.old == nil && !same(tile[:len(hashes)]) {
+		w.old = &tileFault{path: tilePath(0, index, uint64(len(tile))), index: index, got: bytes.Join(tile, nil), want: wanted,
+			err: errors.New("hashes of old entries changed")}
+	}
+	return nil
 }
 
 // append adds the hash of an entry.
@@ -198,6 +244,9 @@ func (w *walk) remember(err error) error {
 // checkTiles compares the hash tiles with the entries, which are known to be those of the tree: every hash that the new
 // entries added.
 func (t *treeReader) checkTiles(ctx context.Context, w *walk) error {
+	if w.old != nil {
+		return w.old
+	}
 	if w.fault != nil {
 		return w.fault
 	}
