@@ -9,8 +9,10 @@ import (
 	"testing"
 
 	"github.com/transparency-dev/merkle/rfc6962"
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/internal/testworld"
 )
 
 func hashOf(data []byte) []byte { return rfc6962.DefaultHasher.HashLeaf(data) }
@@ -118,7 +120,7 @@ func FuzzEvidence(f *testing.F) {
 		f.Fatal(err)
 	}
 	log := forge(f, key, [][]byte{[]byte("a"), []byte("b")})
-	logs := &Logs{verifiers: verifierOf(f, key)}
+	logs := &Logs{verifiers: []note.Verifier{verifierOf(f, key, testworld.Origin)}}
 	for _, e := range []*Evidence{
 		{Kind: KindFork, First: log["/checkpoint"], Second: log["/checkpoint"]},
 		{Kind: KindInconsistent, First: log["/checkpoint"], Second: log["/checkpoint"], Before: [][]byte{hashOf([]byte("a"))}},

@@ -15,7 +15,7 @@ const (
 	maxTree = 1 << 40
 	// maxMissing is the number of entries without statement that are remembered.
 	maxMissing = 256
-	// maxKept is the size of the entry bundles that a round keeps between its two passes; others are fetched twice.
+	// maxKept is the default of [Monitor.Keep].
 	maxKept = 16 << 20
 	// maxTilesKept is the number of hash tiles that a round keeps.
 	maxTilesKept = 64

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,7 +13,7 @@ import (
 	"github.com/transparency-dev/merkle/compact"
 )
 
-// Monitor follows one log. Its fields but Watch and MaxQuiet are required. Not safe for concurrent use.
+// Monitor follows one log. Its fields but Watch, MaxQuiet and Keep are required. Not safe for concurrent use.
 type Monitor struct {
 	Client *Client
 	Logs   *Logs
@@ -29,6 +30,9 @@ type Monitor struct {
 	// MaxQuiet is how long the log may show the same tree before that is an outage; 0 is for ever. A checkpoint says
 	// nothing about its time, so that an old one shows only by this.
 	MaxQuiet time.Duration
+	// Keep is the size of the entry bundles that a round keeps between its two passes, in bytes; 0 is 16 MiB, negative none.
+	// What is not kept is fetched twice.
+	Keep int
 }
 
 // Summary is what a round looked at.
@@ -55,7 +59,7 @@ func (m *Monitor) Round(ctx context.Context) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	r := &round{Monitor: m, state: s, now: now, tree: newTreeReader(m.Client, now.size)}
+	r := &round{Monitor: m, state: s, now: now, tree: newTreeReader(m.Client, now.size, cmp.Or(m.Keep, maxKept))}
 	sum := Summary{Origin: now.origin, From: s.tree.End(), Size: now.size}
 	err = r.run(ctx)
 	sum.Missing = len(s.Missing)

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/internal/testworld"
 )
 
 // TestFollowsARealService: everything is checked once, what is new afterwards, and nothing is said about it.
@@ -165,6 +167,33 @@ func TestRewrittenPast(t *testing.T) {
 			t.Errorf("%s: %+v", path, e)
 		}
 		o.clean(log)
+	}
+}
+
+// TestSecondReading: a bundle that is fetched twice is the same both times.
+func TestSecondReading(t *testing.T) {
+	w := newWorld(t)
+	w.issue(2)
+	log := w.copyOf()
+	const path = "/tile/entries/000.p/2"
+	swapped := w.forge([][]byte{w.leaves[1], w.leaves[0]})[path]
+	o := w.observer()
+	o.Keep = -1
+	o.clean(log)
+	o = w.observer()
+	o.Keep = -1
+	asked := 0
+	o.finds(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == path {
+			if asked++; asked == 2 {
+				_, _ = rw.Write(swapped)
+				return
+			}
+		}
+		log.ServeHTTP(rw, r)
+	}), CodeTile)
+	if asked != 2 {
+		t.Errorf("asked %d times", asked)
 	}
 }
 
@@ -381,6 +410,30 @@ func TestQuietLog(t *testing.T) {
 	o.clean(grown)
 }
 
+// TestOtherLog: a checkpoint is signed by the log that it names, and a state is of one log, however many are trusted.
+func TestOtherLog(t *testing.T) {
+	w := newWorld(t)
+	w.issue(1)
+	log := w.copyOf()
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := w.observer()
+	o.Logs.verifiers = append(o.Logs.verifiers, verifierOf(t, key, "second.example"))
+	o.clean(log)
+	root := hashOf(w.leaves[0])
+	second := log.with("/checkpoint", signHead(t, key, "second.example", "second.example", 1, root))
+	if _, err := o.look(second); !errors.Is(err, ErrState) {
+		t.Errorf("the second log's checkpoint over the first one's state: %v", err)
+	}
+	w.observer().clean(second)
+	var outage *Outage
+	if _, err := o.look(log.with("/checkpoint", signHead(t, key, "second.example", testworld.Origin, 1, root))); !errors.As(err, &outage) {
+		t.Errorf("the second log signs for the first: %v", err)
+	}
+}
+
 // TestRecoversWithinARound: what is answered at the second try is no outage.
 func TestRecoversWithinARound(t *testing.T) {
 	w := newWorld(t)
@@ -407,12 +460,13 @@ func TestDamagedState(t *testing.T) {
 	}
 	path := filepath.Join(o.Dir, stateFile)
 	good := must(os.ReadFile(path))(t)
-	smaller := w.observer()
-	smaller.clean(w.forge(w.leaves[:2]))
+	begin := bytes.Index(good, []byte(`{"index":1`))
+	entry := good[begin : begin+bytes.IndexByte(good[begin:], '}')+1]
 	for name, data := range map[string][]byte{
 		"empty": {}, "half": good[:len(good)/2], "more": append(bytes.Clone(good), 'x'),
 		"unknown member": bytes.Replace(good, []byte(`{`), []byte(`{"x":1,`), 1),
 		"no hashes":      bytes.Replace(good, []byte(`"hashes":[`), []byte(`"hashes":[],"missing":[`), 1),
+		"twice":          bytes.Replace(good, entry, append(append(bytes.Clone(entry), ','), entry...), 1),
 		"other place":    bytes.Replace(good, []byte(`"index":1`), []byte(`"index":3`), 1),
 		"hash":           bytes.Replace(good, []byte(`"hashes":["`), []byte(`"hashes":["AAAA`), 1),
 	} {

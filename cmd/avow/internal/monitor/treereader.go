@@ -17,14 +17,14 @@ import (
 type treeReader struct {
 	client *Client
 	size   uint64
-	// tiles are hash tiles by path; kept are entry bundles by index, at most maxKept bytes of them.
-	tiles     map[string][][]byte
-	kept      map[uint64][]byte
-	keptBytes int
+	// tiles are hash tiles by path; kept are entry bundles by index, as long as keep bytes are left.
+	tiles map[string][][]byte
+	kept  map[uint64][]byte
+	keep  int
 }
 
-func newTreeReader(c *Client, size uint64) *treeReader {
-	return &treeReader{client: c, size: size, tiles: map[string][][]byte{}, kept: map[uint64][]byte{}}
+func newTreeReader(c *Client, size uint64, keep int) *treeReader {
+	return &treeReader{client: c, size: size, keep: keep, tiles: map[string][][]byte{}, kept: map[uint64][]byte{}}
 }
 
 // fetch asks for a tile or bundle of a width. Where the partial one is gone, the full one has it all.
@@ -81,7 +81,8 @@ func (t *treeReader) entries(ctx context.Context, index uint64) (data []byte, en
 		if data, err = t.fetch(ctx, entriesPath, index, width, maxBundleBytes); err != nil {
 			return nil, nil, err
 		}
-		if t.keptBytes += len(data); t.keptBytes <= maxKept {
+		if len(data) <= t.keep {
+			t.keep -= len(data)
 			t.kept[index] = data
 		}
 	}

@@ -156,11 +156,17 @@ func forge(tb testing.TB, key ed25519.PrivateKey, leaves [][]byte) site {
 		}
 		s[entriesPath(index, width)] = data
 	}
-	text := formats.Checkpoint{Origin: testworld.Origin, Size: size, Hash: must(rootOf(whole))(tb)}.Marshal()
-	signer := must(signature.LoadSigner(key, crypto.SHA256))(tb)
-	noteSigner := must(tilesnote.NewNoteSigner(context.Background(), testworld.Origin, signer))(tb)
-	s["/checkpoint"] = must(note.Sign(&note.Note{Text: string(text)}, noteSigner))(tb)
+	s["/checkpoint"] = signHead(tb, key, testworld.Origin, testworld.Origin, size, must(rootOf(whole))(tb))
 	return s
+}
+
+// signHead signs, as the log named signer, a checkpoint of the log named origin.
+func signHead(tb testing.TB, key ed25519.PrivateKey, signer, origin string, size uint64, root []byte) []byte {
+	tb.Helper()
+	text := formats.Checkpoint{Origin: origin, Size: size, Hash: root}.Marshal()
+	loaded := must(signature.LoadSigner(key, crypto.SHA256))(tb)
+	noteSigner := must(tilesnote.NewNoteSigner(context.Background(), signer, loaded))(tb)
+	return must(note.Sign(&note.Note{Text: string(text)}, noteSigner))(tb)
 }
 
 // with returns a copy with one path changed; nil removes it.
@@ -239,8 +245,8 @@ func (o *observer) evidence() *Evidence {
 	return must(ParseEvidence(must(os.ReadFile(filepath.Join(o.Dir, name)))(o.t)))(o.t)
 }
 
-func verifierOf(tb testing.TB, key ed25519.PrivateKey) []note.Verifier {
+func verifierOf(tb testing.TB, key ed25519.PrivateKey, name string) note.Verifier {
 	tb.Helper()
 	v := must(signature.LoadVerifier(key.Public(), crypto.SHA256))(tb)
-	return []note.Verifier{must(tilesnote.NewNoteVerifier(testworld.Origin, v))(tb)}
+	return must(tilesnote.NewNoteVerifier(name, v))(tb)
 }
