@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/transparency-dev/merkle/rfc6962"
@@ -74,6 +75,34 @@ func FuzzTile(f *testing.F) {
 			t.Errorf("%d hashes of %d bytes", len(hashes), len(data))
 		}
 	})
+}
+
+// TestRefusesLeaves: each change of a real entry is refused for its own reason.
+func TestRefusesLeaves(t *testing.T) {
+	w := newWorld(t)
+	w.issue(1)
+	good := string(w.leaves[0])
+	if _, err := parseLeaf([]byte(good)); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ from, to, reason string }{
+		"digest of another size": {`"algorithm":"SHA2_256"`, `"algorithm":"SHA2_512"`, `digest of 32 bytes by "SHA2_512"`},
+		"unknown digest":         {`"algorithm":"SHA2_256"`, `"algorithm":"MD5"`, `by "MD5"`},
+		"other version":          {`"apiVersion":"0.0.2"`, `"apiVersion":"0.0.3"`, "not the canonical form"},
+		"other kind":             {`"kind":"hashedrekord"`, `"kind":"dsse"`, "not the canonical form"},
+		"more":                   {`"kind":`, `"integratedTime":1,"kind":`, "not the canonical form"},
+		"twice":                  {`"kind":`, `"kind":"hashedrekord","kind":`, "kind"},
+		"no signer":              {`"publicKey"`, `"publickey"`, "not the canonical form"},
+		"neither":                {`"publicKey"`, `"other"`, "exactly one of"},
+		"no key":                 {`"publicKey":{"rawBytes":"`, `"publicKey":{"rawBytes":"AAAA`, "asn1"},
+		"no certificate":         {`"publicKey"`, `"x509Certificate"`, "x509"},
+		"algorithm with quotes":  {`PKIX_ECDSA`, `PKIX_\u0022ECDSA`, "not the canonical form"},
+	} {
+		changed := strings.Replace(good, c.from, c.to, 1)
+		if _, err := parseLeaf([]byte(changed)); err == nil || !strings.Contains(err.Error(), c.reason) {
+			t.Errorf("%s: %v, want %q", name, err, c.reason)
+		}
+	}
 }
 
 // FuzzLeaf: an entry has one spelling, and no change of an entry passes under its signature.

@@ -3,6 +3,7 @@ package monitor
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -466,6 +467,7 @@ func TestDamagedState(t *testing.T) {
 		"empty": {}, "half": good[:len(good)/2], "more": append(bytes.Clone(good), 'x'),
 		"unknown member": bytes.Replace(good, []byte(`{`), []byte(`{"x":1,`), 1),
 		"no hashes":      bytes.Replace(good, []byte(`"hashes":[`), []byte(`"hashes":[],"missing":[`), 1),
+		"other hash":     bytes.Replace(good, []byte(base64.StdEncoding.EncodeToString(must(loadState(o.Dir, w.logs))(t).Hashes[0])), []byte(base64.StdEncoding.EncodeToString(make([]byte, hashSize))), 1),
 		"twice":          bytes.Replace(good, entry, append(append(bytes.Clone(entry), ','), entry...), 1),
 		"other place":    bytes.Replace(good, []byte(`"index":1`), []byte(`"index":3`), 1),
 		"hash":           bytes.Replace(good, []byte(`"hashes":["`), []byte(`"hashes":["AAAA`), 1),
