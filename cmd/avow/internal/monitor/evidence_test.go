@@ -65,6 +65,32 @@ func TestInconsistent(t *testing.T) {
 	}
 }
 
+// TestOutageHidesNoFork: a statement that nobody answers for does not keep the tree from being looked at.
+func TestOutageHidesNoFork(t *testing.T) {
+	w := newWorld(t)
+	w.issue(4)
+	const path = "/statements/by-index/1"
+	o := w.observer()
+	o.finds(w.forge(w.leaves[:2]).with(path, nil), CodeMissing)
+	silent := func(log site) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == path {
+				rw.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
+			log.ServeHTTP(rw, r)
+		})
+	}
+	if _, err := o.look(silent(w.forge(w.leaves))); err == nil {
+		t.Error("the statement is not asked for")
+	}
+	o.finds(silent(w.forge([][]byte{w.leaves[1], w.leaves[0], w.leaves[2]})), CodeInconsistent)
+	// What is missing anew comes after what was missing before.
+	both := w.forge(w.leaves[:3]).with(path, nil).with("/statements/by-index/2", nil)
+	o.finds(both, CodeMissing, CodeMissing)
+	o.finds(w.forge(w.leaves[:3]), CodeFound, CodeFound)
+}
+
 // TestConsistentIsNoProof: evidence made of an honest log proves nothing.
 func TestConsistentIsNoProof(t *testing.T) {
 	w := newWorld(t)

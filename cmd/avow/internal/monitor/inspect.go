@@ -25,7 +25,7 @@ func (r *round) inspect(ctx context.Context, index uint64, data []byte) error {
 		if err := r.misbehaviour(fault.Code, fault.detail(), entry, fault); err != nil {
 			return err
 		}
-		if len(r.state.Missing) >= maxMissing {
+		if len(r.pending)+len(r.state.Missing) >= maxMissing {
 			return &Outage{Path: "/statements/by-index/", Reason: fmt.Sprintf("more than %d entries are without their statement", maxMissing)}
 		}
 		r.state.Missing = append(r.state.Missing, missing{index, slices.Clone(data)})
@@ -36,7 +36,7 @@ func (r *round) inspect(ctx context.Context, index uint64, data []byte) error {
 // askAgain asks for the statements that were not there before.
 func (r *round) askAgain(ctx context.Context) error {
 	var still []missing
-	for _, m := range r.state.Missing {
+	for _, m := range r.pending {
 		l, err := parseLeaf(m.Leaf)
 		if err != nil {
 			return err // the state was checked when it was loaded
@@ -60,7 +60,7 @@ func (r *round) askAgain(ctx context.Context) error {
 			return err
 		}
 	}
-	r.state.Missing = still
+	r.state.Missing = append(still, r.state.Missing...)
 	return nil
 }
 

@@ -41,8 +41,6 @@ type Summary struct {
 	// From and Size are the sizes of the tree that was remembered and of the one that is now.
 	From uint64 `json:"from"`
 	Size uint64 `json:"treeSize"`
-	// Missing is the number of entries whose statement is not there or is another one.
-	Missing int `json:"missing"`
 }
 
 // errCaught ends a round: the log was caught, as reported, and is not followed.
@@ -62,7 +60,6 @@ func (m *Monitor) Round(ctx context.Context) (Summary, error) {
 	r := &round{Monitor: m, state: s, now: now, tree: newTreeReader(m.Client, now.size, cmp.Or(m.Keep, maxKept))}
 	sum := Summary{Origin: now.origin, From: s.tree.End(), Size: now.size}
 	err = r.run(ctx)
-	sum.Missing = len(s.Missing)
 	if errors.Is(err, errCaught) {
 		return sum, nil // it is reported, and the state stays where it was
 	}
@@ -95,16 +92,20 @@ type round struct {
 	state *state
 	now   *head
 	tree  *treeReader
+	// pending are the entries that were without their statement before this round.
+	pending []missing
 }
 
 func (r *round) run(ctx context.Context) error {
 	if err := r.compare(); err != nil {
 		return err
 	}
-	if err := r.askAgain(ctx); err != nil {
+	// The tree comes first: an answer that stays away must not keep it from being looked at.
+	r.pending, r.state.Missing = r.state.Missing, nil
+	if err := r.advance(ctx); err != nil {
 		return err
 	}
-	if err := r.advance(ctx); err != nil {
+	if err := r.askAgain(ctx); err != nil {
 		return err
 	}
 	if r.state.head == nil || r.state.head.size < r.now.size {
