@@ -53,6 +53,7 @@ func HTTPServer(h http.Handler) *http.Server {
 //	/api/v2/checkpoint, .../tile the log, as Rekor's clients read it
 //	/checkpoint, /tile/...       the log, C2SP tlog-tiles
 //	/statements/sha256/<hex>     the exact bytes of a committed statement
+//	/statements/by-index/<n>     the same, by the index of its log entry
 //
 // A REST call passes the same interceptors as a gRPC call: the gateway is a client on a connection inside this
 // process. Drain closes that connection; the context is for the registration only.

@@ -163,6 +163,9 @@ func TestRESTErrors(t *testing.T) {
 		"bad digest": {method: "GET", path: "/statements/sha256/XYZ", status: 400, reason: "REQUEST_INVALID"},
 		"no statement": {method: "GET", path: "/statements/sha256/" + strings.Repeat("0", 64), status: 404,
 			reason: "STATEMENT_NOT_FOUND"},
+		"no statement at the index":   {method: "GET", path: "/statements/by-index/7", status: 404, reason: "STATEMENT_NOT_FOUND"},
+		"second spelling of an index": {method: "GET", path: "/statements/by-index/00", status: 400, reason: "REQUEST_INVALID"},
+		"negative index":              {method: "GET", path: "/statements/by-index/-1", status: 400, reason: "REQUEST_INVALID"},
 	} {
 		resp, body := call(t, c.method, rest.URL+c.path, []byte(c.body), c.headers...)
 		if resp.StatusCode != c.status || restReason(t, body) != c.reason {
@@ -208,6 +211,9 @@ func TestStaticFiles(t *testing.T) {
 	resp, body = call(t, "GET", path, nil, "If-None-Match", resp.Header.Get("ETag"))
 	if resp.StatusCode != http.StatusNotModified || len(body) != 0 {
 		t.Errorf("not modified: %s with %d bytes", resp.Status, len(body))
+	}
+	if resp, body := call(t, "GET", rest.URL+"/statements/by-index/0", nil); resp.StatusCode != 200 || !bytes.Equal(body, flows) {
+		t.Errorf("statement by index: %s", resp.Status)
 	}
 	if resp, body := call(t, "GET", rest.URL+"/checkpoint", nil); resp.StatusCode != 200 || !strings.HasPrefix(string(body), origin+"\n1\n") {
 		t.Errorf("checkpoint: %s %q", resp.Status, body)

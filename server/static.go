@@ -8,6 +8,7 @@ import (
 
 	"github.com/avow-dev/avow/api"
 	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/server/statements"
 )
 
 // routes puts the static and the generated parts of the HTTP port together. Everything passes the caller's rate; the
@@ -26,6 +27,7 @@ func (s *Server) routes(gateway http.Handler) http.Handler {
 	mux.Handle("/api/v2/checkpoint", rekor)
 	mux.Handle("/api/v2/tile/", rekor)
 	mux.Handle("GET /statements/sha256/{digest}", s.limited(http.HandlerFunc(s.serveStatement)))
+	mux.Handle("GET /statements/by-index/{index}", s.limited(http.HandlerFunc(s.serveStatementAt)))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeRefusal(w, r, refuse(reasonRouteUnknown, "there is nothing at this path"))
 	})
@@ -80,7 +82,32 @@ func (s *Server) serveStatement(w http.ResponseWriter, r *http.Request) {
 		writeRefusal(w, r, invalidField("digest", "want 64 lower-case hexadecimal digits"))
 		return
 	}
-	id := "sha256:" + digest
+	s.writeStatement(w, r, "sha256:"+digest)
+}
+
+// serveStatementAt answers the bytes of the committed statement of a log entry. A leaf holds only the digest of a
+// statement's encoding, from which nobody can compute the statement's id: this is how a monitor that reads the log
+// asks for what an entry speaks of.
+func (s *Server) serveStatementAt(w http.ResponseWriter, r *http.Request) {
+	path := r.PathValue("index")
+	index, err := strconv.ParseInt(path, 10, 64)
+	if err != nil || index < 0 || strconv.FormatInt(index, 10) != path {
+		writeRefusal(w, r, invalidField("index", "want a log index, decimal without leading zeros"))
+		return
+	}
+	page, _, err := s.cfg.Store.List(r.Context(), statements.Query{From: uint64(index), Limit: 1})
+	if err == nil && (len(page) == 0 || page[0].LogIndex != uint64(index)) {
+		err = refuse(reasonStatementNotFound, "no statement of log entry %d", index)
+	}
+	if err != nil {
+		s.answerStatic(w, r, err)
+		return
+	}
+	s.writeStatement(w, r, page[0].StatementID)
+}
+
+// writeStatement answers the bytes of a committed statement.
+func (s *Server) writeStatement(w http.ResponseWriter, r *http.Request, id string) {
 	records, err := committedRecords(r.Context(), s.cfg.Store, id)
 	if err != nil {
 		s.answerStatic(w, r, err)
@@ -91,7 +118,7 @@ func (s *Server) serveStatement(w http.ResponseWriter, r *http.Request) {
 		s.answerStatic(w, r, err)
 		return
 	}
-	payload := env.Statement().Payload()
+	payload, digest := env.Statement().Payload(), strings.TrimPrefix(id, "sha256:")
 	h := w.Header()
 	h.Set("Content-Type", predicate.PayloadType)
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")

@@ -63,20 +63,22 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("AVOW_TEST_NOW", scriptNow)
 			e.Setenv("HOME", e.WorkDir)
+			e.Values[liesKey{}] = &lies{}
 			vectors, err := filepath.Abs(filepath.Join("..", "..", "testdata", "vectors", "v1"))
 			e.Setenv("VECTORS", vectors)
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"service": startService, "edit": edit, "exits": exits, "digest": digest, "tamper": tamper,
-			"registry": startRegistry, "cosign": cosign,
+			"registry": startRegistry, "cosign": cosign, "lie": lie, "onefile": oneFile,
 			"sparse": sparse, "signalled": signalled,
 		},
 	})
 }
 
 // startService is `service [-tls] [-url=URL] KEY.pub...`: a real service for the rest of the script whose vendor may sign with
-// the keys, and that with -url tells Sigstore clients to write there. It writes trusted_root.json, and with -tls ca.pem, and sets AVOW_SERVER.
+// the keys, and that with -url tells Sigstore clients to write there. It writes trusted_root.json, and with -tls ca.pem, and sets
+// AVOW_SERVER, and AVOW_URL for its HTTP port.
 func startService(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("service cannot be negated")
@@ -110,6 +112,7 @@ func startService(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(os.WriteFile(ts.MkAbs("ca.pem"), world.CertificatePEM, 0o600))
 	}
 	ts.Setenv("AVOW_SERVER", world.Address)
+	serveHTTP(ts, world)
 }
 
 // edit is `edit FILE OLD NEW`: replaces every OLD in a file and fails if there is none. "\xNN" and the like are

@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,6 +68,9 @@ type World struct {
 	TrustedRoot []byte
 	// CertificatePEM is the service's certificate, which is its own authority; nil without TLS.
 	CertificatePEM []byte
+
+	// LogKey is the log's key, for tests in which the log itself lies.
+	LogKey ed25519.PrivateKey
 
 	log     *tlog.Log
 	store   *statements.Store
@@ -162,6 +166,7 @@ func (w *World) openParts(ctx context.Context, c Config, logger *slog.Logger) er
 	if err != nil {
 		return err
 	}
+	w.LogKey = logKey
 	logConfig := tlog.Config{Dir: filepath.Join(c.Dir, "log"), AnchorPath: filepath.Join(c.Dir, "anchor"), Origin: Origin,
 		Signer: logKey,
 		Logger: logger}
@@ -218,6 +223,9 @@ func (w *World) listen(c Config) error {
 	go func() { w.served <- service.Serve(listener) }()
 	return nil
 }
+
+// Handler is the handler of the service's HTTP port.
+func (w *World) Handler(ctx context.Context) (http.Handler, error) { return w.server.Handler(ctx) }
 
 // certificate makes a certificate for 127.0.0.1 that is its own authority.
 func (w *World) certificate() (*tls.Certificate, error) {

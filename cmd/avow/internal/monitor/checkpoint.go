@@ -1,0 +1,88 @@
+package monitor
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/url"
+
+	tilesnote "github.com/sigstore/rekor-tiles/v2/pkg/note"
+	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/sigstore/sigstore/pkg/signature"
+	formats "github.com/transparency-dev/formats/log"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/avow-dev/avow/verify"
+)
+
+// Logs are the logs of a trusted root.
+type Logs struct {
+	verifiers []note.Verifier
+}
+
+// ParseLogs reads the keys of the logs from a trusted_root.json. The error wraps [verify.ErrTrust].
+func ParseLogs(trustedRoot []byte) (*Logs, error) {
+	if _, err := verify.ParseTrust(trustedRoot); err != nil {
+		return nil, err
+	}
+	material, err := root.NewTrustedRootFromJSON(trustedRoot)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", verify.ErrTrust, err)
+	}
+	logs := &Logs{}
+	for _, l := range material.RekorLogs() {
+		u, err := url.Parse(l.BaseURL)
+		if err != nil || u.Hostname() == "" {
+			continue // a log without a name signs no checkpoints
+		}
+		v, err := signature.LoadVerifier(l.PublicKey, l.SignatureHashFunc)
+		if err != nil {
+			continue // a key of a kind that is not known here: nothing will be accepted under it
+		}
+		verifier, err := tilesnote.NewNoteVerifier(u.Hostname(), v)
+		if err == nil {
+			logs.verifiers = append(logs.verifiers, verifier)
+		}
+	}
+	if len(logs.verifiers) == 0 {
+		return nil, fmt.Errorf("%w: it names no log whose checkpoints can be verified", verify.ErrTrust)
+	}
+	return logs, nil
+}
+
+// head is a checkpoint whose signature was verified.
+type head struct {
+	raw    []byte
+	origin string
+	size   uint64
+	root   []byte
+}
+
+// open verifies a checkpoint: signed by the key of the log that it names.
+func (l *Logs) open(raw []byte) (*head, error) {
+	if len(raw) > maxCheckpointBytes {
+		return nil, fmt.Errorf("checkpoint of %d bytes, want at most %d", len(raw), maxCheckpointBytes)
+	}
+	n, err := note.Open(raw, note.VerifierList(l.verifiers...))
+	if err != nil {
+		return nil, err
+	}
+	var cp formats.Checkpoint
+	rest, err := cp.Unmarshal([]byte(n.Text))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(rest) > 0 || !bytes.Equal(cp.Marshal(), []byte(n.Text)):
+		return nil, errors.New("not the canonical form of a checkpoint")
+	case len(cp.Hash) != sha256.Size || cp.Size > maxTree:
+		return nil, fmt.Errorf("root of %d bytes over %d entries, want %d bytes over at most %d", len(cp.Hash), cp.Size,
+			sha256.Size, uint64(maxTree))
+	}
+	for _, s := range n.Sigs {
+		if s.Name == cp.Origin {
+			return &head{raw: raw, origin: cp.Origin, size: cp.Size, root: cp.Hash}, nil
+		}
+	}
+	return nil, fmt.Errorf("the checkpoint of %.100q is not signed by that log", cp.Origin)
+}

@@ -1,0 +1,130 @@
+package monitor
+
+import (
+	"slices"
+	"strings"
+)
+
+// Class says what a finding means for whoever is on duty.
+type Class string
+
+// Classes of findings.
+const (
+	// Notice: as expected.
+	Notice Class = "notice"
+	// Unexpected: an entry that a watched signer or product should know about. Somebody may have their key.
+	Unexpected Class = "unexpected"
+	// Misbehaviour: the log did what a log must not do.
+	Misbehaviour Class = "misbehaviour"
+	// Unchecked: something could not be looked at. It accuses nobody.
+	Unchecked Class = "outage"
+)
+
+// Code names a kind of finding. Codes never change their meaning.
+type Code string
+
+// Codes of findings.
+const (
+	// CodeChecked: everything up to a checkpoint was looked at.
+	CodeChecked Code = "checked"
+	// CodeUnavailable: the service did not answer, or not with what was asked for.
+	CodeUnavailable Code = "unavailable"
+	// CodeExpected: a new entry of a watched signer or product whose statement was expected.
+	CodeExpected Code = "expected-entry"
+	// CodeEntry: a new entry of a watched signer or product, where nothing was said about what is expected.
+	CodeEntry Code = "new-entry"
+	// CodeUnexpected: a new entry of a watched signer or product whose statement was not expected.
+	CodeUnexpected Code = "unexpected-entry"
+	// CodeUnreadable: the statement of a watched signer, or any statement while products are watched, is none that
+	// can be read strictly.
+	CodeUnreadable Code = "statement-unreadable"
+	// CodeFound: a statement that was missing or another one is there now.
+	CodeFound Code = "statement-found"
+	// CodeMissing: the service does not hand out the statement of an entry.
+	CodeMissing Code = "statement-missing"
+	// CodeMismatch: the service hands out another statement than the one that was logged.
+	CodeMismatch Code = "statement-mismatch"
+	// CodeEntryInvalid: the log holds an entry that is not well formed or not signed by its key.
+	CodeEntryInvalid Code = "entry-invalid"
+	// CodeTile: a tile or an entry bundle is not that of the tree that the log signed.
+	CodeTile Code = "tile-mismatch"
+	// CodeRolledBack: the log shows a smaller tree than before.
+	CodeRolledBack Code = "rolled-back"
+	// CodeFork: the log signed two roots for one size.
+	CodeFork Code = "fork"
+	// CodeInconsistent: the log signed a larger tree that does not contain the remembered one.
+	CodeInconsistent Code = "inconsistent"
+)
+
+// Finding is something that a round found. Its texts are foreign; see package text.
+type Finding struct {
+	Code  Code  `json:"code"`
+	Class Class `json:"class"`
+	// Origin and Size are those of the checkpoint under which it was found; zero if there was none.
+	Origin string `json:"origin"`
+	Size   uint64 `json:"treeSize"`
+	// Detail is a sentence.
+	Detail string `json:"detail"`
+	// Entry is what is known of the entry that this is about, nil if it is about the log.
+	Entry *Entry `json:"entry,omitempty"`
+	// Evidence is the path of the evidence file, empty if there is none.
+	Evidence string `json:"evidence,omitempty"`
+}
+
+// Entry is what is known of an entry of the log.
+type Entry struct {
+	Index uint64 `json:"index"`
+	// KeyID is "sha256:" and the SHA-256 of the signer's SubjectPublicKeyInfo; empty if the entry cannot be read.
+	KeyID string `json:"keyId,omitempty"`
+	// Identity is whom the signer's certificate names, nil for a bare key. The certificate's chain is not checked.
+	Identity *Identity `json:"identity,omitempty"`
+	// StatementID, PredicateType and Products are known if the statement is there and matches.
+	StatementID   string   `json:"statementId,omitempty"`
+	PredicateType string   `json:"predicateType,omitempty"`
+	Products      []string `json:"products,omitempty"`
+}
+
+// Identity is whom a certificate names: the subject and the issuer of the token, each compared exactly.
+type Identity struct {
+	SAN    string `json:"san"`
+	Issuer string `json:"issuer"`
+}
+
+// Watch says whose entries are reported. The zero value watches nobody: the log itself is checked all the same.
+type Watch struct {
+	// KeyIDs are ids of keys, as in [Entry].
+	KeyIDs []string
+	// Identities are compared exactly.
+	Identities []Identity
+	// Products are prefixes of product identifiers. "pkg:generic/app" is also one of "pkg:generic/app2".
+	Products []string
+	// Expected are the statements that may appear; nil if nothing was said. A watched entry with another statement is
+	// CodeUnexpected.
+	Expected map[string]bool
+}
+
+// signer reports whether the entry's signer is watched.
+func (w *Watch) signer(e *Entry) bool {
+	return slices.Contains(w.KeyIDs, e.KeyID) || e.Identity != nil && slices.Contains(w.Identities, *e.Identity)
+}
+
+// product reports whether one of the entry's products is watched.
+func (w *Watch) product(e *Entry) bool {
+	return slices.ContainsFunc(e.Products, func(product string) bool {
+		return slices.ContainsFunc(w.Products, func(prefix string) bool { return strings.HasPrefix(product, prefix) })
+	})
+}
+
+// judge returns the finding about a watched entry, with an empty code for one that nobody watches. An entry whose
+// statement is unknown is never expected.
+func (w *Watch) judge(e *Entry) (Code, Class) {
+	switch {
+	case !w.signer(e) && !w.product(e):
+		return "", ""
+	case w.Expected == nil:
+		return CodeEntry, Unexpected
+	case w.Expected[e.StatementID]:
+		return CodeExpected, Notice
+	}
+	return CodeUnexpected, Unexpected
+}
