@@ -36,6 +36,7 @@ type monitorFlags struct {
 	issuer      string
 	products    []string
 	expect      string
+	allowBare   bool
 	once        bool
 	interval    time.Duration
 	maxQuiet    time.Duration
@@ -56,6 +57,9 @@ Entries of --vendor-key, --identity with --issuer, and --product are reported. W
 statement ids one a line, those in the file are as expected and all others are alarms: somebody
 else may be signing with your key. An identity is what a certificate in the log says, whoever
 issued the certificate.
+
+A service that takes entries by Rekor's API (rekor.enabled) has entries without a statement, and
+each is an alarm unless --allow-bare is given. A watched signer's needs its statement all the same.
 
 A log that is caught leaves an evidence file in the state's directory, which
 ` + "`avow prove-misbehaviour`" + ` checks anywhere. A log that cannot be reached is an outage and accuses
@@ -81,6 +85,7 @@ until the program is stopped, and each finding is told once.`,
 	o.StringVar(&f.issuer, "issuer", "", "`URI` of the issuer of the identities, exactly")
 	o.StringArrayVar(&f.products, "product", nil, "`PREFIX` of product identifiers to watch; may be repeated")
 	o.StringVar(&f.expect, "expect", "", "`FILE` with the statement ids that may appear, one a line; # begins a comment")
+	o.BoolVar(&f.allowBare, "allow-bare", false, "take entries without a statement for granted, if their signer is not watched")
 	o.BoolVar(&f.once, "once", false, "look once and exit with what was found")
 	o.DurationVar(&f.interval, "interval", time.Minute, "`DURATION` between two looks")
 	o.DurationVar(&f.maxQuiet, "max-quiet", 0, "`DURATION` after which a log that does not grow counts as an outage (default never)")
@@ -92,6 +97,10 @@ until the program is stopped, and each finding is told once.`,
 func (a *app) runMonitor(c *cobra.Command, f *monitorFlags) error {
 	if f.serverURL == "" || f.trustedRoot == "" || f.state == "" {
 		return usageFailure(c.CommandPath(), errors.New("--server-url, --trusted-root and --state are needed"))
+	}
+	if f.allowBare && len(f.products) > 0 {
+		return usageFailure(c.CommandPath(), errors.New("--allow-bare and --product exclude each other: "+
+			"a product is known from its statement, and nobody would see one that is withheld"))
 	}
 	if f.interval < time.Second {
 		return usageFailure(c.CommandPath(), errors.New("--interval is less than a second"))
@@ -178,7 +187,7 @@ func (a *app) newMonitor(ctx context.Context, f *monitorFlags) (*monitor.Monitor
 	}
 	client := &monitor.Client{Base: base, Transport: transport, Sleep: a.env.Sleep, Notify: out.waiting}
 	return &monitor.Monitor{Client: client, Logs: logs, Watch: watch, Dir: f.state, Report: out.tell, Sleep: a.env.Sleep,
-		Now: a.env.Now, MaxQuiet: f.maxQuiet}, out, nil
+		Now: a.env.Now, MaxQuiet: f.maxQuiet, AllowBare: f.allowBare}, out, nil
 }
 
 // transport speaks TLS to servers with certificates of the authority in the file, or of the system's.

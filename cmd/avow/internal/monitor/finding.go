@@ -38,6 +38,8 @@ const (
 	// CodeUnreadable: the statement of a watched signer, or any statement while products are watched, is none that
 	// can be read strictly.
 	CodeUnreadable Code = "statement-unreadable"
+	// CodeBare: an entry without a statement, of a signer whom nobody watches, where such entries are allowed.
+	CodeBare Code = "entry-bare"
 	// CodeFound: a statement that was missing or another one is there now.
 	CodeFound Code = "statement-found"
 	// CodeMissing: the service does not hand out the statement of an entry.

@@ -21,6 +21,9 @@ func (r *round) inspect(ctx context.Context, index uint64, data []byte) error {
 	if err != nil {
 		return err
 	}
+	if r.bare(entry, fault) {
+		return r.report(bareFinding(entry))
+	}
 	if fault != nil {
 		if err := r.misbehaviour(fault.Code, fault.detail(), entry, fault); err != nil {
 			return err
@@ -44,6 +47,12 @@ func (r *round) askAgain(ctx context.Context) error {
 		entry, fault, err := r.look(ctx, m.Index, l, m.Leaf)
 		if err != nil {
 			return err
+		}
+		if r.bare(entry, fault) {
+			if err := r.report(bareFinding(entry)); err != nil {
+				return err
+			}
+			continue
 		}
 		if fault != nil { // the evidence was written when it was found
 			still = append(still, m)
@@ -88,6 +97,17 @@ func (r *round) look(ctx context.Context, index uint64, l *leaf, data []byte) (*
 	}
 	entry.read(a.body)
 	return entry, nil, nil
+}
+
+// bare reports whether an entry may be without its statement. A watched signer's never is: whatever was signed with a
+// watched key has to be seen.
+func (r *round) bare(e *Entry, fault *Evidence) bool {
+	return r.AllowBare && fault != nil && fault.Code == CodeMissing && !r.Watch.signer(e)
+}
+
+func bareFinding(e *Entry) Finding {
+	return Finding{Code: CodeBare, Class: Notice, Entry: e,
+		Detail: fmt.Sprintf("entry %d has no statement here, and nobody watches its signer", e.Index)}
 }
 
 // detail says what is wrong with the statement of an entry.

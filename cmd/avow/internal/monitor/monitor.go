@@ -30,6 +30,9 @@ type Monitor struct {
 	// MaxQuiet is how long the log may show the same tree before that is an outage; 0 is for ever. A checkpoint says
 	// nothing about its time, so that an old one shows only by this.
 	MaxQuiet time.Duration
+	// AllowBare takes entries without a statement for granted, as others make them with Rekor's API, unless a watched
+	// signer made them. A service may then withhold the statements of all others, so that products cannot be watched.
+	AllowBare bool
 	// Keep is the size of the entry bundles that a round keeps between its two passes, in bytes; 0 is 16 MiB, negative none.
 	// What is not kept is fetched twice.
 	Keep int

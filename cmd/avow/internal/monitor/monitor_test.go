@@ -106,6 +106,38 @@ func TestWithheldStatement(t *testing.T) {
 	o.clean(log)
 }
 
+// TestBare: an entry without a statement is no alarm where such entries are allowed, unless a watched signer made it; one
+// with another statement always is.
+func TestBare(t *testing.T) {
+	w := newWorld(t)
+	w.issue(3)
+	const path = "/statements/by-index/1"
+	log := w.copyOf()
+	withheld := log.with(path, nil)
+	o := w.observer()
+	o.finds(withheld, CodeMissing)
+	o.AllowBare = true
+	o.finds(withheld, CodeBare) // what was held against the log before
+	if f := o.found[0]; f.Class != Notice || f.Evidence != "" || f.Entry.Index != 1 || f.Entry.KeyID == "" {
+		t.Errorf("%+v", f)
+	}
+	o.clean(withheld)
+
+	o = w.observer()
+	o.AllowBare = true
+	o.finds(withheld, CodeBare)
+	o.clean(withheld)
+
+	o = w.observer()
+	o.AllowBare = true
+	o.finds(log.with(path, w.statements[0]), CodeMismatch)
+
+	o = w.observer()
+	o.AllowBare = true
+	o.Watch = Watch{KeyIDs: []string{must(attest.KeyID(w.vendor.PublicKey()))(t)}}
+	o.finds(withheld, CodeEntry, CodeMissing, CodeEntry, CodeEntry)
+}
+
 func TestOtherStatement(t *testing.T) {
 	w := newWorld(t)
 	w.issue(2)
