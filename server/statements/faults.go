@@ -11,8 +11,6 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-var errHeld = errors.New("the lock file is held by another process")
-
 func invalid(format string, args ...any) *Error {
 	return &Error{Code: Invalid, Message: fmt.Sprintf(format, args...)}
 }

@@ -17,6 +17,8 @@ import (
 
 	// The driver registers itself as "sqlite".
 	_ "modernc.org/sqlite"
+
+	"github.com/avow-dev/avow/internal/filelock"
 )
 
 // Config says where the store is and what it is given.
@@ -90,7 +92,7 @@ func open(ctx context.Context, c Config, create bool) (*Store, error) {
 // opened when it fails is closed by release.
 func (s *Store) start(ctx context.Context, create bool, readers int) error {
 	var err error
-	if s.lock, err = lockFile(s.path + lockSuffix); err != nil {
+	if s.lock, err = filelock.Lock(s.path + lockSuffix); err != nil {
 		return lockFault(err)
 	}
 	if err = place(s.path, create); err != nil {
@@ -134,7 +136,7 @@ func openPool(dsn string, size int) (*sql.DB, error) {
 
 func lockFault(err error) error {
 	switch {
-	case errors.Is(err, errHeld):
+	case errors.Is(err, filelock.ErrHeld):
 		return &Error{
 			Code: Locked, Message: "another process owns the statement store", Err: err,
 			Hint: "only one avowd may run on one data directory; stop the other one",

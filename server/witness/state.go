@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/transparency-dev/merkle/rfc6962"
+
+	"github.com/avow-dev/avow/internal/filelock"
 )
 
 const (
@@ -140,7 +142,10 @@ func Enrol(dir string, origins []string) (enrolled []string, err error) {
 var ErrLocked = errors.New("another process serves this witness")
 
 func lockDir(dir string) (*os.File, error) {
-	f, err := lockFileAt(filepath.Join(dir, lockFile))
+	f, err := filelock.Lock(filepath.Join(dir, lockFile))
+	if errors.Is(err, filelock.ErrHeld) {
+		err = ErrLocked
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}

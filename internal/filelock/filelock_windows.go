@@ -1,4 +1,4 @@
-package statements
+package filelock
 
 import (
 	"errors"
@@ -7,8 +7,10 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lockFile takes an exclusive lock that the system releases when the process ends.
-func lockFile(path string) (*os.File, error) {
+// Lock takes an exclusive lock, or returns [ErrHeld] at once. The file is made if it is not there. Closing what is
+// returned gives the lock back, and so does the end of the process, however it ends. The file stays: removing it would
+// let two processes lock two files of one name.
+func Lock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -17,7 +19,7 @@ func lockFile(path string) (*os.File, error) {
 	if err := windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0, &windows.Overlapped{}); err != nil {
 		_ = f.Close()
 		if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
-			return nil, errHeld
+			return nil, ErrHeld
 		}
 		return nil, err
 	}
