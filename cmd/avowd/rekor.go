@@ -2,15 +2,13 @@ package main
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"log/slog"
+
+	trustroot "github.com/sigstore/protobuf-specs/gen/pb-go/trustroot/v1"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/avow-dev/avow/server"
-	trustroot "github.com/sigstore/protobuf-specs/gen/pb-go/trustroot/v1"
-	"github.com/sigstore/rekor-tiles/v2/pkg/note"
-	"google.golang.org/protobuf/encoding/protojson"
 )
 
 func (c *Config) validateRekor() error {
@@ -32,15 +30,7 @@ func (c *Config) signingConfig(trustedRoot []byte) ([]byte, error) {
 	if c.PublicURL == "" || !c.Rekor.Enabled {
 		return nil, nil
 	}
-	tc, err := c.tlogConfig(slog.New(slog.DiscardHandler))
-	if err != nil {
-		return nil, err
-	}
-	public, ok := tc.Signer.Public().(ed25519.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("log key: got %T", tc.Signer.Public())
-	}
-	_, id, err := note.KeyHash(c.Origin, public)
+	_, id, err := c.logKey()
 	if err != nil {
 		return nil, err
 	}

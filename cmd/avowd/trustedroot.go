@@ -92,17 +92,23 @@ func signingCertificate(a *trustroot.CertificateAuthority) []byte {
 	return certs[0].GetRawBytes()
 }
 
-// trustedRoot exports the public half of the configuration's keys. start is the time from which the log's key is valid.
-func trustedRoot(c *Config, start time.Time) ([]byte, error) {
+// logKey is the log's public key and its id in checkpoints and trusted roots.
+func (c *Config) logKey() (ed25519.PublicKey, []byte, error) {
 	tc, err := c.tlogConfig(slog.New(slog.DiscardHandler))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	public, ok := tc.Signer.Public().(ed25519.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("log key: got %T", tc.Signer.Public())
+		return nil, nil, fmt.Errorf("log key: got %T", tc.Signer.Public())
 	}
 	_, id, err := note.KeyHash(c.Origin, public)
+	return public, id, err
+}
+
+// trustedRoot exports the public half of the configuration's keys. start is the time from which the log's key is valid.
+func trustedRoot(c *Config, start time.Time) ([]byte, error) {
+	public, id, err := c.logKey()
 	if err != nil {
 		return nil, err
 	}

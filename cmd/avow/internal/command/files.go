@@ -3,6 +3,7 @@ package command
 import (
 	"bufio"
 	"bytes"
+	"crypto/ecdsa"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,8 +15,22 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 )
+
+// readPublicKey reads a public key in PEM.
+func (a *app) readPublicKey(path string) (*ecdsa.PublicKey, error) {
+	data, err := a.readLimited(path, attest.MaxKeyFileBytes)
+	if err != nil {
+		return nil, err
+	}
+	key, err := attest.ParsePublicKey(data)
+	if err != nil {
+		return nil, about(path, err)
+	}
+	return key, nil
+}
 
 // readLimited reads a file, or standard input for "-", and refuses more than limit bytes.
 func (a *app) readLimited(path string, limit int) ([]byte, error) {

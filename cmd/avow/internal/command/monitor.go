@@ -19,11 +19,8 @@ import (
 // exitMisbehaviour is the exit code of monitor for a log that broke its promises.
 const exitMisbehaviour = 3
 
-// Limits of the files that monitor reads.
-const (
-	maxExpectBytes = 16 << 20
-	maxKeyBytes    = 64 << 10
-)
+// maxExpectBytes is the size of the largest file that monitor reads, keys aside.
+const maxExpectBytes = 16 << 20
 
 // monitorFlags are the flags of monitor.
 type monitorFlags struct {
@@ -212,13 +209,9 @@ func (a *app) transport(ca string) (http.RoundTripper, error) {
 func (a *app) watch(f *monitorFlags) (monitor.Watch, error) {
 	w := monitor.Watch{Products: f.products}
 	for _, path := range f.keys {
-		data, err := a.readLimited(path, maxKeyBytes)
+		key, err := a.readPublicKey(path)
 		if err != nil {
 			return w, err
-		}
-		key, err := attest.ParsePublicKey(data)
-		if err != nil {
-			return w, about(path, err)
 		}
 		id, err := attest.KeyID(key)
 		if err != nil {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/cmd/avow/internal/oci"
 	"github.com/avow-dev/avow/cmd/avow/internal/plain"
@@ -105,13 +104,9 @@ func policyDigest(p verify.Policy) (*[32]byte, error) {
 func (a *app) pinnedVerifiers(f *verifyFlags) ([]result.Pinned, error) {
 	var pinned []result.Pinned
 	for _, path := range f.use.keys {
-		data, err := a.readLimited(path, attest.MaxKeyFileBytes)
+		key, err := a.readPublicKey(path)
 		if err != nil {
 			return nil, err
-		}
-		key, err := attest.ParsePublicKey(data)
-		if err != nil {
-			return nil, about(path, err)
 		}
 		pinned = append(pinned, result.Pinned{Key: key, ID: f.sign.verifierID})
 	}

@@ -305,13 +305,9 @@ func (a *app) verifyDemands(c *cobra.Command, f *verifyFlags) (*verify.Input, er
 func (a *app) signers(c *cobra.Command, f *verifyFlags) ([]verify.Signer, error) {
 	var signers []verify.Signer
 	for _, path := range f.keys {
-		data, err := a.readLimited(path, attest.MaxKeyFileBytes)
+		key, err := a.readPublicKey(path)
 		if err != nil {
 			return nil, err
-		}
-		key, err := attest.ParsePublicKey(data)
-		if err != nil {
-			return nil, about(path, err)
 		}
 		signers = append(signers, verify.Signer{Name: path, Key: &verify.Key{PublicKey: key}})
 	}
