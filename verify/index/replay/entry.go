@@ -1,0 +1,72 @@
+package replay
+
+import (
+	"slices"
+
+	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/verify/index"
+)
+
+// LogEntry is an entry of the statement log as the index sees it.
+type LogEntry struct {
+	// Index is the entry's place in the log.
+	Index uint64
+	// Signer is [index.SignerKey] or [index.IdentityKey] of the key or certificate in the leaf.
+	Signer index.Key
+	// Statement is what was signed; nil if it could not be had, or not be read as one of avow's types. What cannot be read
+	// may be a withdrawal, and must not look like nothing.
+	Statement *predicate.Statement
+}
+
+// Index adds an entry under every key that it concerns. An entry that came without its statement is added again when there
+// is one.
+func (t *Tree) Index(e LogEntry) {
+	if e.Statement == nil {
+		t.Add(e.Signer, index.Entry{LogIndex: e.Index, Kind: index.Unresolved})
+		return
+	}
+	stated := index.Entry{LogIndex: e.Index, Kind: index.Stated}
+	t.Add(e.Signer, stated)
+	for _, k := range Keys(e.Statement) {
+		t.Add(k, stated)
+	}
+}
+
+// Keys are the keys that a statement concerns beside its signer's, each once, in ascending order: every digest of every
+// subject; the statements that it withdraws, disputes, assesses, gives the standing of or supersedes, and the dispute that it
+// goes on with; every product. Only what the statement itself says counts, never what the log or a registry knows.
+func Keys(st *predicate.Statement) []index.Key {
+	var keys []index.Key
+	for _, s := range st.Subjects {
+		for alg, digest := range s.Digest {
+			keys = append(keys, index.SubjectKey(alg, digest))
+		}
+	}
+	for _, ref := range targets(st) {
+		if id := ref.ID(); id != "" {
+			keys = append(keys, index.TargetKey(id))
+		}
+	}
+	if common := st.Common(); common != nil {
+		for _, id := range common.Product.Identifiers {
+			keys = append(keys, index.ProductKey(id.Value))
+		}
+	}
+	slices.SortFunc(keys, index.Key.Compare)
+	return slices.Compact(keys)
+}
+
+// targets are the statements that this one says something about.
+func targets(st *predicate.Statement) []predicate.StatementRef {
+	var refs []predicate.StatementRef
+	if common := st.Common(); common != nil {
+		refs = append(refs, common.Supersedes...)
+	}
+	if target := st.Target(); target != nil {
+		refs = append(refs, *target)
+	}
+	if st.Dispute != nil && st.Dispute.Thread != nil {
+		refs = append(refs, *st.Dispute.Thread)
+	}
+	return refs
+}

@@ -1,0 +1,173 @@
+package replay
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/avow-dev/avow/verify/index"
+)
+
+var update = flag.Bool("update", false, "write the vectors anew")
+
+// vectorsPath is where verify/index and the checker in JavaScript read them.
+const vectorsPath = "../testdata/vectors.json"
+
+type vectors struct {
+	Note   string        `json:"note"`
+	Keys   []keyVector   `json:"keys"`
+	Lists  []listVector  `json:"lists"`
+	Proofs []proofVector `json:"proofs"`
+}
+
+type keyVector struct {
+	Kind  string   `json:"kind"`
+	Parts []string `json:"parts"`
+	Key   string   `json:"key"`
+}
+
+type listVector struct {
+	Entries []index.Entry `json:"entries"`
+	Root    string        `json:"root"`
+}
+
+// proofVector is a proof with what it shows: "present", "absent", or the code of the error.
+type proofVector struct {
+	Name  string        `json:"name"`
+	Root  string        `json:"root"`
+	Key   string        `json:"key"`
+	Proof string        `json:"proof"`
+	Shows string        `json:"shows"`
+	List  []index.Entry `json:"list,omitempty"`
+}
+
+// TestVectors: the vectors are those of this tree.
+func TestVectors(t *testing.T) {
+	v := vectors{
+		Note: "docs/index.md; hexadecimal digits. Made by TestVectors of verify/index/replay.",
+		Keys: keyVectors(), Lists: listVectors(), Proofs: proofVectors(),
+	}
+	got, err := json.MarshalIndent(v, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = append(got, '\n')
+	if *update {
+		if err := os.WriteFile(vectorsPath, got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(vectorsPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) {
+		t.Error("the vectors differ: a change of the format needs another version of it; then go test ./verify/index/replay -run TestVectors -update")
+	}
+}
+
+func keyVectors() []keyVector {
+	digest := "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	product := func(s string) keyVector { return keyVector{"product", []string{s}, index.ProductKey(s).String()} }
+	return []keyVector{
+		{"subject", []string{"sha256", digest}, index.SubjectKey("sha256", digest).String()},
+		{"target", []string{"sha256:" + digest}, index.TargetKey("sha256:" + digest).String()},
+		{"signer", []string{"sha256:" + digest}, index.SignerKey("sha256:" + digest).String()},
+		{"identity", []string{"https://issuer.example", "release@acme.example"}, index.IdentityKey("https://issuer.example", "release@acme.example").String()},
+		product("pkg:generic/acme/fw"), product("pkg:generic/acme/fw@1.2?arch=arm#x"), product("pkg:npm/%40scope/name@1"),
+		product("cpe:2.3:o:acme:fw:1:*:*:*:*:*:*:*"),
+	}
+}
+
+func listVectors() []listVector {
+	var all []listVector
+	var entries []index.Entry
+	for n := range uint64(9) {
+		entries = append(entries, index.Entry{LogIndex: n * n << 33, Kind: index.Kind(n % 3 / 2)})
+		root := index.ListValue(entries).Root
+		all = append(all, listVector{slices.Clone(entries), hex.EncodeToString(root[:])})
+	}
+	return all
+}
+
+// proofVectors are proofs of small trees, and the same proofs spoilt in every way that a checker has to notice.
+func proofVectors() []proofVector {
+	var all []proofVector
+	near := index.Key{}
+	for _, size := range []int{0, 1, 2, 9} {
+		t := &Tree{}
+		var keys []index.Key
+		for i := range size {
+			k := index.SubjectKey("sha256", fmt.Sprint(i))
+			if i%4 == 1 { // a key that shares all but the last bits with the one before
+				k = near
+				k[31] ^= 1
+			}
+			near = k
+			keys = append(keys, k)
+			for n := range i%3 + 1 {
+				t.Add(k, index.Entry{LogIndex: uint64(10*i + n), Kind: index.Kind(n % 2)}) // #nosec G115 -- small
+			}
+		}
+		v := t.Publish()
+		for i := range 4 {
+			k := index.TargetKey(fmt.Sprint(i))
+			if i < size {
+				k[31] = keys[i][31]
+				copy(k[:i], keys[i][:i]) // absent, but near
+			}
+			keys = append(keys, k)
+		}
+		for i, k := range keys {
+			all = append(all, proofVectorsOf(v, fmt.Sprintf("%d keys, key %d", size, i), k)...)
+		}
+	}
+	return all
+}
+
+func proofVectorsOf(v *Version, name string, k index.Key) []proofVector {
+	list, p := v.Lookup(k)
+	root := v.Root()
+	judge := func(name string, k index.Key, proof []byte) proofVector {
+		x := proofVector{Name: name, Root: hex.EncodeToString(root[:]), Key: k.String(), Proof: hex.EncodeToString(proof)}
+		x.Shows, x.List = shows(root, k, proof, list)
+		return x
+	}
+	good := p.Append(nil)
+	all := []proofVector{judge(name, k, good)}
+	other := k
+	other[31] ^= 1
+	all = append(all, judge(name+", of another key", other, good))
+	if p.Terminal == index.TerminalLeaf || p.Terminal == index.TerminalInner {
+		all = append(all, judge(name+", of a key at its end", p.Other, good))
+	}
+	for _, at := range []int{1, 3, 4, len(good) / 2, len(good) - 1} {
+		if at >= 0 && at < len(good) {
+			all = append(all, judge(fmt.Sprintf("%s, byte %d", name, at), k, flipped(good, at)))
+		}
+	}
+	return append(all, judge(name+", cut", k, good[:len(good)-1]), judge(name+", longer", k, append(slices.Clone(good), 0)))
+}
+
+func shows(root index.Hash, k index.Key, proof []byte, list []index.Entry) (string, []index.Entry) {
+	p, err := index.ParseProof(proof)
+	if err == nil {
+		var value index.Value
+		if value, err = p.Presence(root, k); err == nil && value == index.ListValue(list) {
+			return "present", list
+		}
+		if p.Absence(root, k) == nil {
+			return "absent", nil
+		}
+	}
+	var e *index.Error
+	if !errors.As(err, &e) {
+		return fmt.Sprint(err), nil
+	}
+	return e.Code, nil
+}
