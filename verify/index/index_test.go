@@ -66,9 +66,11 @@ func TestKeysAndLists(t *testing.T) {
 		case "target":
 			got = index.TargetKey(k.Parts[0])
 		case "signer":
-			got = index.SignerKey(k.Parts[0])
+			got = index.SignerKey(index.KeySigner(k.Parts[0]))
+		case "unresolved":
+			got = index.UnresolvedKey(index.KeySigner(k.Parts[0]))
 		case "identity":
-			got = index.IdentityKey(k.Parts[0], k.Parts[1])
+			got = index.SignerKey(index.IdentitySigner(k.Parts[0], k.Parts[1]))
 		case "product":
 			got = index.ProductKey(k.Parts[0])
 		}
@@ -76,7 +78,7 @@ func TestKeysAndLists(t *testing.T) {
 			t.Errorf("%s %q: got %s, want %s", k.Kind, k.Parts, got, k.Key)
 		}
 	}
-	if index.IdentityKey("a", "b:c") == index.IdentityKey("a:b", "c") {
+	if index.IdentitySigner("a", "b:c") == index.IdentitySigner("a:b", "c") {
 		t.Error("two identities have one key")
 	}
 	if index.ProductKey("pkg:generic/x@1") != index.ProductKey("pkg:generic/x@2") {
@@ -199,6 +201,22 @@ func TestFormIsChecked(t *testing.T) {
 	} {
 		if err := c.proof.Absence(index.EmptyRoot(), index.Key{}); code(err) != c.code {
 			t.Errorf("%s: got %v, want %s", name, err, c.code)
+		}
+	}
+}
+
+func TestResolved(t *testing.T) {
+	open, stated := index.Entry{LogIndex: 1, Kind: index.Unresolved}, index.Entry{LogIndex: 1}
+	other := index.Entry{LogIndex: 2, Kind: index.Unresolved}
+	for _, c := range []struct {
+		list []index.Entry
+		want bool
+	}{
+		{nil, true}, {[]index.Entry{open}, false}, {[]index.Entry{open, stated}, true}, {[]index.Entry{stated, open}, false},
+		{[]index.Entry{open, other, stated}, false}, {[]index.Entry{{LogIndex: 1, Kind: 9}}, false},
+	} {
+		if got := index.Resolved(c.list); got != c.want {
+			t.Errorf("%v: got %t", c.list, got)
 		}
 	}
 }

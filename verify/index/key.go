@@ -52,15 +52,23 @@ func SubjectKey(alg, digest string) Key { return keyOf("subject:" + alg + ":" + 
 // supersede it. The id is "sha256:" and 64 lower-case hexadecimal digits.
 func TargetKey(statementID string) Key { return keyOf("target:" + statementID) }
 
-// SignerKey is the key of the entries signed by a public key: "sha256:" and the hexadecimal SHA-256 of its DER
-// SubjectPublicKeyInfo.
-func SignerKey(keyID string) Key { return keyOf("issuer:key:" + keyID) }
+// Signer names who signed an entry: [KeySigner] or [IdentitySigner].
+type Signer string
 
-// IdentityKey is the key of the entries signed by a certificate for an identity. The length keeps two identities from
-// sharing a text.
-func IdentityKey(issuer, subject string) Key {
-	return keyOf("issuer:identity:" + strconv.Itoa(len(issuer)) + ":" + issuer + ":" + subject)
+// KeySigner names a public key: "sha256:" and the hexadecimal SHA-256 of its DER SubjectPublicKeyInfo.
+func KeySigner(keyID string) Signer { return Signer("key:" + keyID) }
+
+// IdentitySigner names the identity of a certificate. The length keeps two identities from sharing a name.
+func IdentitySigner(issuer, subject string) Signer {
+	return Signer("identity:" + strconv.Itoa(len(issuer)) + ":" + issuer + ":" + subject)
 }
+
+// SignerKey is the key of everything that somebody signed.
+func SignerKey(s Signer) Key { return keyOf("issuer:" + string(s)) }
+
+// UnresolvedKey is the key of what somebody signed and nobody could read when it was indexed. While an entry of it is
+// unresolved ([Resolved]), the standing of what the signer may withdraw is unknown.
+func UnresolvedKey(s Signer) Key { return keyOf("unresolved:" + string(s)) }
 
 // ProductKey is the key of the statements about a product, whatever its version: a package URL is cut before its version,
 // qualifiers and subpath; other identifiers are taken as they are.

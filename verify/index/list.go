@@ -16,7 +16,7 @@ const (
 	// Stated: the statement of the log entry could be had, and concerns the key.
 	Stated Kind = 0
 	// Unresolved: the log entry is signed by the key's signer, and its statement could not be had when it was indexed.
-	// If it comes later, the list gets another entry with the same log index, of kind Stated.
+	// If it comes later, the lists get another entry with the same log index, of kind Stated.
 	Unresolved Kind = 1
 )
 
@@ -91,4 +91,19 @@ func listNode(left, right Hash) Hash {
 	copy(b[1:], left[:])
 	copy(b[1+sha256.Size:], right[:])
 	return sha256.Sum256(b[:])
+}
+
+// Resolved reports whether every unresolved entry of a list was followed by its statement. A kind that is not known is not
+// resolved.
+func Resolved(entries []Entry) bool {
+	open := make(map[uint64]bool)
+	for _, e := range entries {
+		switch e.Kind {
+		case Stated:
+			delete(open, e.LogIndex)
+		default:
+			open[e.LogIndex] = true
+		}
+	}
+	return len(open) == 0
 }

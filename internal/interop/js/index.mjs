@@ -26,6 +26,7 @@ export const keyOf = {
   subject: (alg, digest) => hash(`subject:${alg}:${digest}`),
   target: (id) => hash(`target:${id}`),
   signer: (id) => hash(`issuer:key:${id}`),
+  unresolved: (id) => hash(`unresolved:key:${id}`),
   identity: (issuer, subject) => hash(`issuer:identity:${Buffer.byteLength(issuer)}:${issuer}:${subject}`),
   product: (id) => hash(`product:${id.startsWith('pkg:') ? id.split(/[@?#]/)[0] : id}`),
 };

@@ -11,24 +11,32 @@ import (
 type LogEntry struct {
 	// Index is the entry's place in the log.
 	Index uint64
-	// Signer is [index.SignerKey] or [index.IdentityKey] of the key or certificate in the leaf.
-	Signer index.Key
+	// Signer is whose key or certificate the leaf holds.
+	Signer index.Signer
 	// Statement is what was signed; nil if it could not be had, or not be read as one of avow's types. What cannot be read
 	// may be a withdrawal, and must not look like nothing.
 	Statement *predicate.Statement
+	// Late tells that the entry was indexed before, without its statement.
+	Late bool
 }
 
-// Index adds an entry under every key that it concerns. An entry that came without its statement is added again when there
-// is one.
+// Index adds an entry under every key that it concerns. An entry that came without its statement is added again, Late, when
+// there is one.
 func (t *Tree) Index(e LogEntry) {
+	kind := index.Stated
 	if e.Statement == nil {
-		t.Add(e.Signer, index.Entry{LogIndex: e.Index, Kind: index.Unresolved})
+		kind = index.Unresolved
+	}
+	entry := index.Entry{LogIndex: e.Index, Kind: kind}
+	t.Add(index.SignerKey(e.Signer), entry)
+	if kind == index.Unresolved || e.Late {
+		t.Add(index.UnresolvedKey(e.Signer), entry)
+	}
+	if e.Statement == nil {
 		return
 	}
-	stated := index.Entry{LogIndex: e.Index, Kind: index.Stated}
-	t.Add(e.Signer, stated)
 	for _, k := range Keys(e.Statement) {
-		t.Add(k, stated)
+		t.Add(k, entry)
 	}
 }
 

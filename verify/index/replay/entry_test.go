@@ -71,24 +71,34 @@ func TestKeys(t *testing.T) {
 // TestUnresolvedEntry: what has no statement is listed under its signer alone, and as a whole once there is one.
 func TestUnresolvedEntry(t *testing.T) {
 	st := parse(t, "withdrawal/valid/minimal-withdrawal.json")
-	signer, target := index.SignerKey("sha256:11"), index.TargetKey(st.Target().ID())
+	signer := index.KeySigner("sha256:11")
+	list, open, target := index.SignerKey(signer), index.UnresolvedKey(signer), index.TargetKey(st.Target().ID())
 	var tree Tree
 	tree.Index(LogEntry{Index: 7, Signer: signer})
 	before := tree.Publish()
 	tree.Index(LogEntry{Index: 8, Signer: signer, Statement: parse(t, "dispute/valid/minimal-dispute.json")})
-	tree.Index(LogEntry{Index: 7, Signer: signer, Statement: st})
+	tree.Index(LogEntry{Index: 7, Signer: signer, Statement: st, Late: true})
 	after := tree.Publish()
-	if got, _ := before.Lookup(signer); !slices.Equal(got, []index.Entry{{LogIndex: 7, Kind: index.Unresolved}}) {
-		t.Errorf("before: %v", got)
-	}
-	if got, _ := before.Lookup(target); got != nil {
-		t.Errorf("before, under the target: %v", got)
-	}
-	want := []index.Entry{{LogIndex: 7, Kind: index.Unresolved}, {LogIndex: 8}, {LogIndex: 7}}
-	if got, _ := after.Lookup(signer); !slices.Equal(got, want) {
-		t.Errorf("after: %v, want %v", got, want)
-	}
-	if got, _ := after.Lookup(target); !slices.Contains(got, index.Entry{LogIndex: 7}) {
-		t.Errorf("after, under the target: %v", got)
+	unresolved, stated := index.Entry{LogIndex: 7, Kind: index.Unresolved}, index.Entry{LogIndex: 7}
+	for _, c := range []struct {
+		name string
+		v    *Version
+		key  index.Key
+		want []index.Entry
+	}{
+		{"signer, before", before, list, []index.Entry{unresolved}},
+		{"unresolved, before", before, open, []index.Entry{unresolved}},
+		{"target, before", before, target, nil},
+		{"signer, after", after, list, []index.Entry{unresolved, {LogIndex: 8}, stated}},
+		{"unresolved, after", after, open, []index.Entry{unresolved, stated}},
+		{"target, after", after, target, []index.Entry{{LogIndex: 8}, stated}},
+	} {
+		got, _ := c.v.Lookup(c.key)
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
+		}
+		if c.key == open && index.Resolved(got) != (c.v == after) {
+			t.Errorf("%s: resolved %t", c.name, index.Resolved(got))
+		}
 	}
 }

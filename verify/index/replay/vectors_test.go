@@ -72,13 +72,15 @@ func TestVectors(t *testing.T) {
 }
 
 func keyVectors() []keyVector {
-	digest := "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	digest, issuer := "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "https://ïssuer.example"
 	product := func(s string) keyVector { return keyVector{"product", []string{s}, index.ProductKey(s).String()} }
 	return []keyVector{
 		{"subject", []string{"sha256", digest}, index.SubjectKey("sha256", digest).String()},
 		{"target", []string{"sha256:" + digest}, index.TargetKey("sha256:" + digest).String()},
-		{"signer", []string{"sha256:" + digest}, index.SignerKey("sha256:" + digest).String()},
-		{"identity", []string{"https://issuer.example", "release@acme.example"}, index.IdentityKey("https://issuer.example", "release@acme.example").String()},
+		{"signer", []string{"sha256:" + digest}, index.SignerKey(index.KeySigner("sha256:" + digest)).String()},
+		{"unresolved", []string{"sha256:" + digest}, index.UnresolvedKey(index.KeySigner("sha256:" + digest)).String()},
+		{"identity", []string{issuer, "release@acme.example"}, index.SignerKey(index.IdentitySigner(issuer, "release@acme.example")).String()},
+		{"identity", []string{issuer, "ü@acme.example"}, index.SignerKey(index.IdentitySigner(issuer, "ü@acme.example")).String()},
 		product("pkg:generic/acme/fw"), product("pkg:generic/acme/fw@1.2?arch=arm#x"), product("pkg:npm/%40scope/name@1"),
 		product("cpe:2.3:o:acme:fw:1:*:*:*:*:*:*:*"),
 	}
