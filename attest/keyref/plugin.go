@@ -164,7 +164,8 @@ func (p *plugin) protocol(what string, err error) *Error {
 
 // quote makes the plugin's own words fit for an error: one short line without control characters and secrets.
 func (p *plugin) quote(words string) string {
-	line := strings.Join(strings.FieldsFunc(p.redact.Replace(words), func(r rune) bool { return r < ' ' || r == 0x7f }), " ")
+	words = userinfo.ReplaceAllLiteralString(p.redact.Replace(words), "://[...]@")
+	line := strings.Join(strings.FieldsFunc(words, func(r rune) bool { return r < ' ' || r == 0x7f }), " ")
 	if len(line) > maxQuoteBytes {
 		line = line[:maxQuoteBytes] + "..."
 	}

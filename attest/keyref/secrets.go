@@ -8,6 +8,9 @@ import (
 // secretName matches names of environment variables whose values are secrets, or may be.
 var secretName = regexp.MustCompile(`(?i)token|secret|passw|pwd|pin$|credential|key|cookie|auth`)
 
+// userinfo is the part of a URL that may hold a password.
+var userinfo = regexp.MustCompile(`://[^/@\s"]+@`)
+
 // leastSecretBytes keeps short values ("true", a port) from being cut out of every word.
 const leastSecretBytes = 6
 

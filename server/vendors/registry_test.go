@@ -270,6 +270,10 @@ func TestParseRefusals(t *testing.T) {
 		"signing key, both":    {head + "    signingKey: {file: a.key, passwordFile: b, passwordEnv: C}\n", vendors.Value, 5},
 		"signing key, no file": {head + "    signingKey: {passwordEnv: C}\n", vendors.Value, 5},
 		"variable's name":      {head + "    signingKey: {file: a.key, passwordEnv: \"A=B\"}\n", vendors.Value, 5},
+		"file and reference":   {head + "    signingKey: {file: a.key, reference: \"hashivault://a\", passwordEnv: C}\n", vendors.Value, 5},
+		"no reference":         {head + "    signingKey: {reference: a.key}\n", vendors.Value, 5},
+		"reference's password": {head + "    signingKey: {reference: \"hashivault://a\", passwordEnv: C}\n", vendors.Value, 5},
+		"token, two PINs":      {head + "    signingKey: {reference: \"pkcs11:token=a;object=b\", passwordFile: b, passwordEnv: C}\n", vendors.Value, 5},
 		"too many products":    {head + "    products: [" + strings.Repeat("x, ", vendors.MaxPerVendor+1) + "]\n", vendors.Value, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -386,6 +390,35 @@ func FuzzPermits(f *testing.F) {
 			t.Errorf("%q permits %q", prefix, id)
 		}
 	})
+}
+
+// TestSigningKeyReferences: a key that is no file is named as it stands; only a token has a PIN.
+func TestSigningKeyReferences(t *testing.T) {
+	dir := t.TempDir()
+	for text, want := range map[string]vendors.SigningKey{
+		`{reference: "hashivault://acme"}`: {Reference: "hashivault://acme"},
+		`{reference: "pkcs11:token=a;object=b", passwordFile: pin}`: {
+			Reference: "pkcs11:token=a;object=b", PasswordFile: filepath.Join(dir, "pin")},
+		`{reference: "pkcs11:token=a;object=b", passwordEnv: PIN}`: {Reference: "pkcs11:token=a;object=b", PasswordEnv: "PIN"},
+		`{reference: "pkcs11:token=a;object=b"}`:                   {Reference: "pkcs11:token=a;object=b"},
+	} {
+		r, err := vendors.Parse([]byte("vendors:\n  - name: acme\n    declarant: Acme\n    country: DE\n    signingKey: "+text+"\n"), dir)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		v := r.All()[0]
+		if *v.SigningKey != want {
+			t.Errorf("%s: got %+v, want %+v", text, *v.SigningKey, want)
+		}
+		appended, err := vendors.Append([]byte("vendors: []\n"), v, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := vendors.Parse(appended, dir); err != nil || *again.All()[0].SigningKey != want {
+			t.Errorf("%s: written as %s: %v", text, appended, err)
+		}
+	}
 }
 
 func TestMarshalAndAppend(t *testing.T) {
