@@ -104,20 +104,21 @@ func (k *Key) bounded(ctx context.Context, call func(context.Context) error) err
 
 // checkDER takes the one encoding that X.690 calls DER: what is read must be what would be written.
 func checkDER(signature []byte) error {
-	bad := func(detail string, err error) error {
-		return &Error{Code: CodeSignatureMalformed, Detail: detail, Err: err, Hint: "nothing was signed; the service or its plugin is at fault"}
+	// The decoder's own words are about Go's types.
+	bad := func(detail string) error {
+		return &Error{Code: CodeSignatureMalformed, Detail: detail, Hint: "nothing was signed; the service or its plugin is at fault"}
 	}
 	if len(signature) > maxSignatureBytes {
-		return bad(fmt.Sprintf("the signature has %d bytes, a P-256 signature has at most %d", len(signature), maxSignatureBytes), nil)
+		return bad(fmt.Sprintf("the signature has %d bytes, a P-256 signature has at most %d", len(signature), maxSignatureBytes))
 	}
 	var parsed struct{ R, S *big.Int }
 	rest, err := asn1.Unmarshal(signature, &parsed)
 	if err != nil {
-		return bad(fmt.Sprintf("the signature (%d bytes) is not ASN.1 of two integers", len(signature)), err)
+		return bad(fmt.Sprintf("the signature (%d bytes) is not ASN.1 of two integers", len(signature)))
 	}
 	again, err := asn1.Marshal(parsed)
 	if err != nil || len(rest) != 0 || !bytes.Equal(again, signature) {
-		return bad(fmt.Sprintf("the signature (%d bytes) is not in DER", len(signature)), err)
+		return bad(fmt.Sprintf("the signature (%d bytes) is not in DER", len(signature)))
 	}
 	return nil
 }
