@@ -1,9 +1,15 @@
 // Command vaultserver serves the core of HashiCorp Vault with the transit engine, in memory, on loopback: a peer for the tests
-// of cmd/kms. It is Vault's own code (module github.com/hashicorp/vault, core, HTTP API and transit) without the other
-// engines, which are what makes the released program large. It is a program to test with and nothing else: initialised and
-// unsealed at its start, with no TLS, and everything is gone when it ends.
+// of cmd/kms. It is Vault's own code (module github.com/hashicorp/vault: core, HTTP interface, transit) without the other
+// engines, which are what makes the released program large and its build long.
 //
-// On standard output it prints its address and its root token, one a line.
+// It is a program to test with and nothing else. It is initialised and unsealed when it starts, speaks without TLS, trusts
+// whoever can read its output, and everything is gone when it ends, which is when it is killed.
+//
+// On standard output it prints its address and its root token, one a line, and then nothing. What Vault logs as errors goes to
+// standard error. The transit engine is not mounted: POST sys/mounts/transit does that.
+//
+// It is a module of its own, because Vault brings hundreds of modules and a licence (BUSL-1.1) that nothing of avow is to be
+// linked with. What it implements: https://developer.hashicorp.com/vault/api-docs/secret/transit
 package main
 
 import (

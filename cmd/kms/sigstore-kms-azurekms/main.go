@@ -1,5 +1,14 @@
-// Command sigstore-kms-azurekms is a Sigstore KMS plugin for Azure Key Vault, by Sigstore's own package for it. Package
-// serve says how such a program is called.
+// Command sigstore-kms-azurekms is a Sigstore KMS plugin for Azure Key Vault, by Sigstore's own package for it.
+//
+// The reference is azurekms://VAULT.vault.azure.net/KEY, with /VERSION behind it to pin a version of the key; else it is the
+// current one. The key is of the type EC or EC-HSM on the curve P-256. Credentials are found by Azure's own SDK: AZURE_TENANT_ID,
+// AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, the Azure command's, or the managed identity of the machine. The caller needs the key
+// permissions get and sign.
+//
+// The program is trusted with these credentials. It runs for one call, is started by avow, cosign and other clients, and is of
+// no use by itself; package serve says how it is called.
+//
+// The interface of the service: https://learn.microsoft.com/rest/api/keyvault/
 package main
 
 import (
