@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature/kms/cliplugin/common"
@@ -128,7 +129,8 @@ func (p *plugin) call(ctx context.Context, method *common.MethodArgs) (*common.P
 	}
 	ctx, kill := context.WithCancel(ctx)
 	defer kill()
-	answer, complaint := &head{limit: maxAnswerBytes, full: kill}, &head{limit: maxQuoteBytes, full: func() {}}
+	answer, complaint := &head{limit: maxAnswerBytes, full: kill}, &head{limit: maxAnswerBytes, full: func() {}}
+	//nolint:gosec // G204: to start the program that the reference names is what a plugin is; its name holds no path
 	cmd := exec.CommandContext(ctx, p.program, common.ProtocolVersion, string(arguments))
 	cmd.Env, cmd.Stdout, cmd.Stderr = p.environ, answer, complaint
 	cmd.WaitDelay = time.Second // for what the plugin started and left behind
@@ -162,10 +164,11 @@ func (p *plugin) protocol(what string, err error) *Error {
 		Err: err, Hint: "the plugin " + p.program + " is at fault; is it one for the protocol " + common.ProtocolVersion + "?"}
 }
 
-// quote makes the plugin's own words fit for an error: one short line without control characters and secrets.
+// quote makes the plugin's own words fit for an error: one short line without control characters and secrets. It is cut last: of
+// a secret that was cut before, the rest would not be found.
 func (p *plugin) quote(words string) string {
 	words = userinfo.ReplaceAllLiteralString(p.redact.Replace(words), "://[...]@")
-	line := strings.Join(strings.FieldsFunc(words, func(r rune) bool { return r < ' ' || r == 0x7f }), " ")
+	line := strings.Join(strings.FieldsFunc(words, func(r rune) bool { return !unicode.IsPrint(r) }), " ")
 	if len(line) > maxQuoteBytes {
 		line = line[:maxQuoteBytes] + "..."
 	}

@@ -57,7 +57,7 @@ func wantCode(t *testing.T, err error, code keyref.Code) {
 	if !errors.As(err, &refused) || refused.Code != code || refused.Hint == "" {
 		t.Errorf("%v, want %s", err, code)
 	}
-	if err != nil && (strings.Contains(err.Error(), token) || strings.ContainsAny(err.Error(), "\x1b\n")) {
+	if err != nil && (strings.Contains(err.Error(), token[:4]) || strings.ContainsAny(err.Error(), "\x1b\n")) {
 		t.Errorf("the error holds a secret or a control character: %q", err)
 	}
 }

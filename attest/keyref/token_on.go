@@ -54,7 +54,9 @@ func openToken(ctx context.Context, u *tokenURI, o Options) (store, error) {
 	switch {
 	case err == nil:
 		return &token{uri: u, context: c}, nil
-	case ctx.Err() != nil:
+	case errors.Is(err, context.Canceled):
+		return nil, err
+	case errors.Is(err, context.DeadlineExceeded):
 		return nil, &Error{Code: CodeTimeout, Detail: fmt.Sprintf("the module %s did not answer within %s", module, o.Timeout),
 			Hint: "is the token plugged in, and does its own tool see it?"}
 	case errors.As(err, &code) && pinCodes[code] != "":

@@ -96,7 +96,7 @@ func (k *signingKeys) forget(s *referencedSigner) {
 	defer k.mu.Unlock()
 	if k.opened[s.ref].signer == s {
 		delete(k.opened, s.ref)
-		go s.Close()
+		go func() { _ = s.Close() }() // what cannot be closed is gone already: that is why the signature failed
 	}
 }
 

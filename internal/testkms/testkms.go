@@ -43,8 +43,8 @@ const Program = "sigstore-kms-testkms"
 // The environment of the plugin.
 const (
 	DirVariable = "TESTKMS_DIR"
-	// TokenVariable is a credential, for the lie Echo.
-	TokenVariable = "TESTKMS_TOKEN"
+	// TokenVariable is a credential, for the lies Echo and Noise.
+	TokenVariable = "TESTKMS_TOKEN" //nolint:gosec // G101: the name of a variable
 )
 
 // LieFile is the name of the file with the lie.
@@ -82,6 +82,7 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	//nolint:gosec // G703: the directory is the test's own
 	told, err := os.ReadFile(filepath.Join(os.Getenv(DirVariable), LieFile))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -106,7 +107,8 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 		return err
 	case Noise:
 		_, err := fmt.Fprint(stdout, "panic: \x1b[31mhorror\x1b[0m "+os.Getenv(TokenVariable))
-		return errors.Join(err, errors.New("it went wrong with "+os.Getenv(TokenVariable)))
+		// The credential lies across the byte at which clients may cut what they quote.
+		return errors.Join(err, fmt.Errorf("%0395d %s", 0, os.Getenv(TokenVariable)))
 	case Echo:
 		return handler.WriteErrorResponse(stdout, fmt.Errorf("\x1b[31mno\nentry\x1b[0m for %s at https://user:pw@kms.example/",
 			os.Getenv(TokenVariable)))
