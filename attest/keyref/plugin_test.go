@@ -42,7 +42,8 @@ func service(t *testing.T) (keyref.Options, func(lie string)) {
 	path := bin + string(os.PathListSeparator) + os.Getenv("PATH")
 	t.Setenv("PATH", path)
 	o := keyref.Options{Timeout: 20 * time.Second, Environ: []string{"PATH=" + path, testkms.DirVariable + "=" + keys,
-		testkms.TokenVariable + "=" + token, "AVOW_PASSWORD=" + token}}
+		testkms.TokenVariable + "=" + token, "AVOW_PASSWORD=" + token,
+		"GORACE=atexit_sleep_ms=0"}} // the race detector makes each process wait a second at its end
 	return o, func(lie string) {
 		t.Helper()
 		if err := os.WriteFile(filepath.Join(keys, testkms.LieFile), []byte(lie), 0o600); err != nil {
