@@ -25,7 +25,7 @@ func main() {
 func environment() command.Env {
 	env := command.Env{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		LookupEnv: os.LookupEnv, Now: time.Now, Sleep: remote.Sleep,
+		LookupEnv: os.LookupEnv, Environ: os.Environ(), Now: time.Now, Sleep: remote.Sleep,
 		ErrorIsTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {

@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/avow-dev/avow/cmd/avow/internal/command"
+	"github.com/avow-dev/avow/internal/testkms"
 	"github.com/avow-dev/avow/internal/testworld"
 )
 
@@ -27,7 +28,8 @@ import (
 // shortly after the issuedAt of the example statements.
 const scriptNow = "2026-09-01T09:05:00Z"
 
-// TestMain makes this binary be avow when a script calls it so: the same main, with a clock that the script sets.
+// TestMain makes this binary be avow when a script calls it so: the same main, with a clock that the script sets. It is also the
+// plugin of a key management service, which avow starts.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"avow": func() {
 		env := environment()
@@ -48,13 +50,17 @@ func TestMain(m *testing.M) {
 		code := command.Run(ctx, env)
 		stop()
 		os.Exit(code)
-	}})
+	}, testkms.Program: func() { os.Exit(testkms.Main(os.Args, os.Stdin, os.Stdout, os.Stderr)) }})
 }
 
 // TestScripts runs testdata/script/*.txtar. Each is a story that can be read as documentation of its command.
 func TestScripts(t *testing.T) {
+	runScripts(t, "script")
+}
+
+func runScripts(t *testing.T, directory string) {
 	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("testdata", "script"),
+		Dir:                 filepath.Join("testdata", directory),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Condition: func(name string) (bool, error) {

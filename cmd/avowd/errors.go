@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/attest/keyref"
 	"github.com/avow-dev/avow/server/authority"
 	"github.com/avow-dev/avow/server/statements"
 	"github.com/avow-dev/avow/server/tlog"
@@ -48,6 +49,10 @@ func hintOf(err error) string {
 	var tsa *authority.Error
 	if errors.As(err, &tsa) {
 		return tsa.Hint
+	}
+	var reference *keyref.Error
+	if errors.As(err, &reference) {
+		return reference.Hint
 	}
 	var refused *attest.Error
 	if errors.As(err, &refused) {

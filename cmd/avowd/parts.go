@@ -86,7 +86,7 @@ func newServer(ctx context.Context, c *Config, p *parts, logger *slog.Logger) (*
 	if sc.SigningConfig, err = c.signingConfig(root); err != nil {
 		return nil, err
 	}
-	verdicts, err := c.verdictSigner()
+	verdicts, err := c.verdictSigner(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/attest/keyref"
 	"github.com/avow-dev/avow/internal/verdictpb"
 	"github.com/avow-dev/avow/server"
 	"github.com/avow-dev/avow/server/authority"
@@ -32,14 +33,21 @@ func compilePolicy(ctx context.Context, yaml []byte) (verify.Policy, server.Poli
 
 // verdictSigner signs the service's own verdicts.
 type verdictSigner struct {
-	key *ecdsa.PrivateKey
-	id  string // URI; empty: named after the key
+	result.Signer
+	id string // URI; empty: named after the key
 }
 
-// verdictSigner opens the key that the configuration names; nil if it names none.
-func (c *Config) verdictSigner() (*verdictSigner, error) {
-	if c.Verdicts.Key == "" {
+// verdictSigner opens the key that the configuration names, for as long as the process lives; nil if it names none.
+func (c *Config) verdictSigner(ctx context.Context) (*verdictSigner, error) {
+	switch {
+	case c.Verdicts.Key == "":
 		return nil, nil
+	case keyref.Is(c.Verdicts.Key):
+		key, err := keyref.Open(ctx, c.Verdicts.Key, keyOptions())
+		if err != nil {
+			return nil, fmt.Errorf("verdicts.key: %w", err)
+		}
+		return &verdictSigner{Signer: key, id: c.Verdicts.VerifierID}, nil
 	}
 	path := c.path(c.Verdicts.Key)
 	text, err := readSecret(path)
@@ -50,15 +58,18 @@ func (c *Config) verdictSigner() (*verdictSigner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return &verdictSigner{key: key, id: c.Verdicts.VerifierID}, nil
+	return &verdictSigner{Signer: fileKey{key}, id: c.Verdicts.VerifierID}, nil
 }
 
+// fileKey signs with a key in memory.
+type fileKey struct{ private *ecdsa.PrivateKey }
+
 // PublicKey implements result.Signer.
-func (s *verdictSigner) PublicKey() *ecdsa.PublicKey { return &s.key.PublicKey }
+func (k fileKey) PublicKey() *ecdsa.PublicKey { return &k.private.PublicKey }
 
 // SignDigest implements result.Signer.
-func (s *verdictSigner) SignDigest(_ context.Context, digest [32]byte) ([]byte, error) {
-	return ecdsa.SignASN1(rand.Reader, s.key, digest[:])
+func (k fileKey) SignDigest(_ context.Context, digest [32]byte) ([]byte, error) {
+	return ecdsa.SignASN1(rand.Reader, k.private, digest[:])
 }
 
 // sign is what server.Config.SignVerdict wants. A rejection that the form cannot express is answered without a signature.

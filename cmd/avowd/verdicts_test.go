@@ -138,7 +138,7 @@ func TestServiceWithoutVerdictKey(t *testing.T) {
 func TestVerdictKey(t *testing.T) {
 	w := newWorld(t, t.TempDir())
 	path := w.config.path(w.config.Verdicts.Key)
-	if _, err := w.config.verdictSigner(); err != nil {
+	if _, err := w.config.verdictSigner(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	_, ed25519Key, err := newLogKey()
@@ -150,13 +150,13 @@ func TestVerdictKey(t *testing.T) {
 		"an ed25519 key": ed25519Key, "no PEM": []byte("x"), "a damaged key": pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes[1:]}),
 	} {
 		must(t, os.WriteFile(path, text, 0o600))
-		if _, err := w.config.verdictSigner(); err == nil || !strings.Contains(err.Error(), path) {
+		if _, err := w.config.verdictSigner(t.Context()); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	must(t, os.WriteFile(path, good, 0o600))
 	must(t, os.Chmod(path, 0o644))
-	if _, err := w.config.verdictSigner(); err == nil {
+	if _, err := w.config.verdictSigner(t.Context()); err == nil {
 		t.Error("a key that everybody can read was taken")
 	}
 	c := *w.config

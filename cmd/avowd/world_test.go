@@ -14,6 +14,7 @@ import (
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/internal/testkms"
 	"github.com/avow-dev/avow/server/vendors"
 	"github.com/avow-dev/avow/verify"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -22,7 +23,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"avowd": main})
+	testscript.Main(m, map[string]func(){"avowd": main,
+		testkms.Program: func() { os.Exit(testkms.Main(os.Args, os.Stdin, os.Stdout, os.Stderr)) }})
 }
 
 // built is the real avowd, built once per test run: faults are injected into what users run, not into a test binary.

@@ -24,7 +24,7 @@
 //	    clientCerts:
 //	      - sha256:2c26b4...             # digest of a client certificate (DER)
 //	    signingKey:                      # only where the service signs for the vendor
-//	      file: keys/acme.key
+//	      file: keys/acme.key            # or reference: hashivault://acme
 //	      passwordFile: keys/acme.pass
 //
 // # Trust

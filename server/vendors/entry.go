@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -20,6 +21,8 @@ var (
 	countryForm = regexp.MustCompile(`^[A-Z]{2}$`)
 	digestForm  = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 	envForm     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	// referenceForm is how every key reference begins; what follows is parsed where the key is opened.
+	referenceForm = regexp.MustCompile(`^([a-z][a-z0-9-]*://|pkcs11:)[!-~]+$`)
 )
 
 const wantDigest = `"sha256:" and 64 lower-case hex digits`
@@ -158,19 +161,24 @@ func (p *parser) signingKey(n *yaml.Node) (*SigningKey, error) {
 	var k SigningKey
 	seen, err := members(n, map[string]func(*yaml.Node) error{
 		"file":         text(&k.File, MaxTextBytes),
+		"reference":    matching(&k.Reference, referenceForm, "a key reference (docs/keys.md)"),
 		"passwordFile": text(&k.PasswordFile, MaxTextBytes),
 		"passwordEnv":  matching(&k.PasswordEnv, envForm, "the name of an environment variable"),
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := require(n, seen, "file"); err != nil {
-		return nil, err
-	}
-	if seen["passwordFile"] == seen["passwordEnv"] {
+	switch token := strings.HasPrefix(k.Reference, "pkcs11:"); {
+	case seen["file"] == seen["reference"]:
+		return nil, bad(Value, n.Line, "a signing key has either file or reference")
+	case seen["passwordFile"] && seen["passwordEnv"], seen["file"] && !seen["passwordFile"] && !seen["passwordEnv"]:
 		return nil, bad(Value, n.Line, "a signing key has either passwordFile or passwordEnv")
+	case (seen["passwordFile"] || seen["passwordEnv"]) && !seen["file"] && !token:
+		return nil, bad(Value, n.Line, "only the file of a key and a pkcs11: reference have a password")
 	}
-	k.File = resolve(p.dir, k.File)
+	if k.File != "" {
+		k.File = resolve(p.dir, k.File)
+	}
 	if k.PasswordFile != "" {
 		k.PasswordFile = resolve(p.dir, k.PasswordFile)
 	}

@@ -113,6 +113,7 @@ func entry(v *Vendor) *yaml.Node {
 	if k := v.SigningKey; k != nil {
 		key := newMapping()
 		key.text("file", k.File)
+		key.text("reference", k.Reference)
 		key.text("passwordFile", k.PasswordFile)
 		key.text("passwordEnv", k.PasswordEnv)
 		m.set("signingKey", key.node)

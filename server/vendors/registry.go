@@ -52,11 +52,14 @@ func (k *Key) ValidAt(t time.Time) bool {
 // names that are relative in the registry are relative to its directory, and
 // joined with it here.
 type SigningKey struct {
-	// File is the path of the encrypted key.
+	// File is the path of the encrypted key; empty if Reference is set.
 	File string
-	// PasswordFile is the path of a file with its password; empty if PasswordEnv is set.
+	// Reference leads to a key in a key management service or on a token (package keyref).
+	Reference string
+	// PasswordFile is the path of a file with the password of File, or the PIN of the token; empty if PasswordEnv is set, or
+	// if Reference needs neither.
 	PasswordFile string
-	// PasswordEnv names an environment variable with its password.
+	// PasswordEnv names an environment variable with it.
 	PasswordEnv string
 }
 

@@ -270,6 +270,10 @@ func TestParseRefusals(t *testing.T) {
 		"signing key, both":    {head + "    signingKey: {file: a.key, passwordFile: b, passwordEnv: C}\n", vendors.Value, 5},
 		"signing key, no file": {head + "    signingKey: {passwordEnv: C}\n", vendors.Value, 5},
 		"variable's name":      {head + "    signingKey: {file: a.key, passwordEnv: \"A=B\"}\n", vendors.Value, 5},
+		"file and reference":   {head + "    signingKey: {file: a.key, reference: \"hashivault://a\", passwordEnv: C}\n", vendors.Value, 5},
+		"no reference":         {head + "    signingKey: {reference: a.key}\n", vendors.Value, 5},
+		"reference's password": {head + "    signingKey: {reference: \"hashivault://a\", passwordEnv: C}\n", vendors.Value, 5},
+		"token, two PINs":      {head + "    signingKey: {reference: \"pkcs11:token=a;object=b\", passwordFile: b, passwordEnv: C}\n", vendors.Value, 5},
 		"too many products":    {head + "    products: [" + strings.Repeat("x, ", vendors.MaxPerVendor+1) + "]\n", vendors.Value, 5},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -53,18 +53,18 @@ Several statements are one declaration: either all of them are issued or none. W
 public and cannot be removed.
 
 A statement that was issued before is answered with its bundle of the first time, so the command
-can be repeated after any failure. The password of the key comes from AVOW_PASSWORD, or is asked
-for at the terminal. With --service-sign the service signs with the key that it keeps for you;
-it has to know who you are (--token-file, or --cert and --cert-key).
+can be repeated after any failure. With --service-sign the service signs with the key that it
+keeps for you; it has to know who you are (--token-file, or --cert and --cert-key).
 
-Exit code 0: issued; 1: refused by the rules or by the service; 2: could not be carried out.` + serverHelp,
+Exit code 0: issued; 1: refused by the rules or by the service; 2: could not be carried out.` + keyHelp + serverHelp,
 		Example: `  avow attest no-backdoor.json data-flows.json --key vendor.key --server avow.example:8443
-  avow attest data-flows.json --key vendor.key --server localhost:8080 --insecure -o dist`,
+  avow attest data-flows.json --key vendor.key --server localhost:8080 --insecure -o dist
+  avow attest data-flows.json --key hashivault://vendor --server avow.example:8443`,
 		Args: arguments(1, -1, "which statement? give its file"),
 		RunE: func(c *cobra.Command, args []string) error { return a.runAttest(c, args, f) },
 	}
 	o := c.Flags()
-	o.StringVar(&f.key, "key", "", "`FILE` with the encrypted signing key")
+	o.StringVar(&f.key, "key", "", "`KEY` to sign with: the file of an encrypted key, or a key reference")
 	o.BoolVar(&f.serviceSign, "service-sign", false, "let the service sign with the key that it keeps for you")
 	o.StringVarP(&f.directory, "output", "o", "", "`DIRECTORY` for the bundles; made if it is not there")
 	o.BoolVar(&f.strict, "strict", false, "warnings W01 to W05 forbid issuing")
@@ -171,15 +171,16 @@ func bundlePath(path, directory string) string {
 	return name
 }
 
-// signIssues signs with the key file, or leaves signing to the service when there is none.
-func (a *app) signIssues(ctx context.Context, issues []*issue, keyPath string) error {
-	if keyPath == "" {
+// signIssues signs with the key, or leaves signing to the service when there is none.
+func (a *app) signIssues(ctx context.Context, issues []*issue, reference string) error {
+	if reference == "" {
 		return nil
 	}
-	key, err := a.loadKey(keyPath)
+	key, done, err := a.openSigner(ctx, reference)
 	if err != nil {
 		return err
 	}
+	defer done()
 	for _, i := range issues {
 		if i.envelope, err = i.prepared.Sign(ctx, key); err != nil {
 			return about(i.path, err)

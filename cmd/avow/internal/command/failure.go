@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/attest/keyref"
 	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/cmd/avow/internal/oci"
 	"github.com/avow-dev/avow/cmd/avow/internal/remote"
@@ -119,6 +120,7 @@ func classify(err error) (code int, hint string) {
 		f     *failure
 		rules *predicate.RulesError
 		own   *attest.Error
+		key   *keyref.Error
 		call  *remote.Error
 		usage *remote.Usage
 		image *oci.Error
@@ -140,6 +142,8 @@ func classify(err error) (code int, hint string) {
 		return exitError, image.Hint
 	case errors.As(err, &bad):
 		return exitError, bad.hint()
+	case errors.As(err, &key):
+		return exitError, key.Hint
 	case errors.As(err, &own) && own.Hint != "":
 		return exitError, own.Hint
 	}

@@ -16,35 +16,43 @@ import (
 const passwordVariable = "AVOW_PASSWORD"
 
 func (a *app) keygen() *cobra.Command {
-	var name string
+	var name, kms string
 	c := &cobra.Command{
-		Use:   "keygen [-o NAME]",
+		Use:   "keygen [-o NAME] [--kms REFERENCE]",
 		Short: "Make a signing key",
 		Long: `Make an ECDSA P-256 key pair: NAME.key, encrypted with a password in cosign's format (cosign
 reads it, and avow reads cosign's), and NAME.pub. No existing file is overwritten.
 
 The password comes from the environment variable AVOW_PASSWORD, or is asked for at the terminal.
 
+With --kms the key is made in a key management service or on a PKCS #11 token, which never gives
+the private half away, and NAME.pub is all that is written. The reference of the key is then
+what --key takes; docs/keys.md lists the forms.
+
 The operator of the service registers the public key for you; until then it accepts nothing that
 is signed with it. Give the public key to your customers on a channel of its own, for example
 your web site.`,
 		Example: `  avow keygen -o vendor
-  AVOW_PASSWORD=$(pass show avow) avow keygen -o release-2026`,
+  AVOW_PASSWORD=$(pass show avow) avow keygen -o release-2026
+  avow keygen --kms hashivault://vendor -o vendor`,
 		Args: arguments(0, 0, ""),
-		RunE: func(*cobra.Command, []string) error { return a.runKeygen(name) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if kms != "" {
+				return a.createKey(c.Context(), kms, name)
+			}
+			return a.runKeygen(name)
+		},
 	}
+	c.Flags().StringVar(&kms, "kms", "", "make the key where this `REFERENCE` leads, for example hashivault://NAME")
+	completes(c, "kms")
 	c.Flags().StringVarP(&name, "output", "o", "avow", "`NAME` of the files NAME.key and NAME.pub")
 	return c
 }
 
 func (a *app) runKeygen(name string) error {
 	private, public := name+".key", name+".pub"
-	for _, path := range []string{private, public} {
-		if _, err := os.Lstat(path); err == nil {
-			return failed("choose another name with -o; a key that is lost cannot be made again", "%s exists already", path)
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+	if err := refuseExisting(private, public); err != nil {
+		return err
 	}
 	password, err := a.newPassword()
 	if err != nil {
@@ -77,6 +85,18 @@ func (a *app) runKeygen(name string) error {
 	w.Line("wrote %s (keep it secret) and %s", private, public)
 	w.Line("key id %s", id)
 	return w.Err()
+}
+
+// refuseExisting looks for what a new key would overwrite.
+func refuseExisting(paths ...string) error {
+	for _, path := range paths {
+		if _, err := os.Lstat(path); err == nil {
+			return failed("choose another name with -o; a key that is lost cannot be made again", "%s exists already", path)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // password returns the password of an existing key file. It may be empty: cosign makes such files.

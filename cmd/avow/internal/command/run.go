@@ -19,7 +19,7 @@ const (
 	exitError = 2
 )
 
-// Env is what the commands may touch of the process. All fields but Width, ReadPassword and the two booleans are
+// Env is what the commands may touch of the process. All fields but Environ, Width, ReadPassword and the two booleans are
 // required.
 type Env struct {
 	// Args are the arguments without the program's name.
@@ -27,8 +27,10 @@ type Env struct {
 	// Stdin, Stdout and Stderr are the standard streams.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	// LookupEnv reads the environment: AVOW_PASSWORD, AVOW_SERVER, NO_COLOR, TERM.
+	// LookupEnv reads the environment: AVOW_PASSWORD, AVOW_SERVER, AVOW_PKCS11_PIN, AVOW_PKCS11_MODULE, NO_COLOR, TERM.
 	LookupEnv func(string) (string, bool)
+	// Environ is the environment of programs that are started for keys in a key management service.
+	Environ []string
 	// Now is the clock.
 	Now func() time.Time
 	// Sleep waits between tries.
@@ -93,7 +95,7 @@ the vendor's public key and the service's trusted root.`,
 	root.AddGroup(&cobra.Group{ID: "vendor", Title: "For vendors:"}, &cobra.Group{ID: "buyer", Title: "For buyers:"},
 		&cobra.Group{ID: "both", Title: "For everybody:"})
 	for group, commands := range map[string][]*cobra.Command{
-		"vendor": {a.keygen(), a.draft(), a.lint(), a.attest(), a.attach(), a.schema()},
+		"vendor": {a.keygen(), a.publicKey(), a.draft(), a.lint(), a.attest(), a.attach(), a.schema()},
 		"buyer":  {a.verify(), a.policy(), a.diff(), a.list(), a.fetch(), a.trust(), a.monitor(), a.proveMisbehaviour()},
 		"both":   {a.show(), a.verifyBundle(), a.version()},
 	} {

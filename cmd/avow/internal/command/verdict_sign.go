@@ -29,7 +29,7 @@ type signFlags struct {
 
 func (f *signFlags) register(c *cobra.Command) {
 	o := c.Flags()
-	o.StringVar(&f.key, "attest-verdict", "", "`FILE` with the encrypted key to sign the verdict with")
+	o.StringVar(&f.key, "attest-verdict", "", "`KEY` to sign the verdict with: the file of an encrypted key, or a key reference")
 	o.StringVar(&f.out, "verdict-out", verdictFile, "`FILE` for the signed verdict; an older one is replaced")
 	o.StringVar(&f.form, "verdict-form", string(result.SVR), "`FORM` of the signed verdict: svr or vsa")
 	o.DurationVar(&f.lifetime, "verdict-lifetime", 24*time.Hour, "`DURATION` for which the signed verdict may be relied on")
@@ -58,17 +58,17 @@ func (f *signFlags) check(c *cobra.Command, at string) error {
 	return nil
 }
 
-// verdictSigner opens the key before the work begins; nil if nothing is to be signed.
-func (a *app) verdictSigner(f *signFlags) (*attest.KeyFile, error) {
+// verdictSigner opens the key before the work begins; nil if nothing is to be signed. done ends its use.
+func (a *app) verdictSigner(ctx context.Context, f *signFlags) (key attest.Signer, done func(), err error) {
 	if f.key == "" {
-		return nil, nil
+		return nil, func() {}, nil
 	}
-	return a.loadKey(f.key)
+	return a.openSigner(ctx, f.key)
 }
 
 // signVerdict signs the verdict and writes it. It comes before the verdict is printed: an answer that was to be signed
 // and is not has not been given.
-func (a *app) signVerdict(ctx context.Context, f *signFlags, key *attest.KeyFile, v *verify.Verdict,
+func (a *app) signVerdict(ctx context.Context, f *signFlags, key attest.Signer, v *verify.Verdict,
 	inputs result.Inputs) error {
 	if key == nil {
 		return nil

@@ -209,10 +209,11 @@ func (a *app) question(c *cobra.Command, artifact string, f *verifyFlags) (*ques
 
 // answer verifies, and signs the verdict where that was asked for.
 func (a *app) answer(ctx context.Context, f *verifyFlags, q *question) (*verify.Verdict, error) {
-	key, err := a.verdictSigner(&f.sign) // before the work, which may be long
+	key, done, err := a.verdictSigner(ctx, &f.sign) // before the work, which may be long
 	if err != nil {
 		return nil, err
 	}
+	defer done()
 	verifier, err := verify.New(verify.Config{Trust: q.trust, Clock: a.env.Now})
 	if err != nil {
 		return nil, err
