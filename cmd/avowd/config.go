@@ -44,6 +44,8 @@ type Config struct {
 	Operator string `yaml:"operator"`
 	// Shards is the path of the list of the operator's other shards; a file that is not there lists none.
 	Shards string `yaml:"shards"`
+	// TUF is the repository by which buyers follow changes of the trusted root.
+	TUF TUFConfig `yaml:"tuf"`
 	// Rekor opens the log to Sigstore clients.
 	Rekor RekorConfig `yaml:"rekor"`
 	// Verdicts says how the service signs its own verdicts.
@@ -249,7 +251,7 @@ func (c *Config) path(p string) string {
 
 // Validate reports all that is wrong with the values, one line each. It opens nothing.
 func (c *Config) Validate() error {
-	return errors.Join(c.validateLog(), c.validateTime(), c.validateListeners(), c.validateRest(), c.validateVerdicts(), c.validateRekor(), c.Limits.validate())
+	return errors.Join(c.validateLog(), c.validateTime(), c.validateListeners(), c.validateRest(), c.validateVerdicts(), c.validateRekor(), c.validateTUF(), c.Limits.validate())
 }
 
 func (c *Config) validateVerdicts() error {

@@ -96,6 +96,7 @@ func newServer(ctx context.Context, c *Config, p *parts, logger *slog.Logger) (*
 			return nil, err
 		}
 	}
+	sc.TUFHandler = c.tufHandler()
 	if embedded != nil {
 		sc.TimestampHandler = embedded.Handler()
 	}

@@ -167,7 +167,7 @@ func (n *nextShard) config(old *Config) (*Config, error) {
 	c.Log.Dir, c.Log.Key, c.Log.Anchor = fresh.Log.Dir, fresh.Log.Key, n.anchor
 	c.Statements, c.TrustedRoot = fresh.Statements, fresh.TrustedRoot
 	for _, p := range []*string{&c.Vendors, &c.Log.Witnesses.Policy, &c.Verdicts.Key, &c.TLS.Certificate, &c.TLS.Key,
-		&c.Timestamps.Embedded.Chain, &c.Timestamps.Embedded.Key} {
+		&c.Timestamps.Embedded.Chain, &c.Timestamps.Embedded.Key, &c.TUF.Dir, &c.TUF.Key} {
 		*p = old.path(*p)
 	}
 	c.Timestamps.External = append([]ExternalTimestamps(nil), old.Timestamps.External...)
