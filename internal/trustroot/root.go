@@ -44,7 +44,7 @@ const (
 	Ended     State = "ended"
 )
 
-// Root is a parsed trusted root. It is not safe for concurrent editing.
+// Root is a parsed trusted root. It is not safe for concurrent editing. The zero Root trusts nothing.
 type Root struct {
 	pb *trustrootv1.TrustedRoot
 }
