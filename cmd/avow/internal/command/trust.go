@@ -44,7 +44,10 @@ With --signing-config FILE the addresses under which cosign and other Sigstore c
 the service's log are written too, as a Sigstore signing_config.json.
 
 With --vendor NAME the keys that the service registered for a vendor are printed. That is the
-operator's word: take a vendor's key from the vendor.` + serverHelp,
+operator's word: take a vendor's key from the vendor.
+
+To follow a trusted root over the years, pin it: the commands below keep it, update it and say what
+changes.` + serverHelp,
 		Example: `  avow trust --server avow.example:8443 -o trusted_root.json
   avow trust --server avow.example:8443 -o trusted_root.json --signing-config signing_config.json
   avow trust --server avow.example:8443 --vendor example`,
@@ -64,6 +67,7 @@ operator's word: take a vendor's key from the vendor.` + serverHelp,
 	o.BoolVar(&f.force, "force", false, "replace a file with other content")
 	f.format.register(c)
 	f.server.register(c)
+	c.AddCommand(a.trustPin(), a.trustUpdate(), a.trustStatus(), a.trustUnpin())
 	return c
 }
 

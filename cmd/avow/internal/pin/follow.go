@@ -54,12 +54,13 @@ type Result struct {
 // Pin pins a repository under a name that is free. anchor is the first root where the caller has it from another channel;
 // nil has it fetched, as 1.root.json. want is the anchor's fingerprint; "" takes any, on first use.
 func (c *Client) Pin(ctx context.Context, name string, base *url.URL, anchor []byte, want string) (*Result, error) {
-	if err := c.Store.free(name); err != nil {
+	unlock, err := c.Store.claim(name)
+	if err != nil {
 		return nil, err
 	}
+	defer unlock()
 	f := &fetcher{ctx: ctx, base: strings.TrimSuffix(base.String(), "/"), transport: c.Transport}
 	if anchor == nil {
-		var err error
 		if anchor, err = f.DownloadFile(f.base+"/1.root.json", maxRootBytes, 0); err != nil {
 			return nil, classify(err, f.last)
 		}
@@ -84,8 +85,40 @@ func (s Store) free(name string) error {
 	return nil
 }
 
+// claim locks a name that is free.
+func (s Store) claim(name string) (unlock func(), err error) {
+	if err := s.free(name); err != nil {
+		return nil, err
+	}
+	if unlock, err = s.lock(name); err != nil {
+		return nil, err
+	}
+	if err := s.free(name); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
+
+// reload locks a pin and reads what is in force now.
+func (s Store) reload(p *Pin) (*Pin, func(), error) {
+	unlock, err := s.lock(p.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if p, err = s.Load(p.Name); err != nil {
+		unlock()
+	}
+	return p, unlock, err
+}
+
 // Update follows the repository of a pin. On any error the pin is as it was.
 func (c *Client) Update(ctx context.Context, p *Pin) (*Result, error) {
+	p, unlock, err := c.Store.reload(p)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	old, err := p.TrustedRoot()
 	if err != nil {
 		return nil, err
@@ -107,9 +140,6 @@ func (c *Client) follow(f *fetcher, p *Pin, root, old []byte) (_ *Result, err er
 	defer func() {
 		if err != nil {
 			_ = os.RemoveAll(dir)
-			if old == nil {
-				_ = os.Remove(filepath.Dir(dir)) // empty, unless somebody else works there
-			}
 		}
 	}()
 	for _, role := range []string{metadata.TIMESTAMP, metadata.SNAPSHOT, metadata.TARGETS} {
@@ -200,9 +230,11 @@ func changes(old, fresh []byte) ([]trustroot.Change, error) {
 
 // PinServer pins the trusted root of a service without TUF under a name that is free; want is its fingerprint, or "".
 func (c *Client) PinServer(name, address string, trusted []byte, want string) (*Result, error) {
-	if err := c.Store.free(name); err != nil {
+	unlock, err := c.Store.claim(name)
+	if err != nil {
 		return nil, err
 	}
+	defer unlock()
 	if got := Fingerprint(trusted); want != "" && got != want {
 		return nil, refuse(CodeFingerprint, nil, "the trusted root of %s has fingerprint %s, want %s", address, got, want)
 	}
@@ -214,6 +246,11 @@ func (c *Client) PinServer(name, address string, trusted []byte, want string) (*
 // UpdateServer compares what a service offers with what is pinned. Another root is refused, with the changes in the result,
 // unless accept is its fingerprint.
 func (c *Client) UpdateServer(p *Pin, offered []byte, accept string) (*Result, error) {
+	p, unlock, err := c.Store.reload(p)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	old, err := p.TrustedRoot()
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/avow-dev/avow/internal/filelock"
 	"github.com/avow-dev/avow/verify"
 )
 
@@ -227,6 +228,18 @@ func (s Store) Remove(name string) error {
 	return os.RemoveAll(dir)
 }
 
+// lock keeps other processes from changing the pin until unlock is called.
+func (s Store) lock(name string) (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Join(s.Dir, name), 0o700); err != nil {
+		return nil, err
+	}
+	f, err := filelock.Lock(filepath.Join(s.Dir, name, ".lock"))
+	if err != nil {
+		return nil, &Error{Code: CodePin, Message: fmt.Sprintf("the pin %s is being changed: %v", name, err), Err: err, Hint: "try again when the other command is done"}
+	}
+	return func() { f.Close() }, nil
+}
+
 // begin makes a directory for the next generation of a pin.
 func (s Store) begin(name string) (dir string, err error) {
 	if err := os.MkdirAll(filepath.Join(s.Dir, name), 0o700); err != nil {
@@ -304,4 +317,21 @@ func writeFile(path string, data []byte) error {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return nil
+}
+
+// Expiry is metadata that has expired, or will.
+type Expiry struct {
+	Role string
+	At   time.Time
+}
+
+// Expired lists the metadata that has expired at a time, root first.
+func (p *Pin) Expired(at time.Time) []Expiry {
+	var all []Expiry
+	for _, role := range []string{"root", "targets", "snapshot", "timestamp"} {
+		if x, ok := p.Expires[role]; ok && at.After(x) {
+			all = append(all, Expiry{role, x})
+		}
+	}
+	return all
 }
