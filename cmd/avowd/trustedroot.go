@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -41,6 +42,9 @@ REF is log:, tsa:, ca: or ctlog: and an id as --show prints it, the first 8 digi
 nothing else is added.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := e.check(); err != nil {
+				return err
+			}
 			c, err := loadConfig(config)
 			if err != nil {
 				return err
@@ -60,10 +64,28 @@ nothing else is added.`,
 	f.StringVar(&e.end, "end", "", "when the retired entry ends, as 2027-01-01T00:00:00Z, or now")
 	f.StringArrayVar(&e.remove, "remove", nil, "entry to take out; may be repeated")
 	f.StringVar(&e.add, "add", "", "trusted root whose entries to add")
-	cmd.MarkFlagsMutuallyExclusive("output", "in-place", "show")
-	cmd.MarkFlagsMutuallyExclusive("show", "retire", "remove", "add")
-	cmd.MarkFlagsRequiredTogether("retire", "end")
 	return cmd
+}
+
+// check refuses flags that contradict each other.
+func (e *rootEdit) check() error {
+	given := func(flags ...bool) (n int) {
+		for _, f := range flags {
+			if f {
+				n++
+			}
+		}
+		return n
+	}
+	switch {
+	case given(e.show, e.retire != "", len(e.remove) > 0, e.add != "") > 1:
+		return usageError{errors.New("--show, --retire, --remove and --add are given together"), "one at a time: each says what it changes"}
+	case given(e.show, e.inPlace, e.output != "") > 1:
+		return usageError{errors.New("--show, --in-place and --output are given together"), "choose one"}
+	case (e.retire == "") != (e.end == ""):
+		return usageError{errors.New("--retire and --end belong together"), "avowd trusted-root --retire log:HOST --end 2027-01-01T00:00:00Z"}
+	}
+	return nil
 }
 
 // readRoot reads the configured trusted root.

@@ -268,8 +268,10 @@ func newTUFImportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE...",
 		Short: "Take the signatures of holders' copies of staged files",
-		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError{errors.New("which files?"), cmd.CommandPath() + " --help"}
+			}
 			r := tufrepo.Open(dir, time.Now)
 			for _, path := range args {
 				data, err := readLimited(path, tufrepo.MaxMetadataBytes)

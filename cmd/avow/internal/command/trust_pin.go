@@ -288,7 +288,8 @@ func (a *app) trustUnpin() *cobra.Command {
 		Short: "Forget a pin",
 		Long: `Forget a pin and its files. What is pinned anew under the name is believed without regard to what
 was known before: do it when you know why.`,
-		Args: arguments(1, 1, "which NAME?"),
+		Example: `  avow trust unpin acme`,
+		Args:    arguments(1, 1, "which NAME?"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			store, err := a.store(&s)
 			if err != nil {
