@@ -22,7 +22,7 @@ type Periods struct {
 	Root, Targets, Snapshot, Timestamp int
 }
 
-// DefaultPeriods: holders meet once a year; the online key's word is good for as long as a long holiday.
+// DefaultPeriods has the holders meet once a year, and the online key's word last for a week.
 func DefaultPeriods() Periods { return Periods{Root: 365, Targets: 365, Snapshot: 21, Timestamp: 7} }
 
 // maxPeriod is the longest period in days.

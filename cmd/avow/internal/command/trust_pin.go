@@ -56,7 +56,6 @@ type pinFlags struct {
 	fingerprint string
 	root        string
 	accept      string
-	format      format
 }
 
 func (a *app) trustPin() *cobra.Command {

@@ -2,6 +2,9 @@ package command
 
 import (
 	"encoding/json"
+	"encoding/pem"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -161,4 +164,16 @@ func TestCodesAreDocumented(t *testing.T) {
 			t.Errorf("%s is not documented", code)
 		}
 	}
+}
+
+// TestPinOverTLS: the repository's certificate is checked, against the authority that --ca names.
+func TestPinOverTLS(t *testing.T) {
+	w := newPinWorld(t)
+	srv := httptest.NewTLSServer(http.StripPrefix("/tuf", w.Handler()))
+	defer srv.Close()
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	w.want(exitError, []string{"TRUST_OUTAGE", "certificate"}, "trust", "pin", "acme", "--tuf", srv.URL+"/tuf")
+	ca := writeTemp(t, "ca.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}))
+	w.want(exitYes, nil, "trust", "pin", "acme", "--tuf", srv.URL+"/tuf", "--ca", ca)
+	w.want(exitYes, nil, "trust", "update", "--ca", ca)
 }
