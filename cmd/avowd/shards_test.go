@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -154,4 +156,29 @@ func TestShardRotation(t *testing.T) {
 	must(t, err)
 	next.mustVerify(again.GetBundle())
 	next.mustVerify(issued.GetBundle())
+}
+
+// TestAuthorityWindow: an authority whose window is closed signs nothing, so that nothing is logged that no buyer accepts;
+// and one that was removed keeps the service from starting.
+func TestAuthorityWindow(t *testing.T) {
+	w := newWorld(t, t.TempDir())
+	e := &rootEdit{retire: "tsa:https://test.localhost/api/v1/timestamp", end: "now", inPlace: true}
+	must(t, e.run(w.config, time.Now().UTC().Truncate(time.Second), io.Discard, io.Discard))
+	time.Sleep(1100 * time.Millisecond) // the window includes its last second
+	p := w.start()
+	size := get(t, http.DefaultClient, p.addresses.REST+"/checkpoint", http.StatusOK)
+	_, err := w.issue(t.Context(), p, w.envelope())
+	if err == nil || !strings.Contains(err.Error(), "0 of 1 timestamp authorities answered") {
+		t.Errorf("got %v", err)
+	}
+	if now := get(t, http.DefaultClient, p.addresses.REST+"/checkpoint", http.StatusOK); string(now) != string(size) {
+		t.Error("the statement was logged")
+	}
+	p.kill9()
+	e = &rootEdit{remove: []string{"tsa:https://test.localhost/api/v1/timestamp"}, inPlace: true}
+	must(t, e.run(w.config, time.Now(), io.Discard, io.Discard))
+	if p, err := w.tryStart(); err == nil {
+		p.kill9()
+		t.Error("started without an authority that the root names")
+	}
 }

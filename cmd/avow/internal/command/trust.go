@@ -9,6 +9,7 @@ import (
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
+	"github.com/avow-dev/avow/internal/trustroot"
 	"github.com/avow-dev/avow/verify"
 )
 
@@ -97,7 +98,7 @@ func (a *app) runTrust(ctx context.Context, f *trustFlags) error {
 		if err := a.output("", answer.GetTrustedRoot()); err != nil {
 			return err
 		}
-	} else if err := replaceFile(f.output, answer.GetTrustedRoot(), f.force); err != nil {
+	} else if err := a.replaceRoot(f.output, answer.GetTrustedRoot(), f.force); err != nil {
 		return err
 	}
 	if err := a.writeVerdictKey(f, answer); err != nil {
@@ -112,6 +113,20 @@ func (a *app) runTrust(ctx context.Context, f *trustFlags) error {
 	a.note("trusted root sha256:%s", hex.EncodeToString(digest[:]))
 	a.note("compare this digest with one from another channel before you use it")
 	return nil
+}
+
+// replaceRoot writes a trusted root over one with other content only with force, and says in words what that changes.
+func (a *app) replaceRoot(path string, data []byte, force bool) error {
+	if old, err := a.readUpTo(path, verify.MaxTrustBytes); err == nil {
+		from, oldErr := trustroot.Parse(old)
+		to, newErr := trustroot.Parse(data)
+		if oldErr == nil && newErr == nil {
+			for _, change := range trustroot.Diff(from, to) {
+				a.note("%s", change)
+			}
+		}
+	}
+	return replaceFile(path, data, force)
 }
 
 // writeVerdictKey writes the key of the service's own verdicts, where it was asked for.

@@ -227,3 +227,30 @@ func FuzzParsePin(f *testing.F) {
 		}
 	})
 }
+
+// TestInterruptedUpdate: what an interrupted update left is neither used nor in the way.
+func TestInterruptedUpdate(t *testing.T) {
+	first, second := roots(t)
+	w := newWorld(t, first)
+	c, p := w.pinned()
+	left := filepath.Join(c.Store.Dir, "acme", "g-12345")
+	if err := os.MkdirAll(left, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(left, "trusted_root.json"), second, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again, err := c.Store.Load("acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data, err := again.TrustedRoot(); err != nil || !bytes.Equal(data, first) {
+		t.Errorf("the interrupted update is used: %v", err)
+	}
+	if _, err := c.Update(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it is still there: %v", err)
+	}
+}
