@@ -79,6 +79,8 @@ type Config struct {
 	VerdictKey *VerdictKey
 	// TimestampHandler, if not nil, answers RFC 3161 requests at POST /api/v1/timestamp.
 	TimestampHandler http.Handler
+	// TUFHandler, if not nil, answers GET /tuf/...: the files of a TUF repository, of which it knows the names below /.
+	TUFHandler http.Handler
 	// Rekor opens the log to Sigstore clients; nil: only statements are logged.
 	Rekor *RekorConfig
 	// SigningConfig is the signing_config.json that TrustService answers; see [SigningConfig]. Nil: there is none.

@@ -61,6 +61,7 @@ var outcomes = map[avowv1.ErrorReason]outcome{
 	reasonVerdictSigningNotConfigured: {code: codes.FailedPrecondition},
 	reasonLogWritesNotConfigured:      {code: codes.FailedPrecondition},
 	reasonSigningConfigNotConfigured:  {code: codes.FailedPrecondition},
+	reasonLogNotInUse:                 {code: codes.FailedPrecondition},
 
 	reasonStatementNotFound: {code: codes.NotFound},
 	reasonVendorNotFound:    {code: codes.NotFound},

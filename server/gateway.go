@@ -52,6 +52,7 @@ func HTTPServer(h http.Handler) *http.Server {
 //	/api/v2/log/entries          Rekor v2, if configured
 //	/api/v2/checkpoint, .../tile the log, as Rekor's clients read it
 //	/checkpoint, /tile/...       the log, C2SP tlog-tiles
+//	/tuf/...                     a TUF repository, if configured
 //	/statements/sha256/<hex>     the exact bytes of a committed statement
 //	/statements/by-index/<n>     the same, by the index of its log entry
 //

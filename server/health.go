@@ -33,6 +33,11 @@ func (s *Server) Health() error {
 	if s.draining.Load() {
 		return errDraining
 	}
+	return errors.Join(s.faults(), s.window.check(s.cfg.Clock()))
+}
+
+// faults reports what is broken.
+func (s *Server) faults() error {
 	return errors.Join(s.cfg.Log.Health(), s.cfg.Store.Health())
 }
 
@@ -69,8 +74,13 @@ func (s *Server) checkHealth(ctx context.Context) {
 	err := s.Health()
 	s.setHealth(err)
 	s.metrics.setHealthy(err == nil, registry == nil)
-	if err != nil && ctx.Err() == nil && !errors.Is(err, errDraining) {
-		s.cfg.Logger.ErrorContext(ctx, "the service is not healthy", slog.Any("error", err))
+	closed := notInUse(s.window.check(s.cfg.Clock()))
+	if closed != s.closed.Swap(closed) {
+		s.cfg.Logger.InfoContext(ctx, "the log's window", slog.Bool("in_use", !closed), slog.Any("reason", err))
+	}
+	// That a log is announced or has ended is no fault: it is said once.
+	if fault := s.faults(); fault != nil && ctx.Err() == nil && !s.draining.Load() {
+		s.cfg.Logger.ErrorContext(ctx, "the service is not healthy", slog.Any("error", fault))
 	}
 }
 

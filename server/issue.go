@@ -33,14 +33,15 @@ import (
 type issuer struct {
 	cfg      Config
 	verifier *verify.Verifier
+	window   *logWindow
 	metrics  *metrics
 	related  *related
 	flights  flights
 }
 
-func newIssuer(cfg Config, verifier *verify.Verifier, m *metrics) *issuer {
+func newIssuer(cfg Config, verifier *verify.Verifier, window *logWindow, m *metrics) *issuer {
 	return &issuer{
-		cfg: cfg, verifier: verifier, metrics: m, related: newRelated(cfg.Store),
+		cfg: cfg, verifier: verifier, window: window, metrics: m, related: newRelated(cfg.Store),
 		flights: flights{by: make(map[rowKey]*flight)},
 	}
 }
@@ -130,6 +131,9 @@ func (i *issuer) storeAndComplete(
 		rows[n] = pendingRow(sub, from, now, declaration)
 		rows[n].Leaf = known.Hash
 	}
+	if err := i.admitNew(ctx, rows, now); err != nil {
+		return nil, err
+	}
 	// Step 7 and 8 in one transaction: a row that is there is returned as it is, whatever the new envelope looks
 	// like. ECDSA is randomised, so the same statement signed again is another envelope and would be another leaf.
 	records, existed, err := i.cfg.Store.PutPending(ctx, rows)
@@ -165,6 +169,27 @@ func (i *issuer) storeAndComplete(
 	return results, nil
 }
 
+// admitNew refuses statements that would have to be logged while the log is not in use. Those that are committed need no
+// log, and are answered for ever.
+func (i *issuer) admitNew(ctx context.Context, rows []statements.Pending, now time.Time) error {
+	closed := i.window.check(now)
+	if closed == nil {
+		return nil
+	}
+	for _, row := range rows {
+		rec, err := i.cfg.Store.GetBy(ctx, row.StatementID, row.KeyID)
+		switch {
+		case errors.Is(err, statements.ErrNotFound):
+			return closed
+		case err != nil:
+			return err
+		case rec.State != statements.StateCommitted:
+			return closed
+		}
+	}
+	return nil
+}
+
 // pendingRow is what the store keeps of a submission.
 func pendingRow(sub *submission, logSize uint64, now time.Time, declaration string) statements.Pending {
 	facts := factsOf(sub.envelope.Statement())
@@ -195,6 +220,9 @@ type work struct {
 func (i *issuer) complete(ctx context.Context, todo []*work) error {
 	if len(todo) == 0 {
 		return nil
+	}
+	if err := i.window.check(i.cfg.Clock()); err != nil {
+		return err
 	}
 	// 9. A crash after it loses the tokens; the statement gets new, later ones.
 	if err := i.timestamp(ctx, todo); err != nil {
@@ -253,6 +281,9 @@ func (i *issuer) timestamp(ctx context.Context, todo []*work) error {
 	}
 	all := errors.Join(errs...)
 	for _, w := range todo {
+		if err := i.window.checkTokens(w.tokens); err != nil {
+			return err
+		}
 		if len(w.tokens) < i.cfg.MinTimestamps {
 			return &refusal{reason: reasonTimestampUnavailable, cause: all,
 				message: fmt.Sprintf("%d of %d timestamp authorities answered, %d are needed; repeat the call, "+

@@ -28,6 +28,7 @@ const (
 	reasonVerdictSigningNotConfigured = avowv1.ErrorReason_ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED
 	reasonLogWritesNotConfigured      = avowv1.ErrorReason_ERROR_REASON_LOG_WRITES_NOT_CONFIGURED
 	reasonSigningConfigNotConfigured  = avowv1.ErrorReason_ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED
+	reasonLogNotInUse                 = avowv1.ErrorReason_ERROR_REASON_LOG_NOT_IN_USE
 	reasonStatementNotFound           = avowv1.ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND
 	reasonVendorNotFound              = avowv1.ErrorReason_ERROR_REASON_VENDOR_NOT_FOUND
 	reasonLogRange                    = avowv1.ErrorReason_ERROR_REASON_LOG_RANGE

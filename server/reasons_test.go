@@ -131,6 +131,10 @@ func TestReasons(t *testing.T) {
 			_, err := w.trust().GetSigningConfig(w.t.Context(), &avowv1.GetSigningConfigRequest{})
 			return err
 		}),
+		"LOG_NOT_IN_USE": func(t *testing.T) error {
+			w := newWorld(t, withWindow(t, issuedAt.Add(-time.Hour), issuedAt))
+			return w.refused(signed(t, dataFlows(t), w.acme))
+		},
 		"STATEMENT_NOT_FOUND": onWorld(func(w *world) error {
 			_, err := w.fetch("sha256:"+strings.Repeat("0", 64), "")
 			return err

@@ -88,6 +88,9 @@ func (r *rekorService) admit(ctx context.Context, v *entryVerifier) error {
 // again, after a crash or years later, knows from where on to look.
 func (r *rekorService) log(ctx context.Context, leaf []byte) (tlog.Entry, error) {
 	hash := leafHash(leaf)
+	if closed := r.issuer.window.check(r.cfg.Clock()); closed != nil {
+		return r.logged(ctx, leaf, closed)
+	}
 	known, existed, err := r.cfg.Store.PutLeaf(ctx, hash, r.cfg.Log.Size())
 	if err != nil {
 		return tlog.Entry{}, err
@@ -110,6 +113,26 @@ func (r *rekorService) log(ctx context.Context, leaf []byte) (tlog.Entry, error)
 	r.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "entry without a statement logged", slog.Uint64("log_index", entry.Index),
 		slog.String("caller", callerOf(ctx).limitKey()))
 	return entry, nil
+}
+
+// logged answers an entry that is in the log already, while the log takes no new one.
+func (r *rekorService) logged(ctx context.Context, leaf []byte, closed error) (tlog.Entry, error) {
+	known, found, err := r.cfg.Store.Leaf(ctx, leafHash(leaf))
+	if err != nil {
+		return tlog.Entry{}, err
+	}
+	if !found {
+		return tlog.Entry{}, closed
+	}
+	index, found, err := r.cfg.Log.Find(ctx, leaf, known.LogSize)
+	switch {
+	case err != nil:
+		return tlog.Entry{}, err
+	case !found:
+		return tlog.Entry{}, closed
+	}
+	r.issuer.metrics.entriesRepeated.Inc()
+	return r.issuer.awaitProof(ctx, index)
 }
 
 // leafHash is the RFC 6962 hash of a leaf.

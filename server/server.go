@@ -36,9 +36,11 @@ type Server struct {
 	streams  *streamSlots
 	rekor    *rekorService
 	own      trustedVerifier
+	window   *logWindow
 	rootHash string
 
 	draining atomic.Bool
+	closed   atomic.Bool // by the log's window, when last looked at
 	mu       sync.Mutex
 	servers  []*grpc.Server
 	closers  []func() error
@@ -54,6 +56,10 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("server config: %w", err)
 	}
+	window, err := newLogWindow(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("server config: %w", err)
+	}
 	hash := sha256.Sum256(cfg.TrustedRoot)
 	s := &Server{
 		cfg:      cfg,
@@ -63,12 +69,13 @@ func New(cfg Config) (*Server, error) {
 		health:   health.NewServer(),
 		streams:  newStreamSlots(),
 		own:      own,
+		window:   window,
 		rootHash: hex.EncodeToString(hash[:]),
 	}
 	if s.metrics, err = newMetrics(cfg.Registerer, s.load); err != nil {
 		return nil, fmt.Errorf("server metrics: %w", err)
 	}
-	s.issuer = newIssuer(cfg, own.verifier, s.metrics)
+	s.issuer = newIssuer(cfg, own.verifier, window, s.metrics)
 	if s.rekor, err = newRekorService(s); err != nil {
 		return nil, fmt.Errorf("server rekor: %w", err)
 	}

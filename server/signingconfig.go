@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,8 +36,10 @@ type SigningConfigInput struct {
 	PublicURL string
 	// Operator names the service's operator; the log's origin will do.
 	Operator string
-	// Start is from when on the services may be used.
-	Start time.Time
+	// Start and End are when the services may be used, the log's window; a zero End is no end.
+	Start, End time.Time
+	// Others are the other shards of the operator: logs of their own, before and after this one.
+	Others []SigningShard
 	// OwnAuthority tells that the service answers RFC 3161 requests itself.
 	OwnAuthority bool
 	// ForeignAuthorities are the addresses of further timestamp authorities. Clients take one authority of each
@@ -44,8 +47,20 @@ type SigningConfigInput struct {
 	ForeignAuthorities []string
 }
 
+// SigningShard is another instance of the operator's service with a log of its own.
+type SigningShard struct {
+	// PublicURL is under which address its REST listener is reached, as in SigningConfigInput.
+	PublicURL string
+	// Start and End are its log's window; a zero End is no end.
+	Start, End time.Time
+	// OwnAuthority tells that it answers RFC 3161 requests itself.
+	OwnAuthority bool
+}
+
 // SigningConfig makes the signing_config.json (media type version 0.2) by which Sigstore clients write to the service:
-// one log, and all timestamp authorities.
+// the logs of all shards with their windows, and all timestamp authorities. Clients leave out what is not in its window,
+// and take the newest of each operator's: that is how they change from one shard to the next, so all shards have one
+// operator's name.
 func SigningConfig(in SigningConfigInput) ([]byte, error) {
 	public, err := ParsePublicURL(in.PublicURL)
 	if err != nil {
@@ -54,23 +69,30 @@ func SigningConfig(in SigningConfigInput) ([]byte, error) {
 	if in.Operator == "" || in.Start.IsZero() {
 		return nil, errors.New("signing config: operator and start are needed")
 	}
-	service := func(address, operator string, version uint32) root.Service {
-		return root.Service{URL: address, MajorAPIVersion: version, ValidityPeriodStart: in.Start.UTC(), Operator: operator}
+	shards, err := in.shards(public)
+	if err != nil {
+		return nil, err
 	}
-	var authorities []root.Service
-	if in.OwnAuthority {
-		authorities = append(authorities, service(public+"/api/v1/timestamp", in.Operator, 1))
+	service := func(address, operator string, version uint32, start, end time.Time) root.Service {
+		return root.Service{URL: address, MajorAPIVersion: version, ValidityPeriodStart: start.UTC(), ValidityPeriodEnd: end, Operator: operator}
+	}
+	var logs, authorities []root.Service
+	for _, s := range shards {
+		logs = append(logs, service(s.PublicURL, in.Operator, rekorMajorVersion, s.Start, s.End))
+		if s.OwnAuthority {
+			authorities = append(authorities, service(s.PublicURL+"/api/v1/timestamp", in.Operator, 1, s.Start, s.End))
+		}
 	}
 	for _, address := range in.ForeignAuthorities {
 		u, err := url.Parse(address)
 		if err != nil {
 			return nil, fmt.Errorf("signing config: timestamp authority: %w", err)
 		}
-		authorities = append(authorities, service(address, u.Host, 1))
+		authorities = append(authorities, service(address, u.Host, 1, in.Start, time.Time{}))
 	}
 	all := root.ServiceConfiguration{Selector: trustrootv1.ServiceSelector_ALL}
 	sc, err := root.NewSigningConfig(root.SigningConfigMediaType02, nil, nil,
-		[]root.Service{service(public, in.Operator, rekorMajorVersion)}, all, authorities, all)
+		logs, all, authorities, all)
 	if err != nil {
 		return nil, fmt.Errorf("signing config: %w", err)
 	}
@@ -83,6 +105,24 @@ func SigningConfig(in SigningConfigInput) ([]byte, error) {
 		return nil, fmt.Errorf("signing config: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// shards lists all shards, the newest first: that is the order in which clients look.
+func (in SigningConfigInput) shards(public string) ([]SigningShard, error) {
+	all := []SigningShard{{PublicURL: public, Start: in.Start, End: in.End, OwnAuthority: in.OwnAuthority}}
+	for _, o := range in.Others {
+		address, err := ParsePublicURL(o.PublicURL)
+		if err != nil {
+			return nil, fmt.Errorf("signing config: another shard: %w", err)
+		}
+		if o.Start.IsZero() {
+			return nil, fmt.Errorf("signing config: shard %s has no start", address)
+		}
+		o.PublicURL = address
+		all = append(all, o)
+	}
+	slices.SortStableFunc(all, func(a, b SigningShard) int { return b.Start.Compare(a.Start) })
+	return all, nil
 }
 
 // ParsePublicURL checks an address of the REST listener, and takes a slash from its end.

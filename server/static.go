@@ -20,6 +20,9 @@ func (s *Server) routes(gateway http.Handler) http.Handler {
 	if h := s.cfg.TimestampHandler; h != nil {
 		mux.Handle("POST /api/v1/timestamp", s.limited(h))
 	}
+	if h := s.cfg.TUFHandler; h != nil {
+		mux.Handle("/tuf/", s.limited(http.StripPrefix("/tuf", h)))
+	}
 	log := s.limited(s.cfg.Log.Handler())
 	mux.Handle("/checkpoint", log)
 	mux.Handle("/tile/", log)

@@ -96,7 +96,7 @@ func (t *Trust) verifyTimestamp(response, message []byte) (*stamp, error) {
 		}
 		errs = append(errs, err)
 	}
-	return nil, fmt.Errorf("no timestamp authority of the trusted root vouches for it: %w", errors.Join(errs...))
+	return nil, &strangerError{kind: "timestamp authority", claimed: tok.claimed(), err: errors.Join(errs...)}
 }
 
 // verify is sigstore-go's verification, chain included. If it accepts, the

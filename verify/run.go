@@ -130,6 +130,7 @@ func fail(expected, got, detail, hint string) Check {
 const (
 	hintDamaged = "the bundle was damaged or made by something else than avow; fetch it again from the log's operator"
 	hintForged  = "the bundle was changed after it was issued, or stitched together from several; fetch it again"
+	hintUpdate  = "if the operator has a new log or authority, fetch the current trusted root (avow trust update); if not, the bundle is not the operator's"
 	hintTrust   = "compare the trusted root with the operator's published one"
 )
 

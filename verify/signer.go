@@ -134,7 +134,7 @@ func (r *run) checkCertificate() Check {
 		chains, err := sgverify.VerifyLeafCertificate(s.time, r.cert, material)
 		if err != nil {
 			return fail("a certificate that chains to an authority of the trusted root at "+s.time.Format(time.RFC3339),
-				"valid "+window(r.cert.NotBefore, r.cert.NotAfter), err.Error(), hintTrust)
+				"valid "+window(r.cert.NotBefore, r.cert.NotAfter), r.v.unknownIssuer(r.cert, err), r.v.hintForIssuer(r.cert))
 		}
 		if len(material.CTLogs()) == 0 {
 			continue

@@ -14,7 +14,7 @@ func (r *run) checkTimestamp() Check {
 		s, err := r.v.trust.verifyTimestamp(response, sig)
 		if err != nil {
 			return fail("a timestamp over this signature by an authority of the trusted root", fmt.Sprintf("timestamp %d", i+1),
-				err.Error(), hintTrust)
+				r.v.unknownAuthority(err), hintFor(err))
 		}
 		r.stamps = append(r.stamps, s)
 	}

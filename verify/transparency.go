@@ -39,7 +39,7 @@ func (r *run) checkLogKey() Check {
 	log, ok := r.v.trust.logs[id]
 	if !ok {
 		return fail("a log of the trusted root", "log id "+clip(id),
-			"the entry is in a log that the trusted root does not name", hintTrust)
+			r.v.ofTrust()+" does not know the log "+claimedOrigin(r.bundle.entries[0].proof.checkpoint), hintUpdate)
 	}
 	if log.problem != nil {
 		return fail("a log with a usable key and base URL", log.problem.Error(),

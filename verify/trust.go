@@ -3,6 +3,7 @@ package verify
 import (
 	"crypto"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ type Trust struct {
 	material    *root.TrustedRoot
 	logs        map[string]*trustedLog
 	authorities []*authority
+	issuers     [][]byte // subject key ids of all certificates of the certificate authorities
 }
 
 // trustedLog is one transparency log of the root.
@@ -72,6 +74,13 @@ func ParseTrust(trustedRootJSON []byte) (*Trust, error) {
 	}
 	for _, a := range material.TimestampingAuthorities() {
 		t.authorities = append(t.authorities, newAuthority(a))
+	}
+	for _, a := range pb.GetCertificateAuthorities() {
+		for _, raw := range a.GetCertChain().GetCertificates() {
+			if cert, err := x509.ParseCertificate(raw.GetRawBytes()); err == nil {
+				t.issuers = append(t.issuers, cert.SubjectKeyId)
+			}
+		}
 	}
 	return t, nil
 }

@@ -49,6 +49,8 @@ type Signer struct {
 type Config struct {
 	// Trust is the parsed trusted root; required.
 	Trust *Trust
+	// TrustDate is when Trust was last known to be current, for messages alone; zero means that nobody knows.
+	TrustDate time.Time
 	// Clock tells the time of verification where Input.At is zero; nil means time.Now.
 	Clock func() time.Time
 	// Tables are the dated tables of the issuance rules; nil means predicate.EmbeddedTables().
@@ -106,6 +108,7 @@ var ErrInput = errors.New("cannot evaluate")
 // timestamp authorities, and the encoded form of keys, all bounded in number.
 type Verifier struct {
 	trust       *Trust
+	trustDate   time.Time
 	clock       func() time.Time
 	tables      *predicate.Tables
 	skew        time.Duration
@@ -122,7 +125,7 @@ func New(c Config) (*Verifier, error) {
 		return nil, fmt.Errorf("%w: timestamp skew %s is negative", ErrInput, c.TimestampSkew)
 	}
 	v := &Verifier{
-		trust: c.Trust, clock: c.Clock, tables: c.Tables, skew: c.TimestampSkew,
+		trust: c.Trust, trustDate: c.TrustDate, clock: c.Clock, tables: c.Tables, skew: c.TimestampSkew,
 		checkpoints: newCheckpointCache(maxKnownCheckpoints),
 	}
 	if v.clock == nil {

@@ -40,6 +40,12 @@ type Config struct {
 	TrustedRoot string `yaml:"trustedRoot"`
 	// PublicURL is under which address others reach the REST listener; empty: no signing config is handed out.
 	PublicURL string `yaml:"publicUrl"`
+	// Operator names who runs this service and its other shards, in the signing config; empty: the origin.
+	Operator string `yaml:"operator"`
+	// Shards is the path of the list of the operator's other shards; a file that is not there lists none.
+	Shards string `yaml:"shards"`
+	// TUF is the repository by which buyers follow changes of the trusted root.
+	TUF TUFConfig `yaml:"tuf"`
 	// Rekor opens the log to Sigstore clients.
 	Rekor RekorConfig `yaml:"rekor"`
 	// Verdicts says how the service signs its own verdicts.
@@ -160,6 +166,7 @@ func defaultConfig() Config {
 		Timestamps:  TimestampsConfig{Minimum: 1, Embedded: EmbeddedTimestamps{Chain: "keys/tsa.pem", Key: "keys/tsa.key"}},
 		Vendors:     "vendors.yaml",
 		TrustedRoot: "trusted_root.json",
+		Shards:      "shards.yaml",
 		GRPC:        GRPCConfig{Listen: "127.0.0.1:8470"},
 		REST:        RESTConfig{Listen: "127.0.0.1:8471"},
 		Admin:       AdminConfig{Listen: "127.0.0.1:8472"},
@@ -244,7 +251,7 @@ func (c *Config) path(p string) string {
 
 // Validate reports all that is wrong with the values, one line each. It opens nothing.
 func (c *Config) Validate() error {
-	return errors.Join(c.validateLog(), c.validateTime(), c.validateListeners(), c.validateRest(), c.validateVerdicts(), c.validateRekor(), c.Limits.validate())
+	return errors.Join(c.validateLog(), c.validateTime(), c.validateListeners(), c.validateRest(), c.validateVerdicts(), c.validateRekor(), c.validateTUF(), c.Limits.validate())
 }
 
 func (c *Config) validateVerdicts() error {

@@ -65,6 +65,7 @@ func TestConfigValidate(t *testing.T) {
 		{"open without being enabled", func(c *Config) { c.Rekor.Open = true }, "have no effect without rekor.enabled"},
 		{"credentials without being enabled", func(c *Config) { c.Rekor.Credentials = true }, "have no effect without rekor.enabled"},
 		{"open", func(c *Config) { c.Rekor = RekorConfig{Enabled: true, Open: true} }, ""},
+		{"renewing no repository", func(c *Config) { c.TUF.Key = "tuf.key" }, "tuf.key has no effect without tuf.dir"},
 		{"negative rate", func(c *Config) { c.Limits.RatePerSecond = -1 }, "rate per second"},
 		{"less in flight than one message", func(c *Config) { c.Limits.BytesInFlight = 1 }, "bytes in flight"},
 		{"unknown level", func(c *Config) { c.Logging.Level = "loud" }, `logging.level: got "loud"`},

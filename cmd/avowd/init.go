@@ -86,14 +86,20 @@ func initialise(ctx context.Context, dir string, c Config, clock func() time.Tim
 
 // refuseExisting looks for anything that initialise would make.
 func refuseExisting(c *Config) error {
-	for _, p := range []string{configName, c.Log.Key, publicName(c.Log.Key), c.Log.Anchor, c.Log.Dir, c.Statements.Path,
-		c.Timestamps.Embedded.Chain, c.Timestamps.Embedded.Key, c.Verdicts.Key, c.Vendors, c.TrustedRoot} {
+	return refuseAny(c, []string{configName, c.Log.Key, publicName(c.Log.Key), c.Log.Anchor, c.Log.Dir, c.Statements.Path,
+		c.Timestamps.Embedded.Chain, c.Timestamps.Embedded.Key, c.Verdicts.Key, c.Vendors, c.TrustedRoot},
+		"init overwrites nothing; choose an empty directory")
+}
+
+// refuseAny refuses if any of the paths is there.
+func refuseAny(c *Config, paths []string, hint string) error {
+	for _, p := range paths {
 		if p == "" {
 			continue
 		}
 		_, err := os.Lstat(c.path(p))
 		if err == nil {
-			return usageError{fmt.Errorf("%s exists", c.path(p)), "init overwrites nothing; choose an empty directory"}
+			return usageError{fmt.Errorf("%s exists", c.path(p)), hint}
 		}
 		if !errors.Is(err, os.ErrNotExist) {
 			return err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/internal/trustroot"
 	"github.com/avow-dev/avow/server"
 	"github.com/avow-dev/avow/server/authority"
 	"github.com/avow-dev/avow/server/statements"
@@ -70,7 +71,7 @@ func newServer(ctx context.Context, c *Config, p *parts, logger *slog.Logger) (*
 	if err != nil {
 		return nil, err
 	}
-	embedded, timestampers, err := c.timestampers(floor, logger)
+	embedded, timestampers, err := c.timestampers(root, floor, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +97,7 @@ func newServer(ctx context.Context, c *Config, p *parts, logger *slog.Logger) (*
 			return nil, err
 		}
 	}
+	sc.TUFHandler = c.tufHandler()
 	if embedded != nil {
 		sc.TimestampHandler = embedded.Handler()
 	}
@@ -186,12 +188,25 @@ func newestCommit(ctx context.Context, log *tlog.Log, store *statements.Store) (
 }
 
 // timestampers opens the authorities in the order of the configuration; embedded is nil if there is none.
-func (c *Config) timestampers(floor time.Time, logger *slog.Logger) (embedded *authority.Authority, all []server.Timestamper, err error) {
+func (c *Config) timestampers(trustedRoot []byte, floor time.Time, logger *slog.Logger) (
+	embedded *authority.Authority, all []server.Timestamper, err error,
+) {
+	root, err := trustroot.Parse(trustedRoot)
+	if err != nil {
+		return nil, nil, err
+	}
+	add := func(t server.Timestamper, chain []*x509.Certificate) error {
+		bounded, err := inWindow(t, chain, root)
+		all = append(all, bounded)
+		return err
+	}
 	if e := c.Timestamps.Embedded; e.Chain != "" {
 		if embedded, err = c.openAuthority(e, floor, logger); err != nil {
 			return nil, nil, err
 		}
-		all = append(all, embedded)
+		if err := add(embedded, embedded.CertChain()); err != nil {
+			return nil, nil, err
+		}
 	}
 	for _, x := range c.Timestamps.External {
 		chain, err := readChain(c.path(x.Chain))
@@ -202,7 +217,9 @@ func (c *Config) timestampers(floor time.Time, logger *slog.Logger) (embedded *a
 		if err != nil {
 			return nil, nil, err
 		}
-		all = append(all, remote)
+		if err := add(remote, chain); err != nil {
+			return nil, nil, err
+		}
 	}
 	return embedded, all, nil
 }

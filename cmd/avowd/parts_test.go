@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
@@ -25,9 +26,16 @@ func TestTimeNeverRunsBackOverARestart(t *testing.T) {
 	if floor.Before(before) || floor.After(time.Now()) {
 		t.Errorf("newest commit: got %s, want between %s and now", floor, before)
 	}
-	_, _, err = w.config.timestampers(time.Now().Add(time.Hour), logger)
+	_, _, err = w.config.timestampers(readFile(t, w.config.path(w.config.TrustedRoot)), time.Now().Add(time.Hour), logger)
 	var refused *authority.Error
 	if !errors.As(err, &refused) || refused.Code != authority.TimeWentBack {
 		t.Errorf("a clock an hour behind the newest statement: got %v, want %s", err, authority.TimeWentBack)
 	}
+}
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	must(t, err)
+	return data
 }

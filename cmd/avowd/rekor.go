@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
-	trustroot "github.com/sigstore/protobuf-specs/gen/pb-go/trustroot/v1"
-	"google.golang.org/protobuf/encoding/protojson"
-
+	"github.com/avow-dev/avow/internal/trustroot"
 	"github.com/avow-dev/avow/server"
 )
 
@@ -24,8 +21,8 @@ func (c *Config) validateRekor() error {
 	return errors.Join(errs...)
 }
 
-// signingConfig is what Sigstore clients are given to write here; nil without an address or where they may not. It is valid from
-// when the trusted root says that the log's key is.
+// signingConfig is what Sigstore clients are given to write here; nil without an address or where they may not. Each log is
+// offered in the window that the trusted root gives its key.
 func (c *Config) signingConfig(trustedRoot []byte) ([]byte, error) {
 	if c.PublicURL == "" || !c.Rekor.Enabled {
 		return nil, nil
@@ -34,20 +31,20 @@ func (c *Config) signingConfig(trustedRoot []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var root trustroot.TrustedRoot
-	if err := protojson.Unmarshal(trustedRoot, &root); err != nil {
-		return nil, fmt.Errorf("trusted root: %w", err)
+	root, err := trustroot.Parse(trustedRoot)
+	if err != nil {
+		return nil, err
 	}
 	in := server.SigningConfigInput{
-		PublicURL: c.PublicURL, Operator: c.Origin, OwnAuthority: c.Timestamps.Embedded.Chain != "",
+		PublicURL: c.PublicURL, Operator: c.operator(), OwnAuthority: c.Timestamps.Embedded.Chain != "",
 	}
-	for _, log := range root.GetTlogs() {
-		if bytes.Equal(log.GetLogId().GetKeyId(), id) {
-			in.Start = log.GetPublicKey().GetValidFor().GetStart().AsTime()
-		}
-	}
-	if in.Start.IsZero() {
+	if own, ok := root.Log(id); ok {
+		in.Start, in.End = own.Start, own.End
+	} else {
 		return nil, hintedError{errors.New("the trusted root does not name this log"), "avowd trusted-root writes one that does"}
+	}
+	if in.Others, err = c.otherShards(root); err != nil {
+		return nil, err
 	}
 	for _, x := range c.Timestamps.External {
 		in.ForeignAuthorities = append(in.ForeignAuthorities, x.URL)

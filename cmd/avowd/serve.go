@@ -142,6 +142,7 @@ func (s *service) run(ctx, life context.Context, l *listeners, ready func(addres
 	g.Go(func() error { return ignoreClosed(s.admin.Serve(l.admin)) })
 	g.Go(func() error { return ignoreClosed(s.parts.server.Run(serving)) })
 	g.Go(func() error { s.reloadOnHangup(serving); return nil })
+	g.Go(func() error { s.config.renewTUF(serving, s.logger); return nil })
 	g.Go(func() error {
 		<-serving.Done()
 		return s.drain(life)

@@ -3,93 +3,188 @@ package main
 import (
 	"bytes"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
-	"slices"
 	"text/template"
 	"time"
 
+	"github.com/avow-dev/avow/internal/trustroot"
 	"github.com/avow-dev/avow/server"
-	trustroot "github.com/sigstore/protobuf-specs/gen/pb-go/trustroot/v1"
 	"github.com/sigstore/rekor-tiles/v2/pkg/note"
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/encoding/protojson"
 )
 
+// rootEdit is what trusted-root is asked for.
+type rootEdit struct {
+	output, retire, end, add string
+	remove                   []string
+	show, inPlace            bool
+}
+
 func newTrustedRootCommand() *cobra.Command {
-	var config, output string
+	var config string
+	e := &rootEdit{}
 	cmd := &cobra.Command{
-		Use:   "trusted-root --config F [-o FILE]",
-		Short: "Write what buyers need to verify, from the keys of this configuration",
-		Long: `Write the configured trusted root with this log's key and every timestamp authority of the configuration added where it
-is missing. Nothing is taken out: without the keys of former logs and authorities, what they signed no longer verifies. The file
-itself is replaced by nobody but the operator, who then tells the buyers.`,
+		Use:   "trusted-root --config F [--show | --retire REF --end TIME | --remove REF | --add ROOT] [-o FILE | --in-place]",
+		Short: "Show, extend and edit what buyers need to verify",
+		Long: `Write the configured trusted root with this log's key and every authority of the configuration added where it is missing.
+What changes is said in words on standard error; the root goes to standard output, to a new file with -o, or with --in-place over the
+configured one. Restart the service afterwards.
+
+--show lists the entries with their windows and states: announced, in use, ended.
+--retire REF --end TIME closes a window: what was signed until then goes on verifying.
+--remove REF takes a stolen key out: nothing that it ever signed verifies any more.
+--add ROOT adds the entries of another trusted root, for example of another shard.
+
+REF is log:, tsa:, ca: or ctlog: and an id as --show prints it, the first 8 digits of it, or the name. With --retire, --remove and --add
+nothing else is added.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := e.check(); err != nil {
+				return err
+			}
 			c, err := loadConfig(config)
 			if err != nil {
 				return err
 			}
-			old, err := readLimited(c.path(c.TrustedRoot), maxTrustedRootBytes)
-			if err != nil {
-				return err
+			if e.show {
+				return c.showRoot(cmd.OutOrStdout(), time.Now())
 			}
-			added, err := trustedRoot(c, time.Now().UTC().Truncate(time.Second))
-			if err != nil {
-				return err
-			}
-			root, err := mergeTrustedRoots(old, added)
-			if err != nil {
-				return err
-			}
-			if output != "" {
-				return writeNew(output, root, 0o644)
-			}
-			_, err = cmd.OutOrStdout().Write(root)
-			return err
+			return e.run(c, time.Now().UTC().Truncate(time.Second), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	addConfigFlag(cmd, &config)
-	cmd.Flags().StringVarP(&output, "output", "o", "", "new file to write instead of standard output")
+	f := cmd.Flags()
+	f.StringVarP(&e.output, "output", "o", "", "new file to write instead of standard output")
+	f.BoolVar(&e.inPlace, "in-place", false, "replace the configured trusted root")
+	f.BoolVar(&e.show, "show", false, "list the entries with their windows and states")
+	f.StringVar(&e.retire, "retire", "", "entry whose window to close, with --end")
+	f.StringVar(&e.end, "end", "", "when the retired entry ends, as 2027-01-01T00:00:00Z, or now")
+	f.StringArrayVar(&e.remove, "remove", nil, "entry to take out; may be repeated")
+	f.StringVar(&e.add, "add", "", "trusted root whose entries to add")
 	return cmd
 }
 
-// mergeTrustedRoots adds to old the logs and authorities of added that it does not have. An entry that is there keeps its
-// validity: what was signed since its start must go on verifying.
-func mergeTrustedRoots(old, added []byte) ([]byte, error) {
-	var to, from trustroot.TrustedRoot
-	if err := protojson.Unmarshal(old, &to); err != nil {
-		return nil, fmt.Errorf("trusted root in force: %w", err)
-	}
-	if err := protojson.Unmarshal(added, &from); err != nil {
-		return nil, err
-	}
-	for _, log := range from.GetTlogs() {
-		same := func(l *trustroot.TransparencyLogInstance) bool {
-			return bytes.Equal(l.GetLogId().GetKeyId(), log.GetLogId().GetKeyId())
+// check refuses flags that contradict each other.
+func (e *rootEdit) check() error {
+	given := func(flags ...bool) (n int) {
+		for _, f := range flags {
+			if f {
+				n++
+			}
 		}
-		if !slices.ContainsFunc(to.Tlogs, same) {
-			to.Tlogs = append(to.Tlogs, log)
-		}
+		return n
 	}
-	for _, tsa := range from.GetTimestampAuthorities() {
-		same := func(a *trustroot.CertificateAuthority) bool {
-			return bytes.Equal(signingCertificate(a), signingCertificate(tsa))
-		}
-		if !slices.ContainsFunc(to.TimestampAuthorities, same) {
-			to.TimestampAuthorities = append(to.TimestampAuthorities, tsa)
-		}
+	switch {
+	case given(e.show, e.retire != "", len(e.remove) > 0, e.add != "") > 1:
+		return usageError{errors.New("--show, --retire, --remove and --add are given together"), "one at a time: each says what it changes"}
+	case given(e.show, e.inPlace, e.output != "") > 1:
+		return usageError{errors.New("--show, --in-place and --output are given together"), "choose one"}
+	case (e.retire == "") != (e.end == ""):
+		return usageError{errors.New("--retire and --end belong together"), "avowd trusted-root --retire log:HOST --end 2027-01-01T00:00:00Z"}
 	}
-	return protojson.MarshalOptions{Multiline: true}.Marshal(&to)
+	return nil
 }
 
-// signingCertificate is the first certificate of a chain, which for a timestamp authority is the one that signs.
-func signingCertificate(a *trustroot.CertificateAuthority) []byte {
-	certs := a.GetCertChain().GetCertificates()
-	if len(certs) == 0 {
-		return nil
+// readRoot reads the configured trusted root.
+func (c *Config) readRoot() (*trustroot.Root, error) { return readRootFile(c.path(c.TrustedRoot)) }
+
+func readRootFile(path string) (*trustroot.Root, error) {
+	data, err := readLimited(path, maxTrustedRootBytes)
+	if err != nil {
+		return nil, err
 	}
-	return certs[0].GetRawBytes()
+	root, err := trustroot.Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return root, nil
+}
+
+// showRoot lists the entries of the configured root.
+func (c *Config) showRoot(out io.Writer, now time.Time) error {
+	root, err := c.readRoot()
+	if err != nil {
+		return err
+	}
+	for _, e := range root.Entries() {
+		fmt.Fprintf(out, "%-9s  %s, %s\n           %s\n", e.State(now), e.Label(), e.Window(), e.Ref())
+	}
+	return nil
+}
+
+func (e *rootEdit) run(c *Config, now time.Time, out, errOut io.Writer) error {
+	old, err := c.readRoot()
+	if err != nil {
+		return err
+	}
+	root := old.Clone()
+	if err := e.edit(c, root, now); err != nil {
+		return err
+	}
+	data, err := root.JSON()
+	if err != nil {
+		return err
+	}
+	changes := trustroot.Diff(old, root)
+	switch {
+	case e.output != "":
+		err = writeNew(e.output, data, 0o644)
+	case e.inPlace && len(changes) > 0:
+		err = replaceFile(c.path(c.TrustedRoot), data)
+	case !e.inPlace:
+		_, err = out.Write(data)
+	}
+	if err != nil {
+		return err
+	}
+	for _, change := range changes {
+		fmt.Fprintln(errOut, change)
+	}
+	if len(changes) == 0 {
+		fmt.Fprintln(errOut, "nothing changes")
+	}
+	return nil
+}
+
+// edit does what the flags say, or adds what is missing.
+func (e *rootEdit) edit(c *Config, root *trustroot.Root, now time.Time) error {
+	const hint = "avowd trusted-root --show lists the entries"
+	switch {
+	case e.retire != "":
+		end, err := parseTime("--end", e.end, now)
+		if err != nil {
+			return err
+		}
+		if err := root.Retire(e.retire, end); err != nil {
+			return usageError{err, hint}
+		}
+		return nil
+	case len(e.remove) > 0:
+		for _, ref := range e.remove {
+			if err := root.Remove(ref); err != nil {
+				return usageError{err, hint}
+			}
+		}
+		return nil
+	case e.add != "":
+		added, err := readRootFile(e.add)
+		if err != nil {
+			return err
+		}
+		return root.Merge(added)
+	}
+	own, err := trustedRoot(c, now)
+	if err != nil {
+		return err
+	}
+	added, err := trustroot.Parse(own)
+	if err != nil {
+		return err
+	}
+	return root.Merge(added)
 }
 
 // logKey is the log's public key and its id in checkpoints and trusted roots.

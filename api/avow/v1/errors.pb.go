@@ -88,6 +88,9 @@ const (
 	// FAILED_PRECONDITION. The signing config was asked for and the operator has not said under which address the service is reached,
 	// or has not opened the log to the Rekor API.
 	ErrorReason_ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED ErrorReason = 30
+	// FAILED_PRECONDITION. The log takes no entry now: by the trusted root its window has not begun, or has ended. The message gives
+	// the time, and the successor if one is announced. Reads go on, and what was issued before is answered as before.
+	ErrorReason_ERROR_REASON_LOG_NOT_IN_USE ErrorReason = 36
 	// NOT_FOUND. No committed statement has this id.
 	ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND ErrorReason = 40
 	// NOT_FOUND. No registered vendor has this name.
@@ -154,6 +157,7 @@ var (
 		28:  "ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED",
 		29:  "ERROR_REASON_LOG_WRITES_NOT_CONFIGURED",
 		30:  "ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED",
+		36:  "ERROR_REASON_LOG_NOT_IN_USE",
 		40:  "ERROR_REASON_STATEMENT_NOT_FOUND",
 		41:  "ERROR_REASON_VENDOR_NOT_FOUND",
 		42:  "ERROR_REASON_LOG_RANGE",
@@ -199,6 +203,7 @@ var (
 		"ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED": 28,
 		"ERROR_REASON_LOG_WRITES_NOT_CONFIGURED":      29,
 		"ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED":  30,
+		"ERROR_REASON_LOG_NOT_IN_USE":                 36,
 		"ERROR_REASON_STATEMENT_NOT_FOUND":            40,
 		"ERROR_REASON_VENDOR_NOT_FOUND":               41,
 		"ERROR_REASON_LOG_RANGE":                      42,
@@ -251,7 +256,7 @@ var File_avow_v1_errors_proto protoreflect.FileDescriptor
 
 const file_avow_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x14avow/v1/errors.proto\x12\aavow.v1*\x82\f\n" +
+	"\x14avow/v1/errors.proto\x12\aavow.v1*\xa3\f\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_REQUEST_INVALID\x10\x01\x12#\n" +
@@ -278,7 +283,8 @@ const file_avow_v1_errors_proto_rawDesc = "" +
 	"#ERROR_REASON_SIGNING_NOT_CONFIGURED\x10\x1b\x12/\n" +
 	"+ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED\x10\x1c\x12*\n" +
 	"&ERROR_REASON_LOG_WRITES_NOT_CONFIGURED\x10\x1d\x12.\n" +
-	"*ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED\x10\x1e\x12$\n" +
+	"*ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED\x10\x1e\x12\x1f\n" +
+	"\x1bERROR_REASON_LOG_NOT_IN_USE\x10$\x12$\n" +
 	" ERROR_REASON_STATEMENT_NOT_FOUND\x10(\x12!\n" +
 	"\x1dERROR_REASON_VENDOR_NOT_FOUND\x10)\x12\x1a\n" +
 	"\x16ERROR_REASON_LOG_RANGE\x10*\x12\x1e\n" +

@@ -11,6 +11,7 @@ import (
 	"github.com/avow-dev/avow/attest/keyref"
 	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/cmd/avow/internal/oci"
+	"github.com/avow-dev/avow/cmd/avow/internal/pin"
 	"github.com/avow-dev/avow/cmd/avow/internal/remote"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 	"github.com/avow-dev/avow/verify"
@@ -124,6 +125,7 @@ func classify(err error) (code int, hint string) {
 		call  *remote.Error
 		usage *remote.Usage
 		image *oci.Error
+		trust *pin.Error
 		bad   *policyProblem
 	)
 	switch {
@@ -140,6 +142,11 @@ func classify(err error) (code int, hint string) {
 		return exitError, usage.Hint
 	case errors.As(err, &image):
 		return exitError, image.Hint
+	case errors.As(err, &trust):
+		if trust.Refused() {
+			return exitNo, trust.Hint
+		}
+		return exitError, trust.Hint
 	case errors.As(err, &bad):
 		return exitError, bad.hint()
 	case errors.As(err, &key):

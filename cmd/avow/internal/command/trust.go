@@ -9,6 +9,7 @@ import (
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
+	"github.com/avow-dev/avow/internal/trustroot"
 	"github.com/avow-dev/avow/verify"
 )
 
@@ -44,7 +45,10 @@ With --signing-config FILE the addresses under which cosign and other Sigstore c
 the service's log are written too, as a Sigstore signing_config.json.
 
 With --vendor NAME the keys that the service registered for a vendor are printed. That is the
-operator's word: take a vendor's key from the vendor.` + serverHelp,
+operator's word: take a vendor's key from the vendor.
+
+To follow a trusted root over the years, pin it: the commands below keep it, update it and say what
+changes.` + serverHelp,
 		Example: `  avow trust --server avow.example:8443 -o trusted_root.json
   avow trust --server avow.example:8443 -o trusted_root.json --signing-config signing_config.json
   avow trust --server avow.example:8443 --vendor example`,
@@ -64,6 +68,7 @@ operator's word: take a vendor's key from the vendor.` + serverHelp,
 	o.BoolVar(&f.force, "force", false, "replace a file with other content")
 	f.format.register(c)
 	f.server.register(c)
+	c.AddCommand(a.trustPin(), a.trustUpdate(), a.trustStatus(), a.trustUnpin())
 	return c
 }
 
@@ -93,7 +98,7 @@ func (a *app) runTrust(ctx context.Context, f *trustFlags) error {
 		if err := a.output("", answer.GetTrustedRoot()); err != nil {
 			return err
 		}
-	} else if err := replaceFile(f.output, answer.GetTrustedRoot(), f.force); err != nil {
+	} else if err := a.replaceRoot(f.output, answer.GetTrustedRoot(), f.force); err != nil {
 		return err
 	}
 	if err := a.writeVerdictKey(f, answer); err != nil {
@@ -108,6 +113,20 @@ func (a *app) runTrust(ctx context.Context, f *trustFlags) error {
 	a.note("trusted root sha256:%s", hex.EncodeToString(digest[:]))
 	a.note("compare this digest with one from another channel before you use it")
 	return nil
+}
+
+// replaceRoot writes a trusted root over one with other content only with force, and says in words what that changes.
+func (a *app) replaceRoot(path string, data []byte, force bool) error {
+	if old, err := a.readUpTo(path, verify.MaxTrustBytes); err == nil {
+		from, oldErr := trustroot.Parse(old)
+		to, newErr := trustroot.Parse(data)
+		if oldErr == nil && newErr == nil {
+			for _, change := range trustroot.Diff(from, to) {
+				a.note("%s", change)
+			}
+		}
+	}
+	return replaceFile(path, data, force)
 }
 
 // writeVerdictKey writes the key of the service's own verdicts, where it was asked for.

@@ -29,6 +29,9 @@ import (
 type verifyFlags struct {
 	bundles       []string
 	trustedRoot   string
+	trust         string
+	store         storeFlag
+	trustDate     time.Time // when the pin was known to be current; zero for a file
 	keys          []string
 	identity      string
 	issuer        string
@@ -122,6 +125,8 @@ func (f *verifyFlags) register(c *cobra.Command) {
 	o := c.Flags()
 	o.StringArrayVar(&f.bundles, "bundle", nil, "`FILE` with a Sigstore bundle; may be repeated")
 	o.StringVar(&f.trustedRoot, "trusted-root", "", "`FILE` with the trusted root (trusted_root.json)")
+	o.StringVar(&f.trust, "trust", "", "`NAME` of the pin whose trusted root to use (default: the only pin)")
+	f.store.register(c)
 	o.StringArrayVar(&f.keys, "key", nil, "`FILE` with a public key that may have signed; may be repeated")
 	o.StringVar(&f.identity, "identity", "", "`URI` or e-mail address in the signer's certificate, exactly")
 	o.StringVar(&f.issuer, "issuer", "", "`URI` of the issuer that vouched for the identity, exactly")
@@ -147,6 +152,9 @@ func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error
 	}
 	if f.output == "-" {
 		f.output = "" // as everywhere: standard output
+	}
+	if err := a.pinnedTrust(f); err != nil {
+		return err
 	}
 	if err := notAnInput(f.output, slices.Concat([]string{artifact, f.trustedRoot, f.policy.name, f.witnesses.policy}, f.bundles, f.keys, f.policy.approved)); err != nil {
 		return err
@@ -214,7 +222,7 @@ func (a *app) answer(ctx context.Context, f *verifyFlags, q *question) (*verify.
 		return nil, err
 	}
 	defer done()
-	verifier, err := verify.New(verify.Config{Trust: q.trust, Clock: a.env.Now})
+	verifier, err := verify.New(verify.Config{Trust: q.trust, TrustDate: f.trustDate, Clock: a.env.Now})
 	if err != nil {
 		return nil, err
 	}

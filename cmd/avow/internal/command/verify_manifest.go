@@ -95,6 +95,9 @@ func (a *app) verifyManifest(c *cobra.Command, f *verifyFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := a.pinnedTrust(f); err != nil {
+		return err
+	}
 	trust, err := a.readTrust(f.trustedRoot)
 	if err != nil {
 		return err
@@ -110,7 +113,7 @@ func (a *app) verifyManifest(c *cobra.Command, f *verifyFlags) (err error) {
 	if demands.At.IsZero() {
 		demands.At = a.env.Now() // the same for every entry
 	}
-	verifier, err := verify.New(verify.Config{Trust: trust, Clock: func() time.Time { return demands.At }})
+	verifier, err := verify.New(verify.Config{Trust: trust, TrustDate: f.trustDate, Clock: func() time.Time { return demands.At }})
 	if err != nil {
 		return err
 	}
