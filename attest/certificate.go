@@ -45,6 +45,15 @@ func (i Identity) Canonical() []byte {
 	return []byte(identityLabel + "\n" + i.Issuer + "\n" + i.Subject + "\n")
 }
 
+// ParseIdentity is the inverse of Canonical. Bytes that no identity has, such as those of a key, are not one.
+func ParseIdentity(canonical []byte) (Identity, bool) {
+	fields := strings.Split(string(canonical), "\n")
+	if len(fields) != 4 || fields[0] != identityLabel || fields[1] == "" || fields[2] == "" || fields[3] != "" {
+		return Identity{}, false
+	}
+	return Identity{Issuer: fields[1], Subject: fields[2]}, true
+}
+
 // ID returns the signer id of the identity: "sha256:" and the hex SHA-256 of Canonical. It does not depend on the
 // certificate, so a statement that an identity signs twice is the same statement by the same signer.
 func (i Identity) ID() string {

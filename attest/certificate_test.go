@@ -64,6 +64,18 @@ func TestParseCertificate(t *testing.T) {
 	if want := "sha256:" + hex.EncodeToString(sum[:]); c.Identity().ID() != want {
 		t.Errorf("got id %s, want %s", c.Identity().ID(), want)
 	}
+	if back, ok := attest.ParseIdentity(c.Identity().Canonical()); !ok || back != c.Identity() {
+		t.Errorf("read back as %+v", back)
+	}
+	spki, err := x509.MarshalPKIXPublicKey(key.PublicKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, none := range []string{"", string(spki), "avow-identity-v1\na\nb", "avow-identity-v1\na\nb\nc\n", "avow-identity-v2\na\nb\n", "avow-identity-v1\n\nb\n"} {
+		if got, ok := attest.ParseIdentity([]byte(none)); ok {
+			t.Errorf("%q is read as %+v", none, got)
+		}
+	}
 	swapped := attest.Identity{Issuer: testSAN, Subject: testIssuer}
 	if swapped.ID() == c.Identity().ID() {
 		t.Error("issuer and subject can be swapped")
