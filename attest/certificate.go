@@ -2,6 +2,7 @@ package attest
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -260,3 +261,9 @@ func Certify(s Signer, c *Certificate) (*CertifiedSigner, error) {
 
 // Certificate returns the certificate of the signer's key.
 func (s *CertifiedSigner) Certificate() *Certificate { return s.certificate }
+
+// SignDigest signs a SHA-256 digest of something else than a statement of avow, such as a file for another Sigstore client.
+// Statements are signed with SignCertified. The signature is not verified.
+func (s *CertifiedSigner) SignDigest(ctx context.Context, digest [32]byte) ([]byte, error) {
+	return s.signer.SignDigest(ctx, digest)
+}

@@ -27,7 +27,7 @@ type Env struct {
 	// Stdin, Stdout and Stderr are the standard streams.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	// LookupEnv reads the environment: AVOW_PASSWORD, AVOW_SERVER, NO_COLOR, TERM.
+	// LookupEnv reads the environment: AVOW_PASSWORD, AVOW_SERVER, NO_COLOR, TERM, and where identity tokens are.
 	LookupEnv func(string) (string, bool)
 	// Now is the clock.
 	Now func() time.Time
@@ -93,9 +93,9 @@ the vendor's public key and the service's trusted root.`,
 	root.AddGroup(&cobra.Group{ID: "vendor", Title: "For vendors:"}, &cobra.Group{ID: "buyer", Title: "For buyers:"},
 		&cobra.Group{ID: "both", Title: "For everybody:"})
 	for group, commands := range map[string][]*cobra.Command{
-		"vendor": {a.keygen(), a.draft(), a.lint(), a.attest(), a.attach(), a.schema()},
+		"vendor": {a.keygen(), a.draft(), a.lint(), a.attest(), a.submit(), a.attach(), a.schema()},
 		"buyer":  {a.verify(), a.policy(), a.diff(), a.list(), a.fetch(), a.trust(), a.monitor(), a.proveMisbehaviour()},
-		"both":   {a.show(), a.verifyBundle(), a.version()},
+		"both":   {a.show(), a.verifyBundle(), a.signBundle(), a.version()},
 	} {
 		for _, c := range commands {
 			c.GroupID = group
