@@ -267,7 +267,7 @@ func TestCheckIssued(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	sent := &issue{prepared: prepared, envelope: envelopes[0]}
+	sent := &issue{statement: prepared.Statement(), prepared: prepared, envelope: envelopes[0]}
 	answer := func(e *attest.Envelope) *avowv1.IssueResponse {
 		return &avowv1.IssueResponse{Bundle: []byte(`{"dsseEnvelope":` + string(e.JSON()) + `}`)}
 	}

@@ -85,7 +85,7 @@ func (a *app) readSubmissions(paths []string, directory string) ([]*issue, error
 		if err != nil {
 			return nil, about(path, err)
 		}
-		output := bundlePath(strings.TrimSuffix(path, bundleSuffix)+".json", directory)
+		output := bundlePath(strings.TrimSuffix(path, bundleSuffix), directory)
 		if other, ok := outputs[output]; ok {
 			return nil, failed("rename one of them", "%s and %s would both be written to %s", other, path, output)
 		}

@@ -26,7 +26,7 @@ func OverGRPC(connection grpc.ClientConnInterface) Authority {
 	client := fulciopb.NewCAClient(connection)
 	return func(ctx context.Context, t Token, key *fulciopb.PublicKeyRequest) (*fulciopb.SigningCertificate, error) {
 		return client.CreateSigningCertificate(ctx, &fulciopb.CreateSigningCertificateRequest{
-			Credentials: &fulciopb.Credentials{Credentials: &fulciopb.Credentials_OidcIdentityToken{OidcIdentityToken: t.raw}},
+			Credentials: &fulciopb.Credentials{Credentials: &fulciopb.Credentials_OidcIdentityToken{OidcIdentityToken: t.secret()}},
 			Key:         &fulciopb.CreateSigningCertificateRequest_PublicKeyRequest{PublicKeyRequest: key},
 		})
 	}
@@ -60,7 +60,7 @@ func post(ctx context.Context, u *url.URL, t Token, key *fulciopb.PublicKeyReque
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Authorization", "Bearer "+t.raw)
+	request.Header.Set("Authorization", "Bearer "+t.secret())
 	request.Header.Set("Content-Type", "application/json")
 	status, answer, err := exchange(request)
 	if err != nil {
@@ -79,7 +79,11 @@ func post(ctx context.Context, u *url.URL, t Token, key *fulciopb.PublicKeyReque
 // excerpt is the beginning of an answer, without the token, should the other side have repeated it.
 func excerpt(answer []byte, t Token) string {
 	const most = 300
-	text := strings.ToValidUTF8(strings.ReplaceAll(string(answer), t.raw, t.String()), "?")
+	text := string(answer)
+	if t.secret() != "" {
+		text = strings.ReplaceAll(text, t.secret(), t.String())
+	}
+	text = strings.ToValidUTF8(text, "?")
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + "..."
 	}

@@ -13,7 +13,7 @@ const MaxTokenBytes = 16 << 10
 
 // Token is an OpenID Connect identity token. It renders itself as a placeholder.
 type Token struct {
-	raw     string
+	raw     *string // a pointer: as a field of something else it is not reached by String
 	subject string
 	issuer  string
 }
@@ -23,6 +23,14 @@ func (Token) String() string { return "[identity token]" }
 
 // GoString is String.
 func (t Token) GoString() string { return t.String() }
+
+// secret is the token itself.
+func (t Token) secret() string {
+	if t.raw == nil {
+		return ""
+	}
+	return *t.raw
+}
 
 // Subject is what the proof of possession signs: the e-mail address if there is one, else the subject.
 func (t Token) Subject() string { return t.subject }
@@ -58,7 +66,7 @@ func ParseToken(raw string) (Token, error) {
 	if json.Unmarshal(payload, &claims) != nil { // its error would show a part of the token
 		return Token{}, errors.New("the identity token does not hold JSON claims")
 	}
-	t := Token{raw: raw, subject: claims.Subject, issuer: claims.Issuer}
+	t := Token{raw: &raw, subject: claims.Subject, issuer: claims.Issuer}
 	if claims.Email != "" {
 		// Some issuers write the truth value as text.
 		if claims.Verified != true && claims.Verified != "true" {
