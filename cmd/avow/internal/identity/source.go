@@ -20,7 +20,7 @@ const (
 	// gitlabVariable is where GitLab puts the token of a job that asks for it (id_tokens), under the name that cosign reads.
 	gitlabVariable = "SIGSTORE_ID_TOKEN"
 	githubURL      = "ACTIONS_ID_TOKEN_REQUEST_URL"
-	githubToken    = "ACTIONS_ID_TOKEN_REQUEST_TOKEN" //nolint:gosec // G101: the name of a variable
+	githubToken    = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 )
 
 const (
@@ -109,7 +109,7 @@ func askGitHub(ctx context.Context, address, credential, audience string) (strin
 func checkScheme(u *url.URL) error {
 	switch {
 	case u.Host == "" || u.User != nil:
-		return errors.New("want https://HOST...")
+		return errors.New("want https:// and a host, without a user")
 	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
 		return nil
 	}
