@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -19,6 +20,10 @@ func (i *issuer) openCertified(ctx context.Context, in *avowv1.SignedEnvelope, n
 		return nil, err
 	}
 	vendor, err := i.identityFor(ctx, cert, now)
+	var refused *refusal
+	if errors.As(err, &refused) && refused.reason == reasonCertificateNotValid {
+		return i.takenBefore(ctx, in, cert, now, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -29,6 +34,26 @@ func (i *issuer) openCertified(ctx context.Context, in *avowv1.SignedEnvelope, n
 		},
 		reopen: func() (*attest.Envelope, error) { return attest.ReopenCertified(in.GetEnvelope(), cert) },
 	}, now)
+}
+
+// takenBefore answers a request that comes again after its certificate has expired: a row with this very certificate was
+// taken while it was valid, and has its timestamps.
+func (i *issuer) takenBefore(
+	ctx context.Context, in *avowv1.SignedEnvelope, cert *attest.Certificate, now time.Time, refused error,
+) (*submission, error) {
+	vendor, err := i.registeredIdentity(ctx, cert.Identity(), now)
+	if err != nil {
+		return nil, err
+	}
+	env, err := attest.ReopenCertified(in.GetEnvelope(), cert)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := i.cfg.Store.GetBy(ctx, env.StatementID(), env.SignerID())
+	if err != nil || !bytes.Equal(rec.Certificate, cert.DER()) {
+		return nil, refused
+	}
+	return &submission{vendor: vendor, envelope: env, known: &rec}, nil
 }
 
 // envelopeReader opens one envelope, as a new one and as one that was issued before.

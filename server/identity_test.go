@@ -176,6 +176,36 @@ func TestIssueByIdentity(t *testing.T) {
 	}
 }
 
+// TestRepeatedAfterExpiry: the very request of the first time is answered after its certificate has expired; another that
+// was signed with it, or the same statement with another expired certificate, is not.
+func TestRepeatedAfterExpiry(t *testing.T) {
+	for _, by := range []string{"committed", "pending"} {
+		w := newWorld(t, withCA)
+		flows := dataFlows(t)
+		env, cert := w.certified(flows, certificate{})
+		other, otherCert := w.certified(flows, certificate{})
+		unsent, unsentCert := w.certified(dataFlows(t), certificate{})
+		if by == "committed" {
+			must(w.attestation().Issue(t.Context(), certifiedRequest(env, cert)))(t)
+		} else {
+			sub := must(w.server.issuer.open(t.Context(), certifiedRequest(env, cert), w.clock.Now()))(t)
+			wantOK(t, w.server.issuer.stampEarly(t.Context(), []*submission{sub}))
+			if _, _, err := w.store.PutPending(t.Context(), []statements.Pending{pendingRow(sub, 0, w.clock.Now(), "")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.clock.add(72 * time.Hour)
+		got := must(w.attestation().Issue(t.Context(), certifiedRequest(env, cert)))(t)
+		if got.GetAlreadyIssued() != (by == "committed") || w.log.Size() != 1 {
+			t.Errorf("%s: already issued %v, %d leaves", by, got.GetAlreadyIssued(), w.log.Size())
+		}
+		w.buys(flows, got.GetBundle(), ciIdentity)
+		wantReason(t, w.refused(certifiedRequest(other, otherCert)), reasonCertificateNotValid)
+		wantReason(t, w.refused(certifiedRequest(unsent, unsentCert)), reasonCertificateNotValid)
+		wantReason(t, w.refused(certifiedRequest(unsent, cert)), reasonSignatureInvalid)
+	}
+}
+
 // TestIdentityAndKey: a key and an identity that sign one statement are two signers, and a batch may mix them.
 func TestIdentityAndKey(t *testing.T) {
 	w := newWorld(t, withCA)

@@ -20,7 +20,7 @@ type submission struct {
 	envelope *attest.Envelope
 	// tokens are the RFC 3161 tokens that came with it, verified.
 	tokens [][]byte
-	// known is set if the statement is committed already; then the rules were met when it was.
+	// known is set if the statement was taken before; then the rules were met.
 	known *statements.Record
 }
 
