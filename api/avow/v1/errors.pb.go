@@ -67,9 +67,9 @@ const (
 	ErrorReason_ERROR_REASON_POLICY_INVALID ErrorReason = 13
 	// INVALID_ARGUMENT. The certificate does not parse, does not name exactly one identity, does not chain to the service's trusted root,
 	// or has no certificate timestamp of a log in it.
-	ErrorReason_ERROR_REASON_CERTIFICATE_INVALID ErrorReason = 16
+	ErrorReason_ERROR_REASON_CERTIFICATE_INVALID ErrorReason = 14
 	// INVALID_ARGUMENT. The bundle does not verify under the service's trusted root; the message names the check.
-	ErrorReason_ERROR_REASON_BUNDLE_INVALID ErrorReason = 17
+	ErrorReason_ERROR_REASON_BUNDLE_INVALID ErrorReason = 15
 	// PERMISSION_DENIED. No registered vendor has the key. Ask the operator of the service to register it.
 	ErrorReason_ERROR_REASON_KEY_UNKNOWN ErrorReason = 20
 	// PERMISSION_DENIED. The key is registered, and its validity window does not contain the present time.
@@ -94,11 +94,11 @@ const (
 	// or has not opened the log to the Rekor API.
 	ErrorReason_ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED ErrorReason = 30
 	// PERMISSION_DENIED. No registered vendor has the identity that the certificate names. Ask the operator of the service to register it.
-	ErrorReason_ERROR_REASON_IDENTITY_UNKNOWN ErrorReason = 35
+	ErrorReason_ERROR_REASON_IDENTITY_UNKNOWN ErrorReason = 31
 	// PERMISSION_DENIED. The identity is registered, and its validity window does not contain the present time or that of the signature.
-	ErrorReason_ERROR_REASON_IDENTITY_NOT_VALID ErrorReason = 36
+	ErrorReason_ERROR_REASON_IDENTITY_NOT_VALID ErrorReason = 32
 	// PERMISSION_DENIED. The certificate is not valid at the present time: it expired, or is not valid yet. Sign with a new one.
-	ErrorReason_ERROR_REASON_CERTIFICATE_NOT_VALID ErrorReason = 37
+	ErrorReason_ERROR_REASON_CERTIFICATE_NOT_VALID ErrorReason = 33
 	// NOT_FOUND. No committed statement has this id.
 	ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND ErrorReason = 40
 	// NOT_FOUND. No registered vendor has this name.
@@ -154,8 +154,8 @@ var (
 		11:  "ERROR_REASON_BATCH_INVALID",
 		12:  "ERROR_REASON_VERIFICATION_INPUT",
 		13:  "ERROR_REASON_POLICY_INVALID",
-		16:  "ERROR_REASON_CERTIFICATE_INVALID",
-		17:  "ERROR_REASON_BUNDLE_INVALID",
+		14:  "ERROR_REASON_CERTIFICATE_INVALID",
+		15:  "ERROR_REASON_BUNDLE_INVALID",
 		20:  "ERROR_REASON_KEY_UNKNOWN",
 		21:  "ERROR_REASON_KEY_NOT_VALID",
 		22:  "ERROR_REASON_PRODUCT_NOT_PERMITTED",
@@ -167,9 +167,9 @@ var (
 		28:  "ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED",
 		29:  "ERROR_REASON_LOG_WRITES_NOT_CONFIGURED",
 		30:  "ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED",
-		35:  "ERROR_REASON_IDENTITY_UNKNOWN",
-		36:  "ERROR_REASON_IDENTITY_NOT_VALID",
-		37:  "ERROR_REASON_CERTIFICATE_NOT_VALID",
+		31:  "ERROR_REASON_IDENTITY_UNKNOWN",
+		32:  "ERROR_REASON_IDENTITY_NOT_VALID",
+		33:  "ERROR_REASON_CERTIFICATE_NOT_VALID",
 		40:  "ERROR_REASON_STATEMENT_NOT_FOUND",
 		41:  "ERROR_REASON_VENDOR_NOT_FOUND",
 		42:  "ERROR_REASON_LOG_RANGE",
@@ -204,8 +204,8 @@ var (
 		"ERROR_REASON_BATCH_INVALID":                  11,
 		"ERROR_REASON_VERIFICATION_INPUT":             12,
 		"ERROR_REASON_POLICY_INVALID":                 13,
-		"ERROR_REASON_CERTIFICATE_INVALID":            16,
-		"ERROR_REASON_BUNDLE_INVALID":                 17,
+		"ERROR_REASON_CERTIFICATE_INVALID":            14,
+		"ERROR_REASON_BUNDLE_INVALID":                 15,
 		"ERROR_REASON_KEY_UNKNOWN":                    20,
 		"ERROR_REASON_KEY_NOT_VALID":                  21,
 		"ERROR_REASON_PRODUCT_NOT_PERMITTED":          22,
@@ -217,9 +217,9 @@ var (
 		"ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED": 28,
 		"ERROR_REASON_LOG_WRITES_NOT_CONFIGURED":      29,
 		"ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED":  30,
-		"ERROR_REASON_IDENTITY_UNKNOWN":               35,
-		"ERROR_REASON_IDENTITY_NOT_VALID":             36,
-		"ERROR_REASON_CERTIFICATE_NOT_VALID":          37,
+		"ERROR_REASON_IDENTITY_UNKNOWN":               31,
+		"ERROR_REASON_IDENTITY_NOT_VALID":             32,
+		"ERROR_REASON_CERTIFICATE_NOT_VALID":          33,
 		"ERROR_REASON_STATEMENT_NOT_FOUND":            40,
 		"ERROR_REASON_VENDOR_NOT_FOUND":               41,
 		"ERROR_REASON_LOG_RANGE":                      42,
@@ -289,8 +289,8 @@ const file_avow_v1_errors_proto_rawDesc = "" +
 	"\x1aERROR_REASON_BATCH_INVALID\x10\v\x12#\n" +
 	"\x1fERROR_REASON_VERIFICATION_INPUT\x10\f\x12\x1f\n" +
 	"\x1bERROR_REASON_POLICY_INVALID\x10\r\x12$\n" +
-	" ERROR_REASON_CERTIFICATE_INVALID\x10\x10\x12\x1f\n" +
-	"\x1bERROR_REASON_BUNDLE_INVALID\x10\x11\x12\x1c\n" +
+	" ERROR_REASON_CERTIFICATE_INVALID\x10\x0e\x12\x1f\n" +
+	"\x1bERROR_REASON_BUNDLE_INVALID\x10\x0f\x12\x1c\n" +
 	"\x18ERROR_REASON_KEY_UNKNOWN\x10\x14\x12\x1e\n" +
 	"\x1aERROR_REASON_KEY_NOT_VALID\x10\x15\x12&\n" +
 	"\"ERROR_REASON_PRODUCT_NOT_PERMITTED\x10\x16\x12#\n" +
@@ -302,9 +302,9 @@ const file_avow_v1_errors_proto_rawDesc = "" +
 	"+ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED\x10\x1c\x12*\n" +
 	"&ERROR_REASON_LOG_WRITES_NOT_CONFIGURED\x10\x1d\x12.\n" +
 	"*ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED\x10\x1e\x12!\n" +
-	"\x1dERROR_REASON_IDENTITY_UNKNOWN\x10#\x12#\n" +
-	"\x1fERROR_REASON_IDENTITY_NOT_VALID\x10$\x12&\n" +
-	"\"ERROR_REASON_CERTIFICATE_NOT_VALID\x10%\x12$\n" +
+	"\x1dERROR_REASON_IDENTITY_UNKNOWN\x10\x1f\x12#\n" +
+	"\x1fERROR_REASON_IDENTITY_NOT_VALID\x10 \x12&\n" +
+	"\"ERROR_REASON_CERTIFICATE_NOT_VALID\x10!\x12$\n" +
 	" ERROR_REASON_STATEMENT_NOT_FOUND\x10(\x12!\n" +
 	"\x1dERROR_REASON_VENDOR_NOT_FOUND\x10)\x12\x1a\n" +
 	"\x16ERROR_REASON_LOG_RANGE\x10*\x12\x1e\n" +
