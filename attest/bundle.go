@@ -10,7 +10,8 @@ import (
 // BundleMediaType is the media type of the bundles that NewBundle makes.
 const BundleMediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
-// NewBundle assembles the Sigstore bundle v0.3 for an envelope: the envelope, the hint of the key, the log entry with
+// NewBundle assembles the Sigstore bundle v0.3 for an envelope: the envelope, the hint of the key or the
+// certificate, the log entry with
 // its proof and checkpoint, and 1 to MaxTokens RFC 3161 responses over the signature. The JSON is canonical protobuf
 // JSON without whitespace: the same input gives the same bytes.
 //
@@ -32,7 +33,11 @@ func NewBundle(e *Envelope, entry *rekorv1.TransparencyLogEntry, tokens [][]byte
 	envelope := e.JSON()
 	b := make([]byte, 0, len(envelope)+bundleOverhead)
 	b = append(b, `{"mediaType":"`+BundleMediaType+`","verificationMaterial":`...)
-	if b, err = appendMaterial(b, e.KeyHint(), entry, tokens); err != nil {
+	var certificate []byte
+	if e.certificate != nil {
+		certificate = e.certificate.der
+	}
+	if b, err = appendMaterial(b, e.KeyHint(), certificate, entry, tokens); err != nil {
 		return nil, err
 	}
 	b = append(b, `,"dsseEnvelope":`...)

@@ -11,6 +11,13 @@
 //	*Envelope           --Leaf-->               []byte         canonical Rekor v2 hashedrekord 0.0.2
 //	*Envelope + entry   --NewBundle-->          []byte         Sigstore bundle v0.3 JSON
 //
+// Where an identity signs instead of a registered key, two more steps come before, and three have a form of their own:
+//
+//	certificate bytes   --ParseCertificate-->   *Certificate   one ECDSA P-256 key, exactly one identity
+//	Signer + *Certificate --Certify-->          *CertifiedSigner  the same key in both
+//	*Prepared           --SignCertified-->      *Envelope      leaf and bundle carry the certificate
+//	envelope bytes      --OpenCertified-->      *Envelope      the signature is checked with the certificate's key
+//
 // No other function constructs a Prepared or an Envelope, and the zero values of both are refused everywhere. So what
 // was not checked cannot be signed, and what was not signed (or whose signature was not verified) cannot be logged.
 //
@@ -24,7 +31,7 @@
 // # Trust
 //
 // A key in memory is trusted to be the vendor's; which key may speak for which vendor is decided elsewhere. Bytes
-// given to Open, Reopen, LoadKey, ParsePublicKey and ReadInToto are foreign: they are limited in size before any
+// given to Open, Reopen, LoadKey, ParsePublicKey, ParseCertificate and ReadInToto are foreign: they are limited in size before any
 // work (limits.go) and parsed strictly. Keys are ECDSA P-256 only, the one choice that sigstore-go, cosign and
 // @sigstore/verify all accept as key and as certificate; every other key is refused with the reason.
 //

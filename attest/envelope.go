@@ -11,15 +11,17 @@ import (
 	"github.com/avow-dev/avow/attest/predicate"
 )
 
-// Envelope is a statement with one verified signature. Sign, Open and Reopen make it; the zero value is refused by
-// Leaf and NewBundle. It is immutable and safe for concurrent use.
+// Envelope is a statement with one verified signature. Sign, Open and Reopen and their forms for certificates make it; the
+// zero value is refused by Leaf and NewBundle. It is immutable and safe for concurrent use.
 type Envelope struct {
 	statement *predicate.Statement
 	warnings  predicate.Findings
 	signature []byte // ASN.1 DER
 	key       *verificationKey
-	pae       [32]byte
-	json      []byte // what JSON returns
+	// certificate is that of key; nil where the key itself is the signer.
+	certificate *Certificate
+	pae         [32]byte
+	json        []byte // what JSON returns
 }
 
 // Open reads a DSSE envelope from a vendor: limits, strict JSON, exactly one signature with an empty key id,
@@ -28,7 +30,24 @@ type Envelope struct {
 //
 // The error is *Error or *predicate.RulesError. A statement whose signature does not verify is never parsed.
 func Open(envelope []byte, key *ecdsa.PublicKey, o PrepareOptions) (*Envelope, error) {
-	payload, signature, vk, err := openSignature(envelope, key)
+	vk, err := newVerificationKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return open(envelope, vk, nil, o)
+}
+
+// OpenCertified is Open for an envelope that was signed with the key of a certificate. The signature is checked with that
+// key; whether the certificate is to be believed is for the caller to find out.
+func OpenCertified(envelope []byte, c *Certificate, o PrepareOptions) (*Envelope, error) {
+	if !c.valid() {
+		return nil, badCertificate(nil, "there is no certificate")
+	}
+	return open(envelope, c.key, c, o)
+}
+
+func open(envelope []byte, key *verificationKey, c *Certificate, o PrepareOptions) (*Envelope, error) {
+	payload, signature, err := openSignature(envelope, key)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +55,7 @@ func Open(envelope []byte, key *ecdsa.PublicKey, o PrepareOptions) (*Envelope, e
 	if err != nil {
 		return nil, err
 	}
-	return &Envelope{statement: p.statement, warnings: p.warnings, signature: signature, key: vk, pae: p.pae,
+	return &Envelope{statement: p.statement, warnings: p.warnings, signature: signature, key: key, certificate: c, pae: p.pae,
 		json: appendOwnForm(nil, payload, signature)}, nil
 }
 
@@ -44,7 +63,23 @@ func Open(envelope []byte, key *ecdsa.PublicKey, o PrepareOptions) (*Envelope, e
 // again, the statement is parsed as strictly, but the issuance rules are not repeated. They may have been sharpened
 // since, and the receipt time has passed; neither may make a stored statement unreadable.
 func Reopen(envelope []byte, key *ecdsa.PublicKey) (*Envelope, error) {
-	payload, signature, vk, err := openSignature(envelope, key)
+	vk, err := newVerificationKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return reopen(envelope, vk, nil)
+}
+
+// ReopenCertified is Reopen for an envelope that OpenCertified accepted before.
+func ReopenCertified(envelope []byte, c *Certificate) (*Envelope, error) {
+	if !c.valid() {
+		return nil, badCertificate(nil, "there is no certificate")
+	}
+	return reopen(envelope, c.key, c)
+}
+
+func reopen(envelope []byte, key *verificationKey, c *Certificate) (*Envelope, error) {
+	payload, signature, err := openSignature(envelope, key)
 	if err != nil {
 		return nil, err
 	}
@@ -52,24 +87,20 @@ func Reopen(envelope []byte, key *ecdsa.PublicKey) (*Envelope, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Envelope{statement: st, signature: signature, key: vk, pae: paeDigest(payload),
+	return &Envelope{statement: st, signature: signature, key: key, certificate: c, pae: paeDigest(payload),
 		json: appendOwnForm(nil, payload, signature)}, nil
 }
 
 // openSignature decodes the envelope and verifies its signature over the payload.
-func openSignature(envelope []byte, key *ecdsa.PublicKey) (payload, signature []byte, vk *verificationKey, err error) {
-	vk, err = newVerificationKey(key)
-	if err != nil {
-		return nil, nil, nil, err
-	}
+func openSignature(envelope []byte, key *verificationKey) (payload, signature []byte, err error) {
 	payload, signature, err = decodeEnvelope(envelope)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	if err := vk.verify(paeDigest(payload), signature); err != nil {
-		return nil, nil, nil, err
+	if err := key.verify(paeDigest(payload), signature); err != nil {
+		return nil, nil, err
 	}
-	return payload, signature, vk, nil
+	return payload, signature, nil
 }
 
 // decodeEnvelope reads the JSON of a DSSE envelope. What it returns is not authenticated.
@@ -268,6 +299,26 @@ func (e *Envelope) PublicKey() *ecdsa.PublicKey { return e.key.public }
 
 // KeyID returns the id of the signing key: "sha256:" and the hex SHA-256 of its SPKI DER.
 func (e *Envelope) KeyID() string { return e.key.id() }
+
+// Certificate returns the certificate of the signing key, nil where there is none.
+func (e *Envelope) Certificate() *Certificate { return e.certificate }
+
+// SignerID returns the id of the signer, which is what makes a statement that is signed twice the same: the key's id
+// (KeyID), or, with a certificate, the id of its identity (Identity.ID).
+func (e *Envelope) SignerID() string {
+	if e.certificate != nil {
+		return e.certificate.identity.ID()
+	}
+	return e.key.id()
+}
+
+// Signer returns what SignerID is the SHA-256 of: the key's SPKI DER, or the identity's canonical bytes.
+func (e *Envelope) Signer() []byte {
+	if e.certificate != nil {
+		return e.certificate.identity.Canonical()
+	}
+	return bytes.Clone(e.key.spki)
+}
 
 // KeyHint returns the base64 SHA-256 of the key's SPKI DER, as bundles carry it in publicKey.hint.
 func (e *Envelope) KeyHint() string { return e.key.hint() }

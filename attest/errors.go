@@ -22,6 +22,8 @@ const (
 	CodeKeyMalformed Code = "KEY_MALFORMED"
 	// CodeKeyPassword: a key file that the password does not open, or an empty password for a new one.
 	CodeKeyPassword Code = "KEY_PASSWORD"
+	// CodeCertificate: a certificate that does not parse, does not name exactly one identity, or is for another key.
+	CodeCertificate Code = "CERTIFICATE"
 	// CodeNotPrepared: a value that was not made by Prepare, Sign, Open or Reopen.
 	CodeNotPrepared Code = "NOT_PREPARED"
 	// CodeEntryMismatch: a log entry or timestamp that cannot belong to the envelope, so no bundle is made of it.
@@ -36,7 +38,8 @@ const (
 func Codes() []Code {
 	return []Code{
 		CodeEnvelopeTooLarge, CodeEnvelopeMalformed, CodePayloadType, CodeSignatureCount, CodeSignatureInvalid,
-		CodeKeyUnsupported, CodeKeyMalformed, CodeKeyPassword, CodeNotPrepared, CodeEntryMismatch, CodeSubject, CodeEvidence,
+		CodeKeyUnsupported, CodeKeyMalformed, CodeKeyPassword, CodeCertificate, CodeNotPrepared, CodeEntryMismatch,
+		CodeSubject, CodeEvidence,
 	}
 }
 

@@ -17,7 +17,7 @@ const (
 )
 
 // Leaf returns the canonical Rekor v2 hashedrekord 0.0.2 entry over the PAE digest: the exact bytes that the log
-// hashes, about 490. They hold a digest, the signature and the key, nothing of the statement.
+// hashes, about 490 with a key. They hold a digest, the signature and the key or the certificate, nothing of the statement.
 //
 // Verifiers do not read these bytes, they rebuild them from the bundle, so no member can be added. The form is RFC
 // 8785 (sorted members, no whitespace); it is written out here because every value is fixed text or base64, which
@@ -29,8 +29,12 @@ func (e *Envelope) Leaf() ([]byte, error) {
 		return nil, &Error{Code: CodeNotPrepared, Detail: "only a signed envelope has a log entry"}
 	}
 	b64 := base64.StdEncoding.EncodeToString
+	member, verifier := "publicKey", e.key.spki
+	if e.certificate != nil {
+		member, verifier = "x509Certificate", e.certificate.der
+	}
 	return []byte(`{"apiVersion":"` + LeafVersion + `","kind":"` + LeafKind + `","spec":{"hashedRekordV002":{` +
 		`"data":{"algorithm":"` + leafAlgorithm + `","digest":"` + b64(e.pae[:]) + `"},` +
 		`"signature":{"content":"` + b64(e.signature) + `","verifier":{"keyDetails":"` + leafKeyDetails + `",` +
-		`"publicKey":{"rawBytes":"` + b64(e.key.spki) + `"}}}}}}`), nil
+		`"` + member + `":{"rawBytes":"` + b64(verifier) + `"}}}}}}`), nil
 }

@@ -26,13 +26,14 @@ func rekorLeaf(t testing.TB, e *attest.Envelope) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	verifier := &rekorpb.Verifier{KeyDetails: commonv1.PublicKeyDetails_PKIX_ECDSA_P256_SHA_256,
+		Verifier: &rekorpb.Verifier_PublicKey{PublicKey: &rekorpb.PublicKey{RawBytes: spki}}}
+	if c := e.Certificate(); c != nil {
+		verifier.Verifier = &rekorpb.Verifier_X509Certificate{X509Certificate: &commonv1.X509Certificate{RawBytes: c.DER()}}
+	}
 	digest := e.PAEDigest()
 	entry, err := hashedrekord.ToLogEntry(&rekorpb.HashedRekordRequestV002{
-		Digest: digest[:],
-		Signature: &rekorpb.Signature{Content: e.Signature(), Verifier: &rekorpb.Verifier{
-			KeyDetails: commonv1.PublicKeyDetails_PKIX_ECDSA_P256_SHA_256,
-			Verifier:   &rekorpb.Verifier_PublicKey{PublicKey: &rekorpb.PublicKey{RawBytes: spki}},
-		}},
+		Digest: digest[:], Signature: &rekorpb.Signature{Content: e.Signature(), Verifier: verifier},
 	}, registry)
 	if err != nil {
 		t.Fatal(err)

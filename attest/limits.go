@@ -14,6 +14,12 @@ const (
 	// MaxTokens is the largest number of RFC 3161 timestamp responses in one bundle.
 	MaxTokens = 4
 
+	// MaxCertificateBytes is the size of the largest certificate, DER. Those of Fulcio for CI systems have about 2 KiB.
+	MaxCertificateBytes = 8 << 10
+
+	// MaxIdentityBytes is the length of the longest issuer or subject alternative name.
+	MaxIdentityBytes = 1 << 10
+
 	// MaxKeyFileBytes is the size of the largest key file, private or public. A real one has less than 1 KiB.
 	MaxKeyFileBytes = 16 << 10
 

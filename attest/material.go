@@ -9,17 +9,23 @@ import (
 	rekorv1 "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
 )
 
-// The verification material of a bundle in the canonical JSON of protobuf: members in the order of their numbers, those
+// The verification material of a bundle in the canonical JSON of protobuf: members in the order of the message, those
 // with a zero value left out, 64-bit numbers as strings, bytes as base64. It is written out, because all but the
 // checkpoint is fixed text, numbers and base64, which need no escapes, and reflection costs ten times as much; a test
 // compares it with protobuf's own.
 // https://protobuf.dev/programming-guides/json/
 
-// appendMaterial appends dev.sigstore.bundle.v1.VerificationMaterial. The entry was checked by checkEntry.
-func appendMaterial(b []byte, hint string, entry *rekorv1.TransparencyLogEntry, tokens [][]byte) ([]byte, error) {
-	b = append(b, `{"publicKey":{"hint":"`...)
-	b = append(b, hint...)
-	b = append(b, `"},"tlogEntries":[{`...)
+// appendMaterial appends dev.sigstore.bundle.v1.VerificationMaterial. The verifier is the hint of a key or, if it is not
+// nil, a certificate. The entry was checked by checkEntry.
+func appendMaterial(
+	b []byte, hint string, certificate []byte, entry *rekorv1.TransparencyLogEntry, tokens [][]byte,
+) ([]byte, error) {
+	if certificate == nil {
+		b = append(append(append(b, `{"publicKey":{"hint":"`...), hint...), '"')
+	} else {
+		b = appendBase64(append(b, `{"certificate":{"rawBytes":`...), certificate)
+	}
+	b = append(b, `},"tlogEntries":[{`...)
 	b = appendIndex(b, entry.GetLogIndex())
 	b = appendBase64(append(b, `"logId":{"keyId":`...), entry.GetLogId().GetKeyId())
 	b = append(b, `},"kindVersion":{"kind":"`+LeafKind+`","version":"`+LeafVersion+`"},"inclusionProof":`...)

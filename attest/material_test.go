@@ -34,10 +34,17 @@ func TestMaterialIsProtobufs(t *testing.T) {
 			stamps.Rfc3161Timestamps = append(stamps.Rfc3161Timestamps, &commonv1.RFC3161SignedTimestamp{SignedTimestamp: token})
 		}
 		const hint = "aGludA=="
-		loose, err := protojson.Marshal(&bundlev1.VerificationMaterial{
+		material := &bundlev1.VerificationMaterial{
 			Content:     &bundlev1.VerificationMaterial_PublicKey{PublicKey: &commonv1.PublicKeyIdentifier{Hint: hint}},
 			TlogEntries: []*rekorv1.TransparencyLogEntry{entry}, TimestampVerificationData: stamps,
-		})
+		}
+		var certificate []byte
+		if rapid.Bool().Draw(t, "with a certificate") {
+			certificate = some("certificate")
+			material.Content = &bundlev1.VerificationMaterial_Certificate{
+				Certificate: &commonv1.X509Certificate{RawBytes: certificate}}
+		}
+		loose, err := protojson.Marshal(material)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +52,7 @@ func TestMaterialIsProtobufs(t *testing.T) {
 		if err := json.Compact(&want, loose); err != nil { // protojson puts spaces at random
 			t.Fatal(err)
 		}
-		got, err := appendMaterial(nil, hint, entry, tokens)
+		got, err := appendMaterial(nil, hint, certificate, entry, tokens)
 		if err != nil || !bytes.Equal(got, want.Bytes()) {
 			t.Errorf("got  %s, %v\nwant %s", got, err, &want)
 		}

@@ -109,13 +109,27 @@ type Signer interface {
 // buyer.
 //
 // The error is *Error (CodeNotPrepared, CodeKeyUnsupported, CodeSignatureInvalid) or the signer's own.
-func (p *Prepared) Sign(ctx context.Context, s Signer) (*Envelope, error) {
+func (p *Prepared) Sign(ctx context.Context, s Signer) (*Envelope, error) { return p.sign(ctx, s, nil) }
+
+// SignCertified is Sign with a key that a certificate authority certified: the envelope carries the certificate, and its
+// leaf and its bundle name the identity instead of the key. Errors are as for Sign.
+func (p *Prepared) SignCertified(ctx context.Context, s *CertifiedSigner) (*Envelope, error) {
+	if s == nil || !s.certificate.valid() {
+		return nil, &Error{Code: CodeNotPrepared, Detail: "only a signer returned by Certify can sign with a certificate"}
+	}
+	return p.sign(ctx, s.signer, s.certificate)
+}
+
+func (p *Prepared) sign(ctx context.Context, s Signer, c *Certificate) (*Envelope, error) {
 	if !p.valid() {
 		return nil, &Error{Code: CodeNotPrepared, Detail: "only a statement returned by Prepare can be signed"}
 	}
 	key, err := newVerificationKey(s.PublicKey())
 	if err != nil {
 		return nil, err
+	}
+	if c != nil { // the certificate's key: a signer that changed its key since Certify does not pass
+		key = c.key
 	}
 	signature, err := s.SignDigest(ctx, p.pae)
 	if err != nil {
@@ -124,7 +138,7 @@ func (p *Prepared) Sign(ctx context.Context, s Signer) (*Envelope, error) {
 	if err := key.verify(p.pae, signature); err != nil {
 		return nil, err
 	}
-	return &Envelope{statement: p.statement, warnings: p.warnings, signature: signature, key: key, pae: p.pae,
+	return &Envelope{statement: p.statement, warnings: p.warnings, signature: signature, key: key, certificate: c, pae: p.pae,
 		json: appendOwnForm(nil, p.statement.Payload(), signature)}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
+	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/internal/verdictpb"
 	"github.com/avow-dev/avow/server/statements"
@@ -127,7 +128,7 @@ func declarationID(subs []*submission) (string, error) {
 				"requests[0] is of %s and requests[%d] of %s; a declaration is one vendor's",
 				subs[0].vendor.Name, n, sub.vendor.Name)
 		}
-		h.Write([]byte(id + sub.key.ID))
+		h.Write([]byte(id + sub.row().keyID))
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
 }
@@ -160,7 +161,7 @@ func (a *attestationService) response(sub *submission, results map[rowKey]*issue
 	return &avowv1.IssueResponse{
 		StatementId: row.statementID, KeyId: row.keyID, Bundle: out.bundle, LogIndex: out.logIndex,
 		LogOrigin: a.issuer.cfg.Log.Origin(), AlreadyIssued: out.before,
-		Warnings: verdictpb.Findings(sub.envelope.Warnings()),
+		Warnings: verdictpb.Findings(sub.envelope.Warnings()), Identity: identityMessage(sub.envelope),
 	}
 }
 
@@ -202,7 +203,7 @@ func (a *attestationService) GetStatement(
 		}
 		resp.Bundles = append(resp.Bundles, &avowv1.IssuedBundle{
 			KeyId: rec.KeyID, Vendor: rec.Vendor, Bundle: bundle, LogIndex: rec.LogIndex,
-			CommitTime: timestamppb.New(rec.CommittedAt),
+			CommitTime: timestamppb.New(rec.CommittedAt), Identity: identityMessage(env),
 		})
 	}
 	if len(resp.GetBundles()) == 0 {
@@ -258,18 +259,42 @@ func (a *attestationService) ListStatements(
 			return nil, err
 		}
 	}
+	identities, err := a.identitiesOf(ctx, page)
+	if err != nil {
+		return nil, err
+	}
 	resp := &avowv1.ListStatementsResponse{Statements: make([]*avowv1.StatementSummary, len(page))}
 	for n, s := range page {
 		resp.Statements[n] = &avowv1.StatementSummary{
 			StatementId: s.StatementID, KeyId: s.KeyID, Vendor: s.Vendor, PredicateType: s.PredicateType,
 			LogIndex: s.LogIndex, CommitTime: timestamppb.New(s.CommittedAt),
-			Products: s.Products, SubjectSha256S: s.Subjects,
+			Products: s.Products, SubjectSha256S: s.Subjects, Identity: identities[s.KeyID],
 		}
 	}
 	if next != 0 {
 		resp.NextPageToken = pageToken(next, filter)
 	}
 	return resp, nil
+}
+
+// identitiesOf finds those of the signers of a page that are identities.
+func (a *attestationService) identitiesOf(ctx context.Context, page []statements.Summary) (map[string]*avowv1.SignerIdentity, error) {
+	known := map[string]*avowv1.SignerIdentity{}
+	for n := range page {
+		id := page[n].KeyID
+		if _, ok := known[id]; ok {
+			continue
+		}
+		signer, err := a.issuer.cfg.Store.Signer(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		known[id] = nil
+		if i, ok := attest.ParseIdentity(signer); ok {
+			known[id] = &avowv1.SignerIdentity{Issuer: i.Issuer, Subject: i.Subject}
+		}
+	}
+	return known, nil
 }
 
 // vendorKnown tells a vendor that declared nothing from a name that is misspelt. A vendor that left the registry is known

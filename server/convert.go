@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"math"
 
 	commonv1 "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
@@ -61,6 +62,19 @@ func factsOf(st *predicate.Statement) statements.Facts {
 		}
 	}
 	return f
+}
+
+// Reopen opens the envelope of a stored record again: its signature is checked, and that it is the statement and the signer
+// that the record names.
+func Reopen(rec statements.Record) (*attest.Envelope, error) {
+	env, err := reopen(&rec)
+	if err != nil {
+		return nil, err
+	}
+	if env.StatementID() != rec.StatementID || env.SignerID() != rec.KeyID {
+		return nil, damaged("envelope", &rec, fmt.Errorf("it holds statement %s by %s", env.StatementID(), env.SignerID()))
+	}
+	return env, nil
 }
 
 // Facts reads from a stored record what the index keeps of it: the function that [statements.Store.Reindex] needs.

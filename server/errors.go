@@ -49,6 +49,8 @@ var outcomes = map[avowv1.ErrorReason]outcome{
 	reasonBatchInvalid:             {code: codes.InvalidArgument},
 	reasonVerificationInput:        {code: codes.InvalidArgument},
 	reasonPolicyInvalid:            {code: codes.InvalidArgument},
+	reasonCertificateInvalid:       {code: codes.InvalidArgument},
+	reasonBundleInvalid:            {code: codes.InvalidArgument},
 
 	reasonKeyUnknown:                  {code: codes.PermissionDenied},
 	reasonKeyNotValid:                 {code: codes.PermissionDenied},
@@ -61,6 +63,9 @@ var outcomes = map[avowv1.ErrorReason]outcome{
 	reasonVerdictSigningNotConfigured: {code: codes.FailedPrecondition},
 	reasonLogWritesNotConfigured:      {code: codes.FailedPrecondition},
 	reasonSigningConfigNotConfigured:  {code: codes.FailedPrecondition},
+	reasonIdentityUnknown:             {code: codes.PermissionDenied},
+	reasonIdentityNotValid:            {code: codes.PermissionDenied},
+	reasonCertificateNotValid:         {code: codes.PermissionDenied},
 	reasonLogNotInUse:                 {code: codes.FailedPrecondition},
 
 	reasonStatementNotFound: {code: codes.NotFound},
@@ -167,6 +172,7 @@ var envelopeReasons = map[attest.Code]avowv1.ErrorReason{
 	attest.CodeSignatureCount:    reasonSignatureCount,
 	attest.CodeSignatureInvalid:  reasonSignatureInvalid,
 	attest.CodeKeyUnsupported:    reasonKeyUnsupported,
+	attest.CodeCertificate:       reasonCertificateInvalid,
 }
 
 func envelopeRefusal(err *attest.Error) *refusal {

@@ -8,7 +8,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/avow-dev/avow/attest"
@@ -23,7 +22,7 @@ import (
 //	 6  limits, strict parse, rules, signature                          attest.Open, related.go
 //	 7  issued before by the same signer: answer with its bundle        issue
 //	 8  store the envelope durably, marked pending                      issue
-//	 9  RFC 3161 timestamps over the signature                          complete
+//	 9  RFC 3161 timestamps over the signature                          complete; before 8 where a certificate signed
 //	10  leaf, append, checkpoint that covers it, inclusion proof        complete
 //	11  assemble the bundle, verify it by the buyer's path              complete
 //	12  commit, answer                                                  complete
@@ -113,6 +112,12 @@ func (i *issuer) storeAndComplete(
 	logSize, now := i.cfg.Log.Size(), i.cfg.Clock()
 	rows := make([]statements.Pending, len(subs))
 	bare := make([]bool, len(subs))
+	if err := i.admitNew(ctx, subs, now); err != nil {
+		return nil, err
+	}
+	if err := i.stampEarly(ctx, subs); err != nil {
+		return nil, err
+	}
 	for n, sub := range subs {
 		leaf, err := sub.envelope.Leaf()
 		if err != nil {
@@ -130,9 +135,6 @@ func (i *issuer) storeAndComplete(
 		}
 		rows[n] = pendingRow(sub, from, now, declaration)
 		rows[n].Leaf = known.Hash
-	}
-	if err := i.admitNew(ctx, rows, now); err != nil {
-		return nil, err
 	}
 	// Step 7 and 8 in one transaction: a row that is there is returned as it is, whatever the new envelope looks
 	// like. ECDSA is randomised, so the same statement signed again is another envelope and would be another leaf.
@@ -171,13 +173,14 @@ func (i *issuer) storeAndComplete(
 
 // admitNew refuses statements that would have to be logged while the log is not in use. Those that are committed need no
 // log, and are answered for ever.
-func (i *issuer) admitNew(ctx context.Context, rows []statements.Pending, now time.Time) error {
+func (i *issuer) admitNew(ctx context.Context, subs []*submission, now time.Time) error {
 	closed := i.window.check(now)
 	if closed == nil {
 		return nil
 	}
-	for _, row := range rows {
-		rec, err := i.cfg.Store.GetBy(ctx, row.StatementID, row.KeyID)
+	for _, sub := range subs {
+		row := sub.row()
+		rec, err := i.cfg.Store.GetBy(ctx, row.statementID, row.keyID)
 		switch {
 		case errors.Is(err, statements.ErrNotFound):
 			return closed
@@ -193,12 +196,16 @@ func (i *issuer) admitNew(ctx context.Context, rows []statements.Pending, now ti
 // pendingRow is what the store keeps of a submission.
 func pendingRow(sub *submission, logSize uint64, now time.Time, declaration string) statements.Pending {
 	facts := factsOf(sub.envelope.Statement())
-	return statements.Pending{
-		StatementID: sub.envelope.StatementID(), KeyID: sub.key.ID, Vendor: sub.vendor.Name,
+	row := statements.Pending{
+		StatementID: sub.envelope.StatementID(), KeyID: sub.envelope.SignerID(), Vendor: sub.vendor.Name,
 		PredicateType: facts.PredicateType, Subjects: facts.Subjects, Products: facts.Products,
-		Envelope: sub.envelope.JSON(), PublicKey: sub.key.DER,
+		Envelope: sub.envelope.JSON(), Signer: sub.envelope.Signer(), ReceiptTokens: sub.tokens,
 		LogSize: logSize, ReceivedAt: now, Declaration: declaration,
 	}
+	if c := sub.envelope.Certificate(); c != nil {
+		row.Certificate = c.DER()
+	}
+	return row
 }
 
 // work is one pending statement on its way from step 9 to step 12.
@@ -224,8 +231,9 @@ func (i *issuer) complete(ctx context.Context, todo []*work) error {
 	if err := i.window.check(i.cfg.Clock()); err != nil {
 		return err
 	}
-	// 9. A crash after it loses the tokens; the statement gets new, later ones.
-	if err := i.timestamp(ctx, todo); err != nil {
+	// 9. A crash after it loses the tokens; the statement gets new, later ones. Where later ones would be too late, they
+	// were stored in step 8.
+	if err := i.stampRest(ctx, todo); err != nil {
 		return err
 	}
 	// 10. A crash after it leaves a leaf whose row is pending; it is found again, not appended again.
@@ -251,47 +259,6 @@ func (i *issuer) complete(ctx context.Context, todo []*work) error {
 		i.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "statement issued",
 			slog.String("statement", w.row.statementID), slog.String("key", w.row.keyID),
 			slog.String("vendor", w.record.Vendor), slog.Uint64("log_index", w.entry.Index))
-	}
-	return nil
-}
-
-// timestamp asks every authority for a token over every signature. Enough of them must answer for each.
-func (i *issuer) timestamp(ctx context.Context, todo []*work) error {
-	ctx, cancel := context.WithTimeout(ctx, timestampTimeout)
-	defer cancel()
-	authorities := len(i.cfg.Timestampers)
-	tokens := make([][]byte, len(todo)*authorities)
-	errs := make([]error, len(tokens))
-	ask := func(n int) {
-		tokens[n], errs[n] = i.cfg.Timestampers[n%authorities].Timestamp(ctx, todo[n/authorities].envelope.Signature())
-	}
-	if len(tokens) == 1 {
-		ask(0)
-	} else {
-		var group errgroup.Group
-		for n := range tokens {
-			group.Go(func() error { ask(n); return nil })
-		}
-		_ = group.Wait() // each answer has its own error
-	}
-	for n := range tokens {
-		if w := todo[n/authorities]; errs[n] == nil {
-			w.tokens = append(w.tokens, tokens[n])
-		}
-	}
-	all := errors.Join(errs...)
-	for _, w := range todo {
-		if err := i.window.checkTokens(w.tokens); err != nil {
-			return err
-		}
-		if len(w.tokens) < i.cfg.MinTimestamps {
-			return &refusal{reason: reasonTimestampUnavailable, cause: all,
-				message: fmt.Sprintf("%d of %d timestamp authorities answered, %d are needed; repeat the call, "+
-					"it continues where it stopped", len(w.tokens), authorities, i.cfg.MinTimestamps)}
-		}
-	}
-	if all != nil {
-		i.cfg.Logger.WarnContext(ctx, "a timestamp authority did not answer; others did", slog.Any("error", all))
 	}
 	return nil
 }
@@ -355,8 +322,8 @@ func (i *issuer) awaitProof(ctx context.Context, index uint64) (tlog.Entry, erro
 	}
 }
 
-// assemble makes the bundle and verifies it as a buyer would, with the trusted root that buyers have and the key that
-// the vendor registered. A bundle that does not pass is never handed out, and its row stays pending.
+// assemble makes the bundle and verifies it as a buyer would, with the trusted root that buyers have and the key or the
+// identity that the vendor registered. A bundle that does not pass is never handed out, and its row stays pending.
 func (i *issuer) assemble(ctx context.Context, w *work) error {
 	entry, err := logEntry(i.cfg.Log, w.entry, w.leaf)
 	if err != nil {
@@ -365,9 +332,8 @@ func (i *issuer) assemble(ctx context.Context, w *work) error {
 	if w.bundle, err = attest.NewBundle(w.envelope, entry, w.tokens); err != nil {
 		return i.alarm(ctx, w, err)
 	}
-	signer := verify.Signer{Key: &verify.Key{PublicKey: w.envelope.PublicKey()}}
 	// The statement was parsed when its envelope was opened; the verifier takes it only for the same bytes.
-	evidence, checks, err := i.verifier.VerifyBundle(ctx, w.bundle, signer, w.envelope.Statement())
+	evidence, checks, err := i.verifier.VerifyBundle(ctx, w.bundle, signerOf(w.envelope), w.envelope.Statement())
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -375,7 +341,8 @@ func (i *issuer) assemble(ctx context.Context, w *work) error {
 		return i.alarm(ctx, w, err)
 	case evidence == nil:
 		return i.alarm(ctx, w, failedCheck(checks))
-	case evidence.StatementID != w.row.statementID || evidence.KeyID != w.row.keyID || evidence.LogIndex != w.entry.Index:
+	case evidence.StatementID != w.row.statementID || w.envelope.SignerID() != w.row.keyID ||
+		evidence.KeyID != w.envelope.KeyID() || evidence.LogIndex != w.entry.Index:
 		return i.alarm(ctx, w, fmt.Errorf("the bundle is of statement %s by %s at index %d",
 			evidence.StatementID, evidence.KeyID, evidence.LogIndex))
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"time"
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
@@ -14,18 +13,19 @@ import (
 	"github.com/avow-dev/avow/server/vendors"
 )
 
-// submission is a statement that passed steps 5 and 6 of the issue flow: its signer may speak for the vendor, the
-// vendor may speak about the product, and the issuance rules are met. Nothing else can be issued.
+// submission is a statement that passed steps 5 and 6 of the issue flow: its signer, a key or a certified identity, may
+// speak for the vendor, the vendor may speak about the product, and the issuance rules are met. Nothing else can be issued.
 type submission struct {
 	vendor   *vendors.Vendor
-	key      *vendors.Key
 	envelope *attest.Envelope
-	// known is set if the statement is committed already; then the rules were met when it was.
+	// tokens are the RFC 3161 tokens that came with it, verified.
+	tokens [][]byte
+	// known is set if the statement was taken before; then the rules were met.
 	known *statements.Record
 }
 
 func (s *submission) row() rowKey {
-	return rowKey{statementID: s.envelope.StatementID(), keyID: s.key.ID}
+	return rowKey{statementID: s.envelope.StatementID(), keyID: s.envelope.SignerID()}
 }
 
 // open takes one request through steps 5 and 6, except for the rules that need other statements.
@@ -35,8 +35,10 @@ func (i *issuer) open(ctx context.Context, req *avowv1.IssueRequest, now time.Ti
 		return i.openSigned(ctx, content.SignedEnvelope, now)
 	case *avowv1.IssueRequest_UnsignedStatement:
 		return i.signUnsigned(ctx, content.UnsignedStatement, now)
+	case *avowv1.IssueRequest_SignedBundle:
+		return i.openBundle(ctx, content.SignedBundle, now)
 	default:
-		return nil, invalidField("content", "neither signed_envelope nor unsigned_statement is given")
+		return nil, invalidField("content", "none of signed_envelope, unsigned_statement and signed_bundle is given")
 	}
 }
 
@@ -45,26 +47,22 @@ func (i *issuer) openSigned(ctx context.Context, in *avowv1.SignedEnvelope, now 
 	if len(in.GetEnvelope()) == 0 {
 		return nil, invalidField("signed_envelope.envelope", "is empty")
 	}
+	if len(in.GetCertificate()) > 0 {
+		if in.GetKeyId() != "" {
+			return nil, invalidField("signed_envelope", "both key_id and certificate are given; exactly one says who signed")
+		}
+		return i.openCertified(ctx, in, now)
+	}
 	vendor, key, err := i.signerFor(ctx, in.GetKeyId(), now)
 	if err != nil {
 		return nil, err
 	}
-	env, err := attest.Open(in.GetEnvelope(), key.PublicKey, i.prepareOptions(now))
-	var rules *predicate.RulesError
-	switch {
-	case errors.As(err, &rules):
-		// A statement that is committed already is answered again, also when it is too old to be received now or a
-		// rule was sharpened since: a vendor that lost the answer must be able to ask for it.
-		stored, reopenErr := attest.Reopen(in.GetEnvelope(), key.PublicKey)
-		if reopenErr != nil {
-			return nil, err
-		}
-		return i.knownOr(ctx, &submission{vendor: vendor, key: key, envelope: stored}, err)
-	case err != nil:
-		return nil, err
-	}
-	sub := &submission{vendor: vendor, key: key, envelope: env}
-	return sub, checkPermitted(vendor, env.Statement())
+	return i.openWith(ctx, &submission{vendor: vendor}, envelopeReader{
+		open: func(o attest.PrepareOptions) (*attest.Envelope, error) {
+			return attest.Open(in.GetEnvelope(), key.PublicKey, o)
+		},
+		reopen: func() (*attest.Envelope, error) { return attest.Reopen(in.GetEnvelope(), key.PublicKey) },
+	}, now)
 }
 
 // signUnsigned signs a statement with the key that the service holds for the calling vendor. It is Prepare and Sign
@@ -105,7 +103,7 @@ func (i *issuer) signUnsigned(ctx context.Context, in *avowv1.UnsignedStatement,
 	if err != nil {
 		return nil, signerRefusal(err)
 	}
-	return &submission{vendor: vendor, key: key, envelope: env}, nil
+	return &submission{vendor: vendor, envelope: env}, nil
 }
 
 func signerRefusal(err error) error {
@@ -126,7 +124,7 @@ func (i *issuer) knownUnsigned(
 	if err != nil {
 		return nil, refused
 	}
-	return &submission{vendor: v, key: key, envelope: env, known: &rec}, nil
+	return &submission{vendor: v, envelope: env, known: &rec}, nil
 }
 
 // knownOr returns the submission with its committed record, or the error that stands otherwise.
@@ -158,12 +156,19 @@ func (i *issuer) signerFor(ctx context.Context, keyID string, now time.Time) (*v
 		return nil, nil, refuse(reasonCredentialsInvalid,
 			"the credentials are those of %s, the key belongs to another vendor", c.vendor.Name)
 	}
-	if !key.ValidAt(now) {
-		return nil, nil, refuse(reasonKeyNotValid,
-			"the key %s of %s is registered from %s to %s; it is %s", keyID, vendor.Name,
-			bound(key.NotBefore), bound(key.NotAfter), now.UTC().Format(time.RFC3339))
+	if err := checkKeyWindow(vendor, key, now); err != nil {
+		return nil, nil, err
 	}
 	return vendor, key, nil
+}
+
+// checkKeyWindow refuses a key at a time outside of its window.
+func checkKeyWindow(vendor *vendors.Vendor, key *vendors.Key, at time.Time) error {
+	if key.ValidAt(at) {
+		return nil
+	}
+	return refuse(reasonKeyNotValid, "the key %s of %s is registered from %s to %s; it is %s", key.ID, vendor.Name,
+		bound(key.NotBefore), bound(key.NotAfter), at.UTC().Format(time.RFC3339))
 }
 
 func bound(t time.Time) string {

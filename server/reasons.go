@@ -17,6 +17,8 @@ const (
 	reasonBatchInvalid                = avowv1.ErrorReason_ERROR_REASON_BATCH_INVALID
 	reasonVerificationInput           = avowv1.ErrorReason_ERROR_REASON_VERIFICATION_INPUT
 	reasonPolicyInvalid               = avowv1.ErrorReason_ERROR_REASON_POLICY_INVALID
+	reasonCertificateInvalid          = avowv1.ErrorReason_ERROR_REASON_CERTIFICATE_INVALID
+	reasonBundleInvalid               = avowv1.ErrorReason_ERROR_REASON_BUNDLE_INVALID
 	reasonKeyUnknown                  = avowv1.ErrorReason_ERROR_REASON_KEY_UNKNOWN
 	reasonKeyNotValid                 = avowv1.ErrorReason_ERROR_REASON_KEY_NOT_VALID
 	reasonProductNotPermitted         = avowv1.ErrorReason_ERROR_REASON_PRODUCT_NOT_PERMITTED
@@ -28,6 +30,9 @@ const (
 	reasonVerdictSigningNotConfigured = avowv1.ErrorReason_ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED
 	reasonLogWritesNotConfigured      = avowv1.ErrorReason_ERROR_REASON_LOG_WRITES_NOT_CONFIGURED
 	reasonSigningConfigNotConfigured  = avowv1.ErrorReason_ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED
+	reasonIdentityUnknown             = avowv1.ErrorReason_ERROR_REASON_IDENTITY_UNKNOWN
+	reasonIdentityNotValid            = avowv1.ErrorReason_ERROR_REASON_IDENTITY_NOT_VALID
+	reasonCertificateNotValid         = avowv1.ErrorReason_ERROR_REASON_CERTIFICATE_NOT_VALID
 	reasonLogNotInUse                 = avowv1.ErrorReason_ERROR_REASON_LOG_NOT_IN_USE
 	reasonStatementNotFound           = avowv1.ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND
 	reasonVendorNotFound              = avowv1.ErrorReason_ERROR_REASON_VENDOR_NOT_FOUND

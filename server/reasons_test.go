@@ -72,6 +72,21 @@ func TestReasons(t *testing.T) {
 		"PREDICATE_TYPE_UNSUPPORTED": onWorld(func(w *world) error {
 			return toStatus(toRefusal(checkPermitted(&vendors.Vendor{}, &predicate.Statement{Type: predicate.StandingType}))).Err()
 		}),
+		"CERTIFICATE_INVALID": onWorld(func(w *world) error { return w.refused(certifiedRequest([]byte("{}"), []byte("x"))) }),
+		"BUNDLE_INVALID":      onWorld(func(w *world) error { return w.refused(bundleRequest([]byte("{}"))) }),
+		"IDENTITY_UNKNOWN": onIdentities(func(w *world) error {
+			env, cert := w.certified(dataFlows(w.t), certificate{san: ciSAN + "-evil"})
+			return w.refused(certifiedRequest(env, cert))
+		}),
+		"IDENTITY_NOT_VALID": onIdentities(func(w *world) error {
+			env, cert := w.certified(dataFlows(w.t), certificate{san: retiredSAN})
+			return w.refused(certifiedRequest(env, cert))
+		}),
+		"CERTIFICATE_NOT_VALID": onIdentities(func(w *world) error {
+			env, cert := w.certified(dataFlows(w.t), certificate{})
+			w.clock.add(time.Hour)
+			return w.refused(certifiedRequest(env, cert))
+		}),
 		"BATCH_INVALID": onWorld(func(w *world) error {
 			r := signed(w.t, dataFlows(w.t), w.acme)
 			_, err := w.attestation().IssueBatch(w.t.Context(), &avowv1.IssueBatchRequest{Requests: []*avowv1.IssueRequest{r, r}})

@@ -15,12 +15,14 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/server/tlog"
 )
 
 // RekorConfig opens the log to Sigstore clients, by the Rekor v2 API.
 type RekorConfig struct {
-	// Open lets every key write, and certificates. False: registered vendors' keys only.
+	// Open lets every key and every certificate write. False: keys of registered vendors, and certificates of their
+	// identities that verify under the trusted root.
 	Open bool
 	// Credentials lets only callers write who show a registered vendor's credentials. Without it the API is no place for
 	// strangers: an entry is a digest and a signature, and for a public key anybody can make such pairs of which the
@@ -76,8 +78,12 @@ func (r *rekorService) admit(ctx context.Context, v *entryVerifier) error {
 	if r.cfg.Rekor.Open {
 		return nil
 	}
-	if v.certificate {
-		return refuse(reasonKeyUnknown, "the entry is signed by a certificate; the log takes the keys of registered vendors")
+	if v.certificate != nil {
+		cert, err := attest.ParseCertificate(v.certificate)
+		if err == nil {
+			_, err = r.issuer.identityFor(ctx, cert, r.cfg.Clock())
+		}
+		return err
 	}
 	sum := sha256.Sum256(v.spki)
 	_, _, err := r.issuer.signerFor(ctx, "sha256:"+hex.EncodeToString(sum[:]), r.cfg.Clock())

@@ -256,7 +256,7 @@ func TestRekorWriters(t *testing.T) {
 			"expired":         {t.Context(), w.entry(w.expired, "1"), reasonKeyNotValid},
 			"stranger":        {t.Context(), w.entry(stranger, "1"), reasonKeyUnknown},
 			"RSA":             {t.Context(), byRSA, reasonKeyUnknown},
-			"certificate":     {t.Context(), byCertificate, reasonKeyUnknown},
+			"certificate":     {t.Context(), byCertificate, reasonCertificateInvalid},
 			"another's token": {withToken(t.Context(), w.heldToken), w.entry(w.acme, "2"), reasonCredentialsInvalid},
 		} {
 			e, err := w.rekor().CreateEntry(c.ctx, c.req)

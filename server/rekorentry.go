@@ -37,8 +37,8 @@ type entryVerifier struct {
 	key crypto.PublicKey
 	// spki is the key's SubjectPublicKeyInfo, DER.
 	spki []byte
-	// certificate tells that the key came in a certificate.
-	certificate bool
+	// certificate is what the key came in, DER; nil if it came alone.
+	certificate []byte
 }
 
 const entryField = "hashedRekordRequestV002"
@@ -83,14 +83,15 @@ func parseEntryVerifier(in *rekorpb.Verifier) (*entryVerifier, error) {
 	case *rekorpb.Verifier_PublicKey:
 		raw = in.GetPublicKey().GetRawBytes()
 	case *rekorpb.Verifier_X509Certificate:
-		raw, v.certificate = in.GetX509Certificate().GetRawBytes(), true
+		raw = in.GetX509Certificate().GetRawBytes()
+		v.certificate = raw
 	default:
 		return nil, invalidField(field, "neither publicKey nor x509Certificate is given")
 	}
 	if len(raw) == 0 || len(raw) > maxEntryVerifier {
 		return nil, invalidField(field, "got %d bytes, want 1 to %d", len(raw), maxEntryVerifier)
 	}
-	if v.certificate {
+	if v.certificate != nil {
 		cert, err := x509.ParseCertificate(raw)
 		if err != nil {
 			return nil, invalidField(field+".x509Certificate", "%v", err)

@@ -138,9 +138,12 @@ func (r *related) remember(id string, st *predicate.Statement, size int) {
 	r.byID[id] = r.order.PushFront(st)
 }
 
-// reopen opens a stored envelope with the key that is stored beside it.
+// reopen opens a stored envelope with the key or the certificate that is stored beside it.
 func reopen(rec *statements.Record) (*attest.Envelope, error) {
-	pub, err := x509.ParsePKIXPublicKey(rec.PublicKey)
+	if len(rec.Certificate) > 0 {
+		return reopenCertified(rec)
+	}
+	pub, err := x509.ParsePKIXPublicKey(rec.Signer)
 	if err != nil {
 		return nil, damaged("key", rec, err)
 	}
@@ -149,6 +152,21 @@ func reopen(rec *statements.Record) (*attest.Envelope, error) {
 		return nil, damaged("key", rec, fmt.Errorf("got a %T, want ECDSA", pub))
 	}
 	env, err := attest.Reopen(rec.Envelope, key)
+	if err != nil {
+		return nil, damaged("envelope", rec, err)
+	}
+	return env, nil
+}
+
+func reopenCertified(rec *statements.Record) (*attest.Envelope, error) {
+	cert, err := attest.ParseCertificate(rec.Certificate)
+	if err != nil {
+		return nil, damaged("certificate", rec, err)
+	}
+	if got := cert.Identity().ID(); got != rec.KeyID {
+		return nil, damaged("certificate", rec, fmt.Errorf("it is of identity %s", got))
+	}
+	env, err := attest.ReopenCertified(rec.Envelope, cert)
 	if err != nil {
 		return nil, damaged("envelope", rec, err)
 	}

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
+	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/server/vendors"
 	"github.com/avow-dev/avow/verify"
 )
@@ -91,6 +92,12 @@ func vendorMessage(v *vendors.Vendor) *avowv1.Vendor {
 		m.Keys = append(m.Keys, &avowv1.VendorKey{
 			KeyId: k.ID, PublicKeyPem: string(k.PEM),
 			NotBefore: timeMessage(k.NotBefore), NotAfter: timeMessage(k.NotAfter),
+		})
+	}
+	for _, i := range v.Identities {
+		m.Identities = append(m.Identities, &avowv1.VendorIdentity{
+			SignerId: attest.Identity{Issuer: i.Issuer, Subject: i.SAN}.ID(), Issuer: i.Issuer, Subject: i.SAN,
+			NotBefore: timeMessage(i.NotBefore), NotAfter: timeMessage(i.NotAfter),
 		})
 	}
 	return m

@@ -15,10 +15,14 @@ import (
 
 // rootConfig is the configuration of the world's trusted root.
 func (w *world) rootConfig() TrustedRootConfig {
-	return TrustedRootConfig{
+	c := TrustedRootConfig{
 		Origin: w.log.Origin(), LogID: w.log.LogID(), LogKey: w.log.PublicKey(), LogStart: issuedAt.Add(-time.Hour),
 		Authorities: []TrustedAuthority{{URI: "https://" + origin + "/api/v1/timestamp", Chain: w.authority.CertChain()}},
 	}
+	if f := w.foreign; f != nil {
+		c.Authorities = append(c.Authorities, TrustedAuthority{URI: f.URI, Chain: []*x509.Certificate{f.Leaf, f.Root}})
+	}
+	return c
 }
 
 // TestListOfUnknownVendor: a misspelt name does not read as "has declared nothing", and a vendor that left the registry is

@@ -32,6 +32,7 @@ import (
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/internal/bundletest"
 	"github.com/avow-dev/avow/server/authority"
 	"github.com/avow-dev/avow/server/statements"
 	"github.com/avow-dev/avow/server/tlog"
@@ -74,6 +75,9 @@ type world struct {
 	stamps    []Timestamper
 	limits    Limits
 	change    func(*Config) // what a test configures besides
+	ca        *bundletest.CA
+	ct        *bundletest.Log
+	foreign   *bundletest.TSA // in the trusted root besides the service's own
 
 	acme, acmeSecond, expired, held *attest.KeyFile
 	acmeToken, heldToken            string
@@ -174,7 +178,11 @@ func (w *world) makeVendors() {
     declarant: %q
     country: DE
     keys:
-%s%s%s    products: ["pkg:generic/example-gateway"]
+%s%s%s    identities:
+      - {issuer: %q, san: %q}
+      - {issuer: %q, san: %q, notAfter: 2026-08-31T00:00:00Z}
+      - {issuer: %q, san: %q, notAfter: 2026-09-01T12:00:00Z}
+    products: ["pkg:generic/example-gateway"]
     tokens: [%q]
     clientCerts: [%q]
   - name: held
@@ -187,7 +195,7 @@ func (w *world) makeVendors() {
       file: held.key
       passwordFile: held.pass
 `, acmeDeclarant, keyEntry(t, w.acme, ""), keyEntry(t, w.acmeSecond, ""), keyEntry(t, w.expired, "2026-08-31T00:00:00Z"),
-		acmeHash, certFingerprint(w.acmeCert.Raw), heldDeclarant, keyEntry(t, w.held, ""), heldHash)
+		ciIssuer, ciSAN, ciIssuer, retiredSAN, ciIssuer, leavingSAN, acmeHash, certFingerprint(w.acmeCert.Raw), heldDeclarant, keyEntry(t, w.held, ""), heldHash)
 	path := filepath.Join(w.dir, "vendors.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -270,7 +278,11 @@ func (w *world) config() Config {
 
 func (w *world) trustedRoot() []byte {
 	w.t.Helper()
-	return must(TrustedRoot(w.rootConfig()))(w.t)
+	root := must(TrustedRoot(w.rootConfig()))(w.t)
+	if w.ca != nil {
+		root = bundletest.WithIdentities(w.t, root, w.ca, w.ct)
+	}
+	return root
 }
 
 // restart stops the service and starts it on the same directories.

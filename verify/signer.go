@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
-	sgverify "github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 )
 
@@ -129,18 +128,14 @@ func (r *run) checkSignerValidity() Check {
 // checkCertificate verifies the chain at each timestamp and, where the trusted
 // root names certificate transparency logs, the certificate's timestamp by one.
 func (r *run) checkCertificate() Check {
-	material := r.v.trust.material
 	for _, s := range r.stamps {
-		chains, err := sgverify.VerifyLeafCertificate(s.time, r.cert, material)
-		if err != nil {
+		chain, sct := r.v.trust.certified(r.cert, s.time)
+		if chain != nil {
 			return fail("a certificate that chains to an authority of the trusted root at "+s.time.Format(time.RFC3339),
-				"valid "+window(r.cert.NotBefore, r.cert.NotAfter), r.v.unknownIssuer(r.cert, err), r.v.hintForIssuer(r.cert))
+				"valid "+window(r.cert.NotBefore, r.cert.NotAfter), r.v.unknownIssuer(r.cert, chain), r.v.hintForIssuer(r.cert))
 		}
-		if len(material.CTLogs()) == 0 {
-			continue
-		}
-		if err := sgverify.VerifySignedCertificateTimestamp(chains, 1, material); err != nil {
-			return fail("a certificate timestamp by a CT log of the trusted root", "", err.Error(),
+		if sct != nil {
+			return fail("a certificate timestamp by a CT log of the trusted root", "", sct.Error(),
 				"the certificate was perhaps never published, so its owner could not see it")
 		}
 	}

@@ -75,7 +75,7 @@ func runScripts(t *testing.T, directory string) {
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"service": startService, "edit": edit, "exits": exits, "digest": digest, "tamper": tamper,
+			"service": startService, "identities": startIdentities(t), "edit": edit, "exits": exits, "digest": digest, "tamper": tamper,
 			"registry": startRegistry, "cosign": cosign, "lie": lie, "onefile": oneFile,
 			"sparse": sparse, "signalled": signalled,
 		},

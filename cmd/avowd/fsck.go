@@ -8,7 +8,7 @@ import (
 	"io"
 	"log/slog"
 
-	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/server"
 	"github.com/avow-dev/avow/server/statements"
 	"github.com/avow-dev/avow/server/tlog"
 	"github.com/avow-dev/avow/server/tlog/posix"
@@ -149,7 +149,7 @@ func compareStatement(ctx context.Context, store *statements.Store, log *tlog.Lo
 	if err != nil {
 		return err
 	}
-	e, err := reopen(r)
+	e, err := server.Reopen(r)
 	if err != nil {
 		return err
 	}
@@ -176,20 +176,4 @@ func countPending(ctx context.Context, store *statements.Store) (n uint64, err e
 		n += uint64(len(rows))
 		after = rows[len(rows)-1].Sequence
 	}
-}
-
-// reopen checks a stored envelope again: its signature, and that it is the statement that the row names.
-func reopen(r statements.Record) (*attest.Envelope, error) {
-	key, err := parseSPKI(r.PublicKey)
-	if err != nil {
-		return nil, err
-	}
-	e, err := attest.Reopen(r.Envelope, key)
-	if err != nil {
-		return nil, err
-	}
-	if e.StatementID() != r.StatementID || e.KeyID() != r.KeyID {
-		return nil, fmt.Errorf("the envelope holds statement %s by %s", e.StatementID(), e.KeyID())
-	}
-	return e, nil
 }

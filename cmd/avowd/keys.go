@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
@@ -88,17 +87,4 @@ func writeNew(path string, data []byte, mode os.FileMode) error {
 	}
 	_, err = f.Write(data)
 	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// parseSPKI reads the ECDSA public key of a stored row.
-func parseSPKI(der []byte) (*ecdsa.PublicKey, error) {
-	parsed, err := x509.ParsePKIXPublicKey(der)
-	if err != nil {
-		return nil, err
-	}
-	key, ok := parsed.(*ecdsa.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("got a key of type %T, want ECDSA", parsed)
-	}
-	return key, nil
 }

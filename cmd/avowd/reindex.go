@@ -40,7 +40,7 @@ func reindex(ctx context.Context, c *Config, out io.Writer) error {
 	n := 0
 	err = store.Reindex(ctx, func(r statements.Record) (statements.Facts, error) {
 		n++
-		if _, err := reopen(r); err != nil {
+		if _, err := server.Reopen(r); err != nil {
 			return statements.Facts{}, fmt.Errorf("statement %s by %s: %w", r.StatementID, r.KeyID, err)
 		}
 		return server.Facts(r)

@@ -37,16 +37,22 @@ type vendorFlags struct {
 	config              string
 	vendor              vendors.Vendor
 	keys                []string
+	identities          []string
+	issuer              string
 	notBefore, notAfter string
 }
 
 func newVendorAddCommand() *cobra.Command {
 	var v vendorFlags
 	cmd := &cobra.Command{
-		Use:   "add --name N --declarant LEGAL-NAME --country CC --key PUB... --product PREFIX...",
-		Short: "Register a vendor with its keys and the products that it may speak about",
+		Use:   "add --name N --declarant LEGAL-NAME --country CC (--key PUB... | --identity SAN... --issuer URL) --product PREFIX...",
+		Short: "Register a vendor with its keys or identities and the products that it may speak about",
 		Long: `Register a vendor. --declarant is the exact name that its statements carry, --product a prefix of product identifiers:
-pkg:generic/acme permits pkg:generic/acme/fw@1 and not pkg:generic/acme-evil@1. The whole registry is checked before the file is
+pkg:generic/acme permits pkg:generic/acme/fw@1 and not pkg:generic/acme-evil@1.
+
+--identity is who signs with a certificate instead of a key, exactly as certificates name it: the URI of a CI workflow with its
+ref, or an e-mail address. --issuer is the OpenID Connect issuer that vouches for it. Identities of several issuers are added
+with an editor. The whole registry is checked before the file is
 replaced; a running service reads it within a second.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -67,9 +73,11 @@ replaced; a running service reads it within a second.`,
 	f.StringVar(&v.vendor.Country, "country", "", "ISO 3166-1 code of its seat, two letters")
 	f.StringVar(&v.vendor.Contact, "contact", "", "e-mail address or URL for people")
 	f.StringSliceVar(&v.keys, "key", nil, "PEM file with a public key; repeatable")
+	f.StringArrayVar(&v.identities, "identity", nil, "subject alternative name of certificates, exactly; repeatable")
+	f.StringVar(&v.issuer, "issuer", "", "URL of the identities' issuer, exactly")
 	f.StringSliceVar(&v.vendor.Products, "product", nil, "prefix of product identifiers; repeatable")
-	f.StringVar(&v.notBefore, "not-before", "", "start of the keys' window, RFC 3339")
-	f.StringVar(&v.notAfter, "not-after", "", "end of the keys' window, RFC 3339")
+	f.StringVar(&v.notBefore, "not-before", "", "start of the window of keys and identities, RFC 3339")
+	f.StringVar(&v.notAfter, "not-after", "", "end of the window of keys and identities, RFC 3339")
 	return cmd
 }
 
@@ -88,6 +96,9 @@ func printRegistered(w io.Writer, path, name string) error {
 	for _, k := range v.Keys {
 		fmt.Fprintf(w, "  key id  %s\n", k.ID)
 	}
+	for _, i := range v.Identities {
+		fmt.Fprintf(w, "  identity %s, issuer %s\n", i.SAN, i.Issuer)
+	}
 	for _, p := range v.Products {
 		fmt.Fprintf(w, "  product %s\n", p)
 	}
@@ -96,8 +107,8 @@ func printRegistered(w io.Writer, path, name string) error {
 
 // addVendor appends a vendor to the registry. What the registry cannot hold is wrong usage, and leaves it as it was.
 func addVendor(c *Config, v vendorFlags) error {
-	if len(v.keys) == 0 {
-		return usageError{errors.New("--key is missing"), "avow keygen makes a key pair; the service needs the .pub file"}
+	if len(v.keys) == 0 && len(v.identities) == 0 && v.issuer == "" {
+		return usageError{errors.New("--key is missing, or --identity with --issuer"), "avow keygen makes a key pair; the service needs the .pub file"}
 	}
 	for _, path := range v.keys {
 		key, err := readVendorKey(path, v.notBefore, v.notAfter)
@@ -105,6 +116,10 @@ func addVendor(c *Config, v vendorFlags) error {
 			return usageError{err, ""}
 		}
 		v.vendor.Keys = append(v.vendor.Keys, key)
+	}
+	var err error
+	if v.vendor.Identities, err = v.readIdentities(); err != nil {
+		return usageError{err, "the registry was left as it was"}
 	}
 	path := c.path(c.Vendors)
 	text, err := readLimited(path, maxRegistryBytes)
@@ -116,6 +131,26 @@ func addVendor(c *Config, v vendorFlags) error {
 		return usageError{err, "the registry was left as it was"}
 	}
 	return replaceFile(path, text)
+}
+
+// readIdentities makes the entries of the identities. Their form is the registry's affair.
+func (v *vendorFlags) readIdentities() ([]vendors.Identity, error) {
+	if (len(v.identities) == 0) != (v.issuer == "") {
+		return nil, errors.New("give --identity together with --issuer")
+	}
+	var list []vendors.Identity
+	for _, san := range v.identities {
+		i := vendors.Identity{Issuer: v.issuer, SAN: san}
+		var err error
+		if i.NotBefore, err = optionalTime("--not-before", v.notBefore); err != nil {
+			return nil, err
+		}
+		if i.NotAfter, err = optionalTime("--not-after", v.notAfter); err != nil {
+			return nil, err
+		}
+		list = append(list, i)
+	}
+	return list, nil
 }
 
 func readVendorKey(path, notBefore, notAfter string) (vendors.Key, error) {
@@ -165,14 +200,18 @@ func newVendorListCommand() *cobra.Command {
 				return err
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "NAME\tCOUNTRY\tDECLARANT\tKEYS\tPRODUCTS\tTOKENS")
+			fmt.Fprintln(w, "NAME\tCOUNTRY\tDECLARANT\tKEYS\tIDENTITIES\tPRODUCTS\tTOKENS")
 			for _, v := range registry.All() {
 				ids := make([]string, len(v.Keys))
 				for i, k := range v.Keys {
 					ids[i] = k.ID
 				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\n", v.Name, v.Country, v.Declarant, strings.Join(ids, ","),
-					strings.Join(v.Products, ","), len(v.TokenHashes))
+				names := make([]string, len(v.Identities))
+				for i, id := range v.Identities {
+					names[i] = id.SAN
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\n", v.Name, v.Country, v.Declarant, strings.Join(ids, ","),
+					strings.Join(names, ","), strings.Join(v.Products, ","), len(v.TokenHashes))
 			}
 			return w.Flush()
 		},

@@ -11,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	trustroot "github.com/sigstore/protobuf-specs/gen/pb-go/trustroot/v1"
 	"github.com/sigstore/sigstore-go/pkg/root"
+	"google.golang.org/protobuf/encoding/protojson"
 )
 
 // Epoch is when a World's statements are issued by default: an hour after the
@@ -75,6 +77,24 @@ func TrustedRoot(tb testing.TB, logs []*Log, tsas []*TSA, cas []*CA, ctLogs []*L
 		tb.Fatal(err)
 	}
 	raw, err := tr.MarshalJSON()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return compact(tb, raw)
+}
+
+// WithIdentities adds a certificate authority and its CT log to a trusted root.
+func WithIdentities(tb testing.TB, trustedRoot []byte, ca *CA, ctLog *Log) []byte {
+	tb.Helper()
+	var all, more trustroot.TrustedRoot
+	for to, raw := range map[*trustroot.TrustedRoot][]byte{&all: trustedRoot, &more: TrustedRoot(tb, nil, nil, []*CA{ca}, []*Log{ctLog})} {
+		if err := protojson.Unmarshal(raw, to); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	all.CertificateAuthorities = append(all.CertificateAuthorities, more.GetCertificateAuthorities()...)
+	all.Ctlogs = append(all.Ctlogs, more.GetCtlogs()...)
+	raw, err := protojson.Marshal(&all)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -56,9 +56,16 @@ type Config struct {
 	TLS bool
 	// PublicURL, if not empty, opens the log to Sigstore clients, who are told this address.
 	PublicURL string
+	// Identities may sign for the vendor with certificates.
+	Identities []Identity
+	// Trust, if not nil, adds to the service's trusted root: the authority that certifies the identities.
+	Trust func(trustedRoot []byte) []byte
 	// Log receives the service's log; nil discards it.
 	Log io.Writer
 }
+
+// Identity is who may sign with a certificate: OpenID Connect issuer and subject alternative name.
+type Identity struct{ Issuer, SAN string }
 
 // World is a running service.
 type World struct {
@@ -117,7 +124,10 @@ func Start(ctx context.Context, c Config) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	sc := server.Config{Log: w.log, Store: w.store, Vendors: w.vendors,
+	if c.Trust != nil {
+		w.TrustedRoot = c.Trust(w.TrustedRoot)
+	}
+	sc := server.Config{TimestampHandler: stamps.Handler(), Log: w.log, Store: w.store, Vendors: w.vendors,
 		Timestampers: []server.Timestamper{stamps},
 		TrustedRoot:  w.TrustedRoot, Logger: logger, Clock: c.Clock, Registerer: prometheus.NewRegistry(),
 		Limits: server.Limits{RatePerSecond: 1e9, Burst: 1e9}}
@@ -200,6 +210,15 @@ func (c *Config) registry() []byte {
 			b.WriteString("          " + line)
 		}
 		b.WriteString("        notBefore: 2026-01-01T00:00:00Z\n")
+	}
+	if len(c.VendorKeys) == 0 {
+		b.WriteString("      []\n")
+	}
+	if len(c.Identities) > 0 {
+		b.WriteString("    identities:\n")
+	}
+	for _, i := range c.Identities {
+		fmt.Fprintf(&b, "      - {issuer: %q, san: %q}\n", i.Issuer, i.SAN)
 	}
 	return []byte(b.String())
 }

@@ -49,7 +49,7 @@ func benchStatement(by signer, i uint64) (statements.Pending, statements.Committ
 	d := sha256.Sum256(seed[:])
 	id := "sha256:" + hex.EncodeToString(d[:])
 	p := statements.Pending{
-		StatementID: id, KeyID: by.id, PublicKey: by.der,
+		StatementID: id, KeyID: by.id, Signer: by.der,
 		Vendor: fmt.Sprintf("vendor-%d", i%benchVendors), PredicateType: fmt.Sprintf("https://w3id.org/avow/type-%d/v1", i/benchVendors%benchTypes),
 		Envelope: stretch(d, benchEnvelope), LogSize: i, ReceivedAt: start,
 		Products: []string{fmt.Sprintf("pkg:generic/vendor-%d/product@%d", i%benchVendors, i/benchVendors)},

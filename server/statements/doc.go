@@ -5,8 +5,9 @@
 //
 // # Truth and derived rows
 //
-// Four tables are the truth and are never rewritten: signers (public keys),
-// statements (the exact envelope bytes, who sent them and when), entries
+// Five tables are the truth and are never rewritten: signers (public keys, and
+// identities), statements (the exact envelope bytes, who sent them and when),
+// receipts (the certificate of an envelope and the tokens it came with), entries
 // (the log entry with its proof, and the RFC 3161 tokens) and leaves (those that
 // were given to the log without a statement, by their hash). Each statement and
 // entry carries a CRC-32C of its own content, checked whenever the row is read,
@@ -41,7 +42,7 @@
 //
 // The package checks no signature and parses no statement: what it stores was
 // opened by its caller, and what it returns must be verified again before it is
-// served. It does check that a key id is the digest of the key beside it, and
+// served. It does check that a key id is the digest of the signer beside it, and
 // every limit of limits.go. Errors have a [Error.Code] out of a closed list;
 // their messages name no file.
 //

@@ -61,9 +61,13 @@ func rowSum(numbers []uint64, parts ...[]byte) uint32 {
 	return sum
 }
 
-func statementSum(k rowKey, p *Pending) uint32 {
-	return rowSum([]uint64{micros(p.ReceivedAt), p.LogSize},
-		k.statement[:], k.key[:], []byte(p.Vendor), []byte(p.Declaration), p.Envelope)
+// statementSum covers what was received: without a receipt it is what it was before there were any.
+func statementSum(k rowKey, p *Pending, receipt []byte) uint32 {
+	parts := [][]byte{k.statement[:], k.key[:], []byte(p.Vendor), []byte(p.Declaration), p.Envelope}
+	if p.hasReceipt() {
+		parts = append(parts, p.Certificate, receipt)
+	}
+	return rowSum([]uint64{micros(p.ReceivedAt), p.LogSize}, parts...)
 }
 
 func entrySum(k rowKey, logIndex uint64, committed time.Time, tokens, entry []byte) uint32 {

@@ -8,8 +8,10 @@ const (
 	// MaxEnvelopeBytes is the largest envelope: a statement of 256 KiB in
 	// base64 inside its DSSE envelope, with room for the signature.
 	MaxEnvelopeBytes = 384 << 10
-	// MaxPublicKeyBytes is the largest SubjectPublicKeyInfo in DER form.
-	MaxPublicKeyBytes = 2 << 10
+	// MaxSignerBytes is the largest SubjectPublicKeyInfo in DER form, or text of an identity.
+	MaxSignerBytes = 4 << 10
+	// MaxCertificateBytes is the largest certificate in DER form.
+	MaxCertificateBytes = 16 << 10
 	// MaxEntryBytes is the largest serialised log entry (leaf, proof, cosigned checkpoint).
 	MaxEntryBytes = 128 << 10
 	// MaxTokens is the largest number of RFC 3161 tokens of one statement.

@@ -5,24 +5,31 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 )
 
 // selectRecord joins a truth row with what is derived from it. The derived part
 // is optional: damaged facts must not hide an envelope.
 const selectRecord = `SELECT s.id, s.statement, g.key_id, g.public_key, s.received, s.log_size, s.crc,
-	s.vendor, s.declaration, s.envelope, e.log_index, e.committed, e.crc, e.tokens, e.entry, f.type, f.facts
+	s.vendor, s.declaration, s.envelope, e.log_index, e.committed, e.crc, e.tokens, e.entry, f.type, f.facts,
+	r.certificate, r.tokens
 	FROM statements s JOIN signers g ON g.id = s.signer
 	LEFT JOIN entries e ON e.id = s.id
-	LEFT JOIN facts f ON f.id = s.id`
+	LEFT JOIN facts f ON f.id = s.id
+	LEFT JOIN receipts r ON r.id = s.id`
+
+// selectSigner finds a signer by its id.
+const selectSigner = "SELECT public_key FROM signers WHERE key_id = ?"
 
 // selectLeaf finds a leaf by its hash.
 const selectLeaf = "SELECT log_size, bare FROM leaves WHERE leaf = ?"
 
 // readStatements are the prepared statements for records.
 type readStatements struct {
-	byStatement, byKey, pending, leaf *sql.Stmt
-	all                               prepared
+	byStatement, byKey, pending, leaf, signer *sql.Stmt
+
+	all prepared
 }
 
 func prepareReads(ctx context.Context, db *sql.DB) (r readStatements, err error) {
@@ -30,6 +37,7 @@ func prepareReads(ctx context.Context, db *sql.DB) (r readStatements, err error)
 		{&r.byStatement, selectRecord + " WHERE s.statement = ? ORDER BY s.id LIMIT ?"},
 		{&r.byKey, selectRecord + " WHERE s.statement = ? AND g.key_id = ?"},
 		{&r.leaf, selectLeaf},
+		{&r.signer, selectSigner},
 		// The row ids come from pending alone, before anything large is touched.
 		{&r.pending, selectRecord +
 			" WHERE s.id IN (SELECT id FROM pending WHERE id > ? ORDER BY id LIMIT ?) ORDER BY s.id"},
@@ -68,6 +76,25 @@ func (s *Store) GetBy(ctx context.Context, statementID, keyID string) (Record, e
 	}
 	rec, err := findRecord(ctx, s.read.byKey, key)
 	return rec, s.readFault(err)
+}
+
+// Signer returns what a key id is the digest of ([Pending].Signer), or ErrNotFound if nobody with that id signed a stored
+// statement. One that does not match its digest is STORE_CORRUPT.
+func (s *Store) Signer(ctx context.Context, keyID string) ([]byte, error) {
+	key, err := parseID("key id", keyID)
+	if err != nil {
+		return nil, err
+	}
+	var signer []byte
+	switch err := s.read.signer.QueryRowContext(ctx, key[:]).Scan(&signer); {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, &Error{Code: NotFound, Message: "no statement by key " + keyID}
+	case err != nil:
+		return nil, s.readFault(err)
+	case sha256.Sum256(signer) != key:
+		return nil, corrupt(nil, "the signer %s does not match its digest", keyID)
+	}
+	return signer, nil
 }
 
 // PendingRows returns pending records with a Sequence above after, the oldest
@@ -135,22 +162,30 @@ func scanRecord(rows *sql.Rows) (rec Record, err error) {
 		statement, keyID, facts    []byte
 		received, logSize, crc     int64
 		index, committed, crcEntry sql.NullInt64
-		tokens, entry              []byte
+		tokens, entry, receipt     []byte
 		typ                        sql.NullString
 	)
-	if err := rows.Scan(&rec.Sequence, &statement, &keyID, &rec.PublicKey, &received, &logSize, &crc,
+	if err := rows.Scan(&rec.Sequence, &statement, &keyID, &rec.Signer, &received, &logSize, &crc,
 		&rec.Vendor, &rec.Declaration, &rec.Envelope, &index, &committed, &crcEntry, &tokens, &entry,
-		&typ, &facts); err != nil {
+		&typ, &facts, &rec.Certificate, &receipt); err != nil {
 		return rec, err
 	}
 	copy(key.statement[:], statement)
 	copy(key.key[:], keyID)
 	rec.StatementID, rec.KeyID = key.statement.id(), key.key.id()
 	rec.LogSize, rec.ReceivedAt = uint64(logSize), time.UnixMicro(received).UTC()
-	if sha256.Sum256(rec.PublicKey) != key.key {
-		return rec, corrupt(nil, "the public key of %s does not match its digest", rec.KeyID)
+	if sha256.Sum256(rec.Signer) != key.key {
+		return rec, corrupt(nil, "the signer %s does not match its digest", rec.KeyID)
 	}
-	if sum := statementSum(key, &rec.Pending); int64(sum) != crc {
+	if len(rec.Certificate) == 0 {
+		rec.Certificate = nil
+	}
+	if receipt != nil {
+		if rec.ReceiptTokens, err = readTokens(receipt); err != nil {
+			return rec, corrupt(err, "timestamps at receipt of statement %s cannot be read", rec.StatementID)
+		}
+	}
+	if sum := statementSum(key, &rec.Pending, receipt); int64(sum) != crc {
 		return rec, corrupt(nil, "statement %s: checksum %#08x, stored %#08x", rec.StatementID, sum, crc)
 	}
 	if typ.Valid && facts != nil {
@@ -168,10 +203,17 @@ func scanRecord(rows *sql.Rows) (rec Record, err error) {
 	if sum := entrySum(key, rec.LogIndex, rec.CommittedAt, tokens, entry); int64(sum) != crcEntry.Int64 {
 		return rec, corrupt(nil, "log entry of statement %s: checksum %#08x, stored %#08x", rec.StatementID, sum, crcEntry.Int64)
 	}
-	parts, rest, err := readParts(tokens)
-	if err != nil || len(rest) != 0 {
-		return rec, corrupt(errors.Join(err), "timestamps of statement %s cannot be read", rec.StatementID)
+	if rec.Tokens, err = readTokens(tokens); err != nil {
+		return rec, corrupt(err, "timestamps of statement %s cannot be read", rec.StatementID)
 	}
-	rec.Tokens = parts
 	return rec, nil
+}
+
+// readTokens decodes a column of tokens.
+func readTokens(column []byte) ([][]byte, error) {
+	parts, rest, err := readParts(column)
+	if err == nil && len(rest) != 0 {
+		err = fmt.Errorf("%d bytes after the last", len(rest))
+	}
+	return parts, err
 }

@@ -25,7 +25,7 @@ func (s State) String() string {
 type Pending struct {
 	// StatementID is "sha256:" and 64 lower-case hex digits: the digest of the DSSE payload.
 	StatementID string
-	// KeyID is "sha256:" and 64 lower-case hex digits: the digest of PublicKey.
+	// KeyID is "sha256:" and 64 lower-case hex digits: the digest of Signer.
 	KeyID string
 	// Vendor is the name, in the registry, of the vendor that sent the statement.
 	Vendor string
@@ -33,8 +33,15 @@ type Pending struct {
 	PredicateType string
 	// Envelope is the exact DSSE envelope, at most MaxEnvelopeBytes.
 	Envelope []byte
-	// PublicKey is the signer's SubjectPublicKeyInfo in DER form.
-	PublicKey []byte
+	// Signer says who signed: a key's SubjectPublicKeyInfo in DER form, or an identity's canonical text; at most
+	// MaxSignerBytes.
+	Signer []byte
+	// Certificate is the certificate, DER, of the key that signed for an identity, at most MaxCertificateBytes; nil for a
+	// key.
+	Certificate []byte
+	// ReceiptTokens are RFC 3161 tokens over the signature that were there before the statement was stored, in DER form, at
+	// most MaxTokens of MaxTokenBytes. A certificate needs them: it expires before a pending row may be completed.
+	ReceiptTokens [][]byte
 	// Subjects are the SHA-256 digests of the subjects, 64 lower-case hex digits each, at most MaxSubjects.
 	Subjects []string
 	// Products are the identifiers of the product (purl, CPE, URL), at most MaxProducts.

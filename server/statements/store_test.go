@@ -91,8 +91,8 @@ func statement(by signer, name string) statements.Pending {
 	payload := []byte("payload of " + name)
 	return statements.Pending{
 		StatementID: sha256ID(payload), KeyID: by.id, Vendor: "acme", PredicateType: "https://w3id.org/avow/no-backdoor/v1",
-		Envelope:  fmt.Appendf(nil, "envelope around %q signed with %x", payload, rnd(8)),
-		PublicKey: by.der, Subjects: []string{sha256Hex([]byte("file of " + name))},
+		Envelope: fmt.Appendf(nil, "envelope around %q signed with %x", payload, rnd(8)),
+		Signer:   by.der, Subjects: []string{sha256Hex([]byte("file of " + name))},
 		Products: []string{"pkg:generic/acme/fw@" + name}, LogSize: 7, ReceivedAt: start, Declaration: "release",
 	}
 }
@@ -317,7 +317,7 @@ func TestInvalidArguments(t *testing.T) {
 		"key id of another key":       func(p *statements.Pending) { p.KeyID = newSigner(t).id },
 		"no envelope":                 func(p *statements.Pending) { p.Envelope = nil },
 		"large envelope":              func(p *statements.Pending) { p.Envelope = make([]byte, statements.MaxEnvelopeBytes+1) },
-		"no public key":               func(p *statements.Pending) { p.PublicKey = nil },
+		"no public key":               func(p *statements.Pending) { p.Signer = nil },
 		"no vendor":                   func(p *statements.Pending) { p.Vendor = "" },
 		"no type":                     func(p *statements.Pending) { p.PredicateType = "" },
 		"subject not hex":             func(p *statements.Pending) { p.Subjects = []string{strings.Repeat("x", 64)} },

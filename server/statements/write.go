@@ -93,6 +93,7 @@ type newRow struct {
 	subjects []digest
 	products []string
 	facts    []byte
+	receipt  []byte // the tokens, encoded
 	crc      uint32
 }
 
@@ -116,10 +117,12 @@ func prepareRow(p *Pending) (row newRow, err error) {
 	switch {
 	case len(p.Envelope) == 0 || len(p.Envelope) > MaxEnvelopeBytes:
 		return row, invalid("envelope has %d bytes, want 1 to %d", len(p.Envelope), MaxEnvelopeBytes)
-	case len(p.PublicKey) == 0 || len(p.PublicKey) > MaxPublicKeyBytes:
-		return row, invalid("public key has %d bytes, want 1 to %d", len(p.PublicKey), MaxPublicKeyBytes)
-	case sha256.Sum256(p.PublicKey) != row.key.key:
-		return row, invalid("key id %s is not the digest of the public key", p.KeyID)
+	case len(p.Signer) == 0 || len(p.Signer) > MaxSignerBytes:
+		return row, invalid("signer has %d bytes, want 1 to %d", len(p.Signer), MaxSignerBytes)
+	case sha256.Sum256(p.Signer) != row.key.key:
+		return row, invalid("key id %s is not the digest of the signer", p.KeyID)
+	case len(p.Certificate) > MaxCertificateBytes:
+		return row, invalid("certificate has %d bytes, want at most %d", len(p.Certificate), MaxCertificateBytes)
 	case p.Vendor == "" || len(p.Vendor) > MaxTextBytes:
 		return row, invalid("vendor has %d bytes, want 1 to %d", len(p.Vendor), MaxTextBytes)
 	case len(p.Declaration) > MaxTextBytes:
@@ -129,12 +132,29 @@ func prepareRow(p *Pending) (row newRow, err error) {
 	case p.ReceivedAt.IsZero():
 		return row, invalid("no time of receipt")
 	}
+	if err := checkTokens(p.ReceiptTokens); err != nil {
+		return row, err
+	}
 	if row.subjects, row.products, err = checkFacts(p.PredicateType, p.Subjects, p.Products); err != nil {
 		return row, err
 	}
 	row.facts = encodeFacts(row.subjects, row.products)
-	row.crc = statementSum(row.key, p)
+	row.receipt = appendParts(nil, p.ReceiptTokens)
+	row.crc = statementSum(row.key, p, row.receipt)
 	return row, nil
+}
+
+// checkTokens applies the limits of RFC 3161 tokens.
+func checkTokens(tokens [][]byte) error {
+	if len(tokens) > MaxTokens {
+		return invalid("%d timestamps, want at most %d", len(tokens), MaxTokens)
+	}
+	for _, t := range tokens {
+		if len(t) == 0 || len(t) > MaxTokenBytes {
+			return invalid("timestamp has %d bytes, want 1 to %d", len(t), MaxTokenBytes)
+		}
+	}
+	return nil
 }
 
 // checkFacts applies the limits and removes what is named twice.
@@ -172,7 +192,7 @@ func checkFacts(predicateType string, subjects, products []string) ([]digest, []
 // put inserts one row, or finds the one that is there.
 func (w *writer) put(ctx context.Context, row *newRow) (Record, bool, error) {
 	p := row.p
-	signer, err := number(ctx, w.signers, row.key.key, w.st.findSigner, w.st.addSigner, row.key.key[:], p.PublicKey)
+	signer, err := number(ctx, w.signers, row.key.key, w.st.findSigner, w.st.addSigner, row.key.key[:], p.Signer)
 	if err != nil {
 		return Record{}, false, err
 	}
@@ -196,6 +216,11 @@ func (w *writer) put(ctx context.Context, row *newRow) (Record, bool, error) {
 	if _, err := w.st.addPending.ExecContext(ctx, id); err != nil {
 		return Record{}, false, err
 	}
+	if p.hasReceipt() {
+		if _, err := w.st.addReceipt.ExecContext(ctx, id, orEmpty(p.Certificate), row.receipt); err != nil {
+			return Record{}, false, err
+		}
+	}
 	if p.Leaf != ([32]byte{}) {
 		if _, err := w.addLeaf(ctx, p.Leaf, p.LogSize, false); err != nil {
 			return Record{}, false, err
@@ -211,6 +236,17 @@ func (w *writer) put(ctx context.Context, row *newRow) (Record, bool, error) {
 	rec.Subjects, rec.Products, rec.Leaf = hexAll(row.subjects), row.products, [32]byte{}
 	rec.ReceivedAt = time.UnixMicro(received).UTC()
 	return rec, false, nil
+}
+
+// hasReceipt reports whether there is a row of receipts.
+func (p *Pending) hasReceipt() bool { return len(p.Certificate) > 0 || len(p.ReceiptTokens) > 0 }
+
+// orEmpty makes an empty value out of nil, which would be NULL.
+func orEmpty(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
 }
 
 // number gives the row number of a value in a dictionary table, and adds the
@@ -258,13 +294,9 @@ func (s *Store) prepareEntry(c *Committed) (row newEntry, err error) {
 		return row, invalid("log entry has %d bytes, want 1 to %d", len(c.Entry), MaxEntryBytes)
 	case c.LogIndex > math.MaxInt64-1:
 		return row, invalid("log index %d is above %d", c.LogIndex, int64(math.MaxInt64-1))
-	case len(c.Tokens) > MaxTokens:
-		return row, invalid("%d timestamps, want at most %d", len(c.Tokens), MaxTokens)
 	}
-	for _, t := range c.Tokens {
-		if len(t) == 0 || len(t) > MaxTokenBytes {
-			return row, invalid("timestamp has %d bytes, want 1 to %d", len(t), MaxTokenBytes)
-		}
+	if err := checkTokens(c.Tokens); err != nil {
+		return row, err
 	}
 	row.logIndex, row.entry, row.tokens = c.LogIndex, c.Entry, appendParts(nil, c.Tokens)
 	row.committed = time.UnixMicro(s.clock().UnixMicro()).UTC()

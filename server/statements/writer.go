@@ -258,7 +258,7 @@ type writeStatements struct {
 	begin, commit, rollback, savepoint, undo, release  *sql.Stmt
 	addSigner, findSigner, addStatement, findStatement *sql.Stmt
 	addFacts, addPending, findPending, dropPending     *sql.Stmt
-	addEntry, findEntry, addLeaf, findLeaf             *sql.Stmt
+	addEntry, findEntry, addLeaf, findLeaf, addReceipt *sql.Stmt
 	all                                                prepared
 }
 
@@ -285,6 +285,7 @@ func (s *writeStatements) prepare(ctx context.Context, conn *sql.Conn) error {
 		{&s.findEntry, "SELECT log_index FROM entries WHERE id = ?"},
 		{&s.addLeaf, "INSERT INTO leaves (leaf, log_size, bare) VALUES (?, ?, ?) ON CONFLICT (leaf) DO NOTHING"},
 		{&s.findLeaf, selectLeaf},
+		{&s.addReceipt, "INSERT INTO receipts (id, certificate, tokens) VALUES (?, ?, ?)"},
 	})
 }
 

@@ -1,11 +1,11 @@
-// Package vendors is the registry of who may issue statements: which keys and
-// which product identifiers belong to which vendor, and by which API tokens or
+// Package vendors is the registry of who may issue statements: which keys,
+// which certified identities and which product identifiers belong to which vendor, and by which API tokens or
 // client certificates its machines are recognised.
 //
 // The registry is one YAML file that the operator keeps. It is read strictly:
 // one document, no unknown member, no duplicate, limits on everything, the line
-// in each error. Nothing is allowed by default: a key that is in no vendor's list
-// speaks for nobody, a vendor without products may name no product, an empty
+// in each error. Nothing is allowed by default: a key or identity that is in no
+// vendor's list speaks for nobody, a vendor without products may name no product, an empty
 // registry admits no one.
 //
 //	vendors:
@@ -17,6 +17,9 @@
 //	      - file: keys/acme.pub          # relative to this file; or pem: |
 //	        notBefore: 2026-01-01T00:00:00Z
 //	        notAfter: 2028-01-01T00:00:00Z
+//	    identities:                      # who signs with a certificate instead of a key
+//	      - issuer: https://token.actions.githubusercontent.com
+//	        san: https://github.com/acme/fw/.github/workflows/release.yml@refs/heads/main
 //	    products:
 //	      - pkg:generic/acme             # pkg:generic/acme/fw@1, not pkg:generic/acme-evil@1
 //	    tokens:

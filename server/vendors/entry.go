@@ -27,8 +27,8 @@ var (
 
 const wantDigest = `"sha256:" and 64 lower-case hex digits`
 
-// vendor reads one entry, and the lines of its keys.
-func (p *parser) vendor(n *yaml.Node) (v *Vendor, keyLines []int, err error) {
+// vendor reads one entry, and the lines of its keys and identities.
+func (p *parser) vendor(n *yaml.Node) (v *Vendor, keyLines, identityLines []int, err error) {
 	v = &Vendor{}
 	digests := func(to *[]string) func(*yaml.Node) error {
 		return func(n *yaml.Node) error {
@@ -47,6 +47,13 @@ func (p *parser) vendor(n *yaml.Node) (v *Vendor, keyLines []int, err error) {
 			return items(n, MaxPerVendor, func(n *yaml.Node) error {
 				k, err := p.key(n)
 				v.Keys, keyLines = append(v.Keys, k), append(keyLines, n.Line)
+				return err
+			})
+		},
+		"identities": func(n *yaml.Node) error {
+			return items(n, MaxPerVendor, func(n *yaml.Node) error {
+				i, err := p.identity(n)
+				v.Identities, identityLines = append(v.Identities, i), append(identityLines, n.Line)
 				return err
 			})
 		},
@@ -71,9 +78,9 @@ func (p *parser) vendor(n *yaml.Node) (v *Vendor, keyLines []int, err error) {
 		},
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return v, keyLines, require(n, seen, "name", "declarant", "country")
+	return v, keyLines, identityLines, require(n, seen, "name", "declarant", "country")
 }
 
 func (p *parser) key(n *yaml.Node) (k Key, err error) {

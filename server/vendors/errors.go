@@ -12,7 +12,7 @@ const (
 	Value = "REGISTRY_VALUE"
 	// BadKey: a public key is not ECDSA P-256 in PEM form.
 	BadKey = "REGISTRY_KEY"
-	// Duplicate: a name, key, token or client certificate occurs twice.
+	// Duplicate: a name, key, identity, token or client certificate occurs twice.
 	Duplicate = "REGISTRY_DUPLICATE"
 )
 

@@ -10,12 +10,14 @@ const (
 	MaxKeyBytes = 8 << 10
 	// MaxVendors is the largest number of vendors.
 	MaxVendors = 20_000
-	// MaxPerVendor is the largest number of keys, products, tokens or client certificates of one vendor.
+	// MaxPerVendor is the largest number of keys, identities, products, tokens or client certificates of one vendor.
 	MaxPerVendor = 256
 	// MaxNameBytes is the largest vendor name.
 	MaxNameBytes = 64
 	// MaxTextBytes is the largest declarant, contact, file name or name of a variable.
 	MaxTextBytes = 200
+	// MaxIdentityBytes is the largest issuer, and the largest subject alternative name, of an identity.
+	MaxIdentityBytes = 1 << 10
 	// MaxIdentifierBytes is the largest product identifier, and prefix of one.
 	MaxIdentifierBytes = 4 << 10
 	// DefaultInterval is how often a Watcher looks at its file.

@@ -81,6 +81,22 @@ func (m mapping) list(name string, values []string) {
 	m.set(name, n)
 }
 
+func (m mapping) identities(list []Identity) {
+	if len(list) == 0 {
+		return
+	}
+	n := &yaml.Node{Kind: yaml.SequenceNode}
+	for _, i := range list {
+		entry := newMapping()
+		entry.text("issuer", i.Issuer)
+		entry.text("san", i.SAN)
+		entry.time("notBefore", i.NotBefore)
+		entry.time("notAfter", i.NotAfter)
+		n.Content = append(n.Content, entry.node)
+	}
+	m.set("identities", n)
+}
+
 // scalar is a string, whatever it looks like: the encoder quotes 123 and true.
 func scalar(s string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
@@ -107,6 +123,7 @@ func entry(v *Vendor) *yaml.Node {
 		}
 		m.set("keys", keys)
 	}
+	m.identities(v.Identities)
 	m.list("products", v.Products)
 	m.list("tokens", v.TokenHashes)
 	m.list("clientCerts", v.ClientCerts)

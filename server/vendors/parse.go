@@ -80,15 +80,15 @@ func (p *parser) parse(data []byte) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{keys: map[string]keyOf{}, tokens: map[string]*Vendor{}, certs: map[string]*Vendor{}}
+	r := &Registry{keys: map[string]keyOf{}, identities: map[identityKey]identityOf{}, tokens: map[string]*Vendor{}, certs: map[string]*Vendor{}}
 	seen, err := members(doc, map[string]func(*yaml.Node) error{
 		"vendors": func(n *yaml.Node) error {
 			return items(n, MaxVendors, func(n *yaml.Node) error {
-				v, keyLines, err := p.vendor(n)
+				v, keyLines, identityLines, err := p.vendor(n)
 				if err != nil {
 					return err
 				}
-				return r.add(v, n.Line, keyLines)
+				return r.add(v, n.Line, keyLines, identityLines)
 			})
 		},
 	})

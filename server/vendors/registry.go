@@ -21,6 +21,8 @@ type Vendor struct {
 	Contact string
 	// Keys are the keys that speak for the vendor.
 	Keys []Key
+	// Identities are those that speak for the vendor with a certificate.
+	Identities []Identity
 	// Products are prefixes of product identifiers; see [Vendor.Permits].
 	Products []string
 	// SigningKey, if not nil, is where the service finds the key to sign for the vendor.
@@ -45,7 +47,7 @@ type Key struct {
 
 // ValidAt reports whether t lies within the key's window: NotBefore <= t <= NotAfter.
 func (k *Key) ValidAt(t time.Time) bool {
-	return (k.NotBefore.IsZero() || !t.Before(k.NotBefore)) && (k.NotAfter.IsZero() || !t.After(k.NotAfter))
+	return within(t, k.NotBefore, k.NotAfter)
 }
 
 // SigningKey says where a private key is. The registry never reads it. File
@@ -67,8 +69,10 @@ type SigningKey struct {
 type Registry struct {
 	vendors []*Vendor // by name
 	keys    map[string]keyOf
-	tokens  map[string]*Vendor
-	certs   map[string]*Vendor
+
+	identities map[identityKey]identityOf
+	tokens     map[string]*Vendor
+	certs      map[string]*Vendor
 }
 
 type keyOf struct {
@@ -135,13 +139,16 @@ func (r *Registry) All() []*Vendor {
 
 // add puts a vendor into the registry. What two vendors share would make one
 // speak for the other, so everything that identifies one is unique.
-func (r *Registry) add(v *Vendor, line int, keyLines []int) error {
+func (r *Registry) add(v *Vendor, line int, keyLines, identityLines []int) error {
 	for i := range v.Keys {
 		k := &v.Keys[i]
 		if was, ok := r.keys[k.ID]; ok {
 			return bad(Duplicate, keyLines[i], "key %s belongs to vendor %q already", k.ID, was.vendor.Name)
 		}
 		r.keys[k.ID] = keyOf{v, k}
+	}
+	if err := r.addIdentities(v, identityLines); err != nil {
+		return err
 	}
 	for what, list := range map[string]struct {
 		ids []string

@@ -32,6 +32,7 @@ type IssueRequest struct {
 	//
 	//	*IssueRequest_SignedEnvelope
 	//	*IssueRequest_UnsignedStatement
+	//	*IssueRequest_SignedBundle
 	Content       isIssueRequest_Content `protobuf_oneof:"content"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -92,6 +93,15 @@ func (x *IssueRequest) GetUnsignedStatement() *UnsignedStatement {
 	return nil
 }
 
+func (x *IssueRequest) GetSignedBundle() *SignedBundle {
+	if x != nil {
+		if x, ok := x.Content.(*IssueRequest_SignedBundle); ok {
+			return x.SignedBundle
+		}
+	}
+	return nil
+}
+
 type isIssueRequest_Content interface {
 	isIssueRequest_Content()
 }
@@ -106,11 +116,18 @@ type IssueRequest_UnsignedStatement struct {
 	UnsignedStatement *UnsignedStatement `protobuf:"bytes,2,opt,name=unsigned_statement,json=unsignedStatement,proto3,oneof"`
 }
 
+type IssueRequest_SignedBundle struct {
+	// A statement that another Sigstore client signed, time-stamped and logged. Needs no credentials, as signed_envelope.
+	SignedBundle *SignedBundle `protobuf:"bytes,3,opt,name=signed_bundle,json=signedBundle,proto3,oneof"`
+}
+
 func (*IssueRequest_SignedEnvelope) isIssueRequest_Content() {}
 
 func (*IssueRequest_UnsignedStatement) isIssueRequest_Content() {}
 
-// SignedEnvelope is a DSSE envelope and the key that verifies it.
+func (*IssueRequest_SignedBundle) isIssueRequest_Content() {}
+
+// SignedEnvelope is a DSSE envelope and what verifies it: exactly one of key_id and certificate must be given.
 type SignedEnvelope struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The DSSE envelope as JSON: payloadType "application/vnd.in-toto+json", the payload in canonical base64, exactly one signature
@@ -118,7 +135,11 @@ type SignedEnvelope struct {
 	Envelope []byte `protobuf:"bytes,1,opt,name=envelope,proto3" json:"envelope,omitempty"`
 	// The signing key: "sha256:" and the lower-case hexadecimal SHA-256 of its DER SubjectPublicKeyInfo. It must be registered for the
 	// vendor that the statement names.
-	KeyId         string `protobuf:"bytes,2,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	KeyId string `protobuf:"bytes,2,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// The certificate of the signing key, DER, at most 8 KiB: ECDSA P-256, exactly one subject alternative name, Fulcio's issuer
+	// extension (1.3.6.1.4.1.57264.1.8), a certificate timestamp. It must chain to the service's trusted root and be valid now, and its
+	// identity must be registered for the vendor that the statement names.
+	Certificate   []byte `protobuf:"bytes,3,opt,name=certificate,proto3" json:"certificate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -167,6 +188,117 @@ func (x *SignedEnvelope) GetKeyId() string {
 	return ""
 }
 
+func (x *SignedEnvelope) GetCertificate() []byte {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
+// SignedBundle is what cosign and other Sigstore clients write.
+type SignedBundle struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The Sigstore bundle v0.3, JSON, at most 512 KiB: a DSSE envelope, a registered key's hint or the certificate of a registered
+	// identity, one log entry, and at least one RFC 3161 timestamp. It must verify under the service's trusted root as a buyer would
+	// verify it. A certificate may have expired since: it counts that it was valid at the timestamps. They are kept, and the entry keeps
+	// its place in the log if it is this service's.
+	Bundle        []byte `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignedBundle) Reset() {
+	*x = SignedBundle{}
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignedBundle) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignedBundle) ProtoMessage() {}
+
+func (x *SignedBundle) ProtoReflect() protoreflect.Message {
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignedBundle.ProtoReflect.Descriptor instead.
+func (*SignedBundle) Descriptor() ([]byte, []int) {
+	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SignedBundle) GetBundle() []byte {
+	if x != nil {
+		return x.Bundle
+	}
+	return nil
+}
+
+// SignerIdentity is whom a certificate names. Both values are compared byte for byte.
+type SignerIdentity struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The URL of the OpenID Connect issuer.
+	Issuer string `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// The certificate's only subject alternative name: a URI, an e-mail address, or a name of another kind.
+	Subject       string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignerIdentity) Reset() {
+	*x = SignerIdentity{}
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignerIdentity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignerIdentity) ProtoMessage() {}
+
+func (x *SignerIdentity) ProtoReflect() protoreflect.Message {
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignerIdentity.ProtoReflect.Descriptor instead.
+func (*SignerIdentity) Descriptor() ([]byte, []int) {
+	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SignerIdentity) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *SignerIdentity) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
 // UnsignedStatement is a statement without a signature. The vendor is the one that the call's credentials belong to.
 type UnsignedStatement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -178,7 +310,7 @@ type UnsignedStatement struct {
 
 func (x *UnsignedStatement) Reset() {
 	*x = UnsignedStatement{}
-	mi := &file_avow_v1_attestation_service_proto_msgTypes[2]
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -190,7 +322,7 @@ func (x *UnsignedStatement) String() string {
 func (*UnsignedStatement) ProtoMessage() {}
 
 func (x *UnsignedStatement) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_attestation_service_proto_msgTypes[2]
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -203,7 +335,7 @@ func (x *UnsignedStatement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnsignedStatement.ProtoReflect.Descriptor instead.
 func (*UnsignedStatement) Descriptor() ([]byte, []int) {
-	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{2}
+	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *UnsignedStatement) GetStatement() []byte {
@@ -218,7 +350,8 @@ type IssueResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "sha256:" and the hexadecimal SHA-256 of the statement's bytes.
 	StatementId string `protobuf:"bytes,1,opt,name=statement_id,json=statementId,proto3" json:"statement_id,omitempty"`
-	// The key that signed: "sha256:" and the hexadecimal SHA-256 of its DER SubjectPublicKeyInfo.
+	// The signer. A key: "sha256:" and the hexadecimal SHA-256 of its DER SubjectPublicKeyInfo. An identity, with whatever certificate:
+	// "sha256:" and the hexadecimal SHA-256 of "avow-identity-v1", its issuer and its subject, each followed by a line feed.
 	KeyId string `protobuf:"bytes,2,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
 	// The Sigstore bundle v0.3, JSON. Keep these bytes beside the release: they are all a buyer needs, with the trusted root and the key.
 	Bundle []byte `protobuf:"bytes,3,opt,name=bundle,proto3" json:"bundle,omitempty"`
@@ -228,15 +361,17 @@ type IssueResponse struct {
 	LogOrigin string `protobuf:"bytes,5,opt,name=log_origin,json=logOrigin,proto3" json:"log_origin,omitempty"`
 	// Warnings of the issuance rules (codes W01 ...). They do not block.
 	Warnings []*Finding `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
-	// Whether the statement had been issued by this key before; the bundle is then that of the first time.
+	// Whether the statement had been issued by this signer before; the bundle is then that of the first time.
 	AlreadyIssued bool `protobuf:"varint,7,opt,name=already_issued,json=alreadyIssued,proto3" json:"already_issued,omitempty"`
+	// Set where an identity signed.
+	Identity      *SignerIdentity `protobuf:"bytes,8,opt,name=identity,proto3" json:"identity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *IssueResponse) Reset() {
 	*x = IssueResponse{}
-	mi := &file_avow_v1_attestation_service_proto_msgTypes[3]
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -248,7 +383,7 @@ func (x *IssueResponse) String() string {
 func (*IssueResponse) ProtoMessage() {}
 
 func (x *IssueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_attestation_service_proto_msgTypes[3]
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -261,7 +396,7 @@ func (x *IssueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssueResponse.ProtoReflect.Descriptor instead.
 func (*IssueResponse) Descriptor() ([]byte, []int) {
-	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{3}
+	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *IssueResponse) GetStatementId() string {
@@ -313,6 +448,13 @@ func (x *IssueResponse) GetAlreadyIssued() bool {
 	return false
 }
 
+func (x *IssueResponse) GetIdentity() *SignerIdentity {
+	if x != nil {
+		return x.Identity
+	}
+	return nil
+}
+
 // IssueBatchRequest is a declaration: the statements that a vendor issues together for one release.
 type IssueBatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -324,7 +466,7 @@ type IssueBatchRequest struct {
 
 func (x *IssueBatchRequest) Reset() {
 	*x = IssueBatchRequest{}
-	mi := &file_avow_v1_attestation_service_proto_msgTypes[4]
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -336,7 +478,7 @@ func (x *IssueBatchRequest) String() string {
 func (*IssueBatchRequest) ProtoMessage() {}
 
 func (x *IssueBatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_attestation_service_proto_msgTypes[4]
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -349,7 +491,7 @@ func (x *IssueBatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssueBatchRequest.ProtoReflect.Descriptor instead.
 func (*IssueBatchRequest) Descriptor() ([]byte, []int) {
-	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{4}
+	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *IssueBatchRequest) GetRequests() []*IssueRequest {
@@ -370,7 +512,7 @@ type IssueBatchResponse struct {
 
 func (x *IssueBatchResponse) Reset() {
 	*x = IssueBatchResponse{}
-	mi := &file_avow_v1_attestation_service_proto_msgTypes[5]
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -382,7 +524,7 @@ func (x *IssueBatchResponse) String() string {
 func (*IssueBatchResponse) ProtoMessage() {}
 
 func (x *IssueBatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_attestation_service_proto_msgTypes[5]
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -395,7 +537,7 @@ func (x *IssueBatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssueBatchResponse.ProtoReflect.Descriptor instead.
 func (*IssueBatchResponse) Descriptor() ([]byte, []int) {
-	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{5}
+	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *IssueBatchResponse) GetResponses() []*IssueResponse {
@@ -410,7 +552,7 @@ type GetStatementRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "sha256:" and 64 lower-case hexadecimal digits.
 	StatementId string `protobuf:"bytes,1,opt,name=statement_id,json=statementId,proto3" json:"statement_id,omitempty"`
-	// Only the bundle by this key. Empty: those of all signers.
+	// Only the bundle by this signer: the id of a key or of an identity, as in IssueResponse. Empty: those of all signers.
 	KeyId         string `protobuf:"bytes,2,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -418,7 +560,7 @@ type GetStatementRequest struct {
 
 func (x *GetStatementRequest) Reset() {
 	*x = GetStatementRequest{}
-	mi := &file_avow_v1_attestation_service_proto_msgTypes[6]
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -430,7 +572,7 @@ func (x *GetStatementRequest) String() string {
 func (*GetStatementRequest) ProtoMessage() {}
 
 func (x *GetStatementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_attestation_service_proto_msgTypes[6]
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -443,7 +585,7 @@ func (x *GetStatementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatementRequest.ProtoReflect.Descriptor instead.
 func (*GetStatementRequest) Descriptor() ([]byte, []int) {
-	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{6}
+	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetStatementRequest) GetStatementId() string {
@@ -479,7 +621,7 @@ type GetStatementResponse struct {
 
 func (x *GetStatementResponse) Reset() {
 	*x = GetStatementResponse{}
-	mi := &file_avow_v1_attestation_service_proto_msgTypes[7]
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -491,7 +633,7 @@ func (x *GetStatementResponse) String() string {
 func (*GetStatementResponse) ProtoMessage() {}
 
 func (x *GetStatementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_attestation_service_proto_msgTypes[7]
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -504,7 +646,7 @@ func (x *GetStatementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatementResponse.ProtoReflect.Descriptor instead.
 func (*GetStatementResponse) Descriptor() ([]byte, []int) {
-	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{7}
+	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetStatementResponse) GetStatementId() string {
@@ -545,7 +687,7 @@ func (x *GetStatementResponse) GetSignerCount() uint32 {
 // IssuedBundle is the bundle of one signer of a statement.
 type IssuedBundle struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The key that signed.
+	// The signer's id, as in IssueResponse.
 	KeyId string `protobuf:"bytes,1,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
 	// The registered name of the vendor at the time of issuance.
 	Vendor string `protobuf:"bytes,2,opt,name=vendor,proto3" json:"vendor,omitempty"`
@@ -554,14 +696,16 @@ type IssuedBundle struct {
 	// The entry's index in the log.
 	LogIndex uint64 `protobuf:"varint,4,opt,name=log_index,json=logIndex,proto3" json:"log_index,omitempty"`
 	// When the service committed it, by the service's own clock: for display. What can be relied on is the timestamp inside the bundle.
-	CommitTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=commit_time,json=commitTime,proto3" json:"commit_time,omitempty"`
+	CommitTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=commit_time,json=commitTime,proto3" json:"commit_time,omitempty"`
+	// Set where an identity signed.
+	Identity      *SignerIdentity `protobuf:"bytes,6,opt,name=identity,proto3" json:"identity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *IssuedBundle) Reset() {
 	*x = IssuedBundle{}
-	mi := &file_avow_v1_attestation_service_proto_msgTypes[8]
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -573,7 +717,7 @@ func (x *IssuedBundle) String() string {
 func (*IssuedBundle) ProtoMessage() {}
 
 func (x *IssuedBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_attestation_service_proto_msgTypes[8]
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -586,7 +730,7 @@ func (x *IssuedBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssuedBundle.ProtoReflect.Descriptor instead.
 func (*IssuedBundle) Descriptor() ([]byte, []int) {
-	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{8}
+	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *IssuedBundle) GetKeyId() string {
@@ -624,6 +768,13 @@ func (x *IssuedBundle) GetCommitTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *IssuedBundle) GetIdentity() *SignerIdentity {
+	if x != nil {
+		return x.Identity
+	}
+	return nil
+}
+
 // ListStatementsRequest selects statements. Filters are combined by "and" and compared exactly; without any, everything is listed.
 type ListStatementsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -646,7 +797,7 @@ type ListStatementsRequest struct {
 
 func (x *ListStatementsRequest) Reset() {
 	*x = ListStatementsRequest{}
-	mi := &file_avow_v1_attestation_service_proto_msgTypes[9]
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -658,7 +809,7 @@ func (x *ListStatementsRequest) String() string {
 func (*ListStatementsRequest) ProtoMessage() {}
 
 func (x *ListStatementsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_attestation_service_proto_msgTypes[9]
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -671,7 +822,7 @@ func (x *ListStatementsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStatementsRequest.ProtoReflect.Descriptor instead.
 func (*ListStatementsRequest) Descriptor() ([]byte, []int) {
-	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{9}
+	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListStatementsRequest) GetSubjectSha256() string {
@@ -729,7 +880,7 @@ type ListStatementsResponse struct {
 
 func (x *ListStatementsResponse) Reset() {
 	*x = ListStatementsResponse{}
-	mi := &file_avow_v1_attestation_service_proto_msgTypes[10]
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -741,7 +892,7 @@ func (x *ListStatementsResponse) String() string {
 func (*ListStatementsResponse) ProtoMessage() {}
 
 func (x *ListStatementsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_attestation_service_proto_msgTypes[10]
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -754,7 +905,7 @@ func (x *ListStatementsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStatementsResponse.ProtoReflect.Descriptor instead.
 func (*ListStatementsResponse) Descriptor() ([]byte, []int) {
-	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{10}
+	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListStatementsResponse) GetStatements() []*StatementSummary {
@@ -777,7 +928,7 @@ type StatementSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "sha256:" and the hexadecimal SHA-256 of the statement's bytes.
 	StatementId string `protobuf:"bytes,1,opt,name=statement_id,json=statementId,proto3" json:"statement_id,omitempty"`
-	// The key that signed.
+	// The signer's id, as in IssueResponse.
 	KeyId string `protobuf:"bytes,2,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
 	// The registered name of the vendor.
 	Vendor string `protobuf:"bytes,3,opt,name=vendor,proto3" json:"vendor,omitempty"`
@@ -791,13 +942,15 @@ type StatementSummary struct {
 	Products []string `protobuf:"bytes,7,rep,name=products,proto3" json:"products,omitempty"`
 	// SHA-256 of each subject, 64 lower-case hexadecimal digits.
 	SubjectSha256S []string `protobuf:"bytes,8,rep,name=subject_sha256s,json=subjectSha256s,proto3" json:"subject_sha256s,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Set where an identity signed.
+	Identity      *SignerIdentity `protobuf:"bytes,9,opt,name=identity,proto3" json:"identity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StatementSummary) Reset() {
 	*x = StatementSummary{}
-	mi := &file_avow_v1_attestation_service_proto_msgTypes[11]
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -809,7 +962,7 @@ func (x *StatementSummary) String() string {
 func (*StatementSummary) ProtoMessage() {}
 
 func (x *StatementSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_attestation_service_proto_msgTypes[11]
+	mi := &file_avow_v1_attestation_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -822,7 +975,7 @@ func (x *StatementSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatementSummary.ProtoReflect.Descriptor instead.
 func (*StatementSummary) Descriptor() ([]byte, []int) {
-	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{11}
+	return file_avow_v1_attestation_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *StatementSummary) GetStatementId() string {
@@ -881,20 +1034,34 @@ func (x *StatementSummary) GetSubjectSha256S() []string {
 	return nil
 }
 
+func (x *StatementSummary) GetIdentity() *SignerIdentity {
+	if x != nil {
+		return x.Identity
+	}
+	return nil
+}
+
 var File_avow_v1_attestation_service_proto protoreflect.FileDescriptor
 
 const file_avow_v1_attestation_service_proto_rawDesc = "" +
 	"\n" +
-	"!avow/v1/attestation_service.proto\x12\aavow.v1\x1a\x15avow/v1/finding.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaa\x01\n" +
+	"!avow/v1/attestation_service.proto\x12\aavow.v1\x1a\x15avow/v1/finding.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe8\x01\n" +
 	"\fIssueRequest\x12B\n" +
 	"\x0fsigned_envelope\x18\x01 \x01(\v2\x17.avow.v1.SignedEnvelopeH\x00R\x0esignedEnvelope\x12K\n" +
-	"\x12unsigned_statement\x18\x02 \x01(\v2\x1a.avow.v1.UnsignedStatementH\x00R\x11unsignedStatementB\t\n" +
-	"\acontent\"C\n" +
+	"\x12unsigned_statement\x18\x02 \x01(\v2\x1a.avow.v1.UnsignedStatementH\x00R\x11unsignedStatement\x12<\n" +
+	"\rsigned_bundle\x18\x03 \x01(\v2\x15.avow.v1.SignedBundleH\x00R\fsignedBundleB\t\n" +
+	"\acontent\"e\n" +
 	"\x0eSignedEnvelope\x12\x1a\n" +
 	"\benvelope\x18\x01 \x01(\fR\benvelope\x12\x15\n" +
-	"\x06key_id\x18\x02 \x01(\tR\x05keyId\"1\n" +
+	"\x06key_id\x18\x02 \x01(\tR\x05keyId\x12 \n" +
+	"\vcertificate\x18\x03 \x01(\fR\vcertificate\"&\n" +
+	"\fSignedBundle\x12\x16\n" +
+	"\x06bundle\x18\x01 \x01(\fR\x06bundle\"B\n" +
+	"\x0eSignerIdentity\x12\x16\n" +
+	"\x06issuer\x18\x01 \x01(\tR\x06issuer\x12\x18\n" +
+	"\asubject\x18\x02 \x01(\tR\asubject\"1\n" +
 	"\x11UnsignedStatement\x12\x1c\n" +
-	"\tstatement\x18\x01 \x01(\fR\tstatement\"\xf2\x01\n" +
+	"\tstatement\x18\x01 \x01(\fR\tstatement\"\xa7\x02\n" +
 	"\rIssueResponse\x12!\n" +
 	"\fstatement_id\x18\x01 \x01(\tR\vstatementId\x12\x15\n" +
 	"\x06key_id\x18\x02 \x01(\tR\x05keyId\x12\x16\n" +
@@ -903,7 +1070,8 @@ const file_avow_v1_attestation_service_proto_rawDesc = "" +
 	"\n" +
 	"log_origin\x18\x05 \x01(\tR\tlogOrigin\x12,\n" +
 	"\bwarnings\x18\x06 \x03(\v2\x10.avow.v1.FindingR\bwarnings\x12%\n" +
-	"\x0ealready_issued\x18\a \x01(\bR\ralreadyIssued\"F\n" +
+	"\x0ealready_issued\x18\a \x01(\bR\ralreadyIssued\x123\n" +
+	"\bidentity\x18\b \x01(\v2\x17.avow.v1.SignerIdentityR\bidentity\"F\n" +
 	"\x11IssueBatchRequest\x121\n" +
 	"\brequests\x18\x01 \x03(\v2\x15.avow.v1.IssueRequestR\brequests\"J\n" +
 	"\x12IssueBatchResponse\x124\n" +
@@ -916,14 +1084,15 @@ const file_avow_v1_attestation_service_proto_rawDesc = "" +
 	"\x0epredicate_type\x18\x02 \x01(\tR\rpredicateType\x12\x1c\n" +
 	"\tstatement\x18\x03 \x01(\fR\tstatement\x12/\n" +
 	"\abundles\x18\x04 \x03(\v2\x15.avow.v1.IssuedBundleR\abundles\x12!\n" +
-	"\fsigner_count\x18\x05 \x01(\rR\vsignerCount\"\xaf\x01\n" +
+	"\fsigner_count\x18\x05 \x01(\rR\vsignerCount\"\xe4\x01\n" +
 	"\fIssuedBundle\x12\x15\n" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x16\n" +
 	"\x06vendor\x18\x02 \x01(\tR\x06vendor\x12\x16\n" +
 	"\x06bundle\x18\x03 \x01(\fR\x06bundle\x12\x1b\n" +
 	"\tlog_index\x18\x04 \x01(\x04R\blogIndex\x12;\n" +
 	"\vcommit_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"commitTime\"\xd3\x01\n" +
+	"commitTime\x123\n" +
+	"\bidentity\x18\x06 \x01(\v2\x17.avow.v1.SignerIdentityR\bidentity\"\xd3\x01\n" +
 	"\x15ListStatementsRequest\x12%\n" +
 	"\x0esubject_sha256\x18\x01 \x01(\tR\rsubjectSha256\x12\x16\n" +
 	"\x06vendor\x18\x02 \x01(\tR\x06vendor\x12\x18\n" +
@@ -936,7 +1105,7 @@ const file_avow_v1_attestation_service_proto_rawDesc = "" +
 	"\n" +
 	"statements\x18\x01 \x03(\v2\x19.avow.v1.StatementSummaryR\n" +
 	"statements\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xaa\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xdf\x02\n" +
 	"\x10StatementSummary\x12!\n" +
 	"\fstatement_id\x18\x01 \x01(\tR\vstatementId\x12\x15\n" +
 	"\x06key_id\x18\x02 \x01(\tR\x05keyId\x12\x16\n" +
@@ -946,7 +1115,8 @@ const file_avow_v1_attestation_service_proto_rawDesc = "" +
 	"\vcommit_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"commitTime\x12\x1a\n" +
 	"\bproducts\x18\a \x03(\tR\bproducts\x12'\n" +
-	"\x0fsubject_sha256s\x18\b \x03(\tR\x0esubjectSha256s2\xbe\x03\n" +
+	"\x0fsubject_sha256s\x18\b \x03(\tR\x0esubjectSha256s\x123\n" +
+	"\bidentity\x18\t \x01(\v2\x17.avow.v1.SignerIdentityR\bidentity2\xbe\x03\n" +
 	"\x12AttestationService\x12U\n" +
 	"\x05Issue\x12\x15.avow.v1.IssueRequest\x1a\x16.avow.v1.IssueResponse\"\x1d\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/api/v1/statements\x12j\n" +
 	"\n" +
@@ -966,46 +1136,52 @@ func file_avow_v1_attestation_service_proto_rawDescGZIP() []byte {
 	return file_avow_v1_attestation_service_proto_rawDescData
 }
 
-var file_avow_v1_attestation_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_avow_v1_attestation_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_avow_v1_attestation_service_proto_goTypes = []any{
 	(*IssueRequest)(nil),           // 0: avow.v1.IssueRequest
 	(*SignedEnvelope)(nil),         // 1: avow.v1.SignedEnvelope
-	(*UnsignedStatement)(nil),      // 2: avow.v1.UnsignedStatement
-	(*IssueResponse)(nil),          // 3: avow.v1.IssueResponse
-	(*IssueBatchRequest)(nil),      // 4: avow.v1.IssueBatchRequest
-	(*IssueBatchResponse)(nil),     // 5: avow.v1.IssueBatchResponse
-	(*GetStatementRequest)(nil),    // 6: avow.v1.GetStatementRequest
-	(*GetStatementResponse)(nil),   // 7: avow.v1.GetStatementResponse
-	(*IssuedBundle)(nil),           // 8: avow.v1.IssuedBundle
-	(*ListStatementsRequest)(nil),  // 9: avow.v1.ListStatementsRequest
-	(*ListStatementsResponse)(nil), // 10: avow.v1.ListStatementsResponse
-	(*StatementSummary)(nil),       // 11: avow.v1.StatementSummary
-	(*Finding)(nil),                // 12: avow.v1.Finding
-	(*timestamppb.Timestamp)(nil),  // 13: google.protobuf.Timestamp
+	(*SignedBundle)(nil),           // 2: avow.v1.SignedBundle
+	(*SignerIdentity)(nil),         // 3: avow.v1.SignerIdentity
+	(*UnsignedStatement)(nil),      // 4: avow.v1.UnsignedStatement
+	(*IssueResponse)(nil),          // 5: avow.v1.IssueResponse
+	(*IssueBatchRequest)(nil),      // 6: avow.v1.IssueBatchRequest
+	(*IssueBatchResponse)(nil),     // 7: avow.v1.IssueBatchResponse
+	(*GetStatementRequest)(nil),    // 8: avow.v1.GetStatementRequest
+	(*GetStatementResponse)(nil),   // 9: avow.v1.GetStatementResponse
+	(*IssuedBundle)(nil),           // 10: avow.v1.IssuedBundle
+	(*ListStatementsRequest)(nil),  // 11: avow.v1.ListStatementsRequest
+	(*ListStatementsResponse)(nil), // 12: avow.v1.ListStatementsResponse
+	(*StatementSummary)(nil),       // 13: avow.v1.StatementSummary
+	(*Finding)(nil),                // 14: avow.v1.Finding
+	(*timestamppb.Timestamp)(nil),  // 15: google.protobuf.Timestamp
 }
 var file_avow_v1_attestation_service_proto_depIdxs = []int32{
 	1,  // 0: avow.v1.IssueRequest.signed_envelope:type_name -> avow.v1.SignedEnvelope
-	2,  // 1: avow.v1.IssueRequest.unsigned_statement:type_name -> avow.v1.UnsignedStatement
-	12, // 2: avow.v1.IssueResponse.warnings:type_name -> avow.v1.Finding
-	0,  // 3: avow.v1.IssueBatchRequest.requests:type_name -> avow.v1.IssueRequest
-	3,  // 4: avow.v1.IssueBatchResponse.responses:type_name -> avow.v1.IssueResponse
-	8,  // 5: avow.v1.GetStatementResponse.bundles:type_name -> avow.v1.IssuedBundle
-	13, // 6: avow.v1.IssuedBundle.commit_time:type_name -> google.protobuf.Timestamp
-	11, // 7: avow.v1.ListStatementsResponse.statements:type_name -> avow.v1.StatementSummary
-	13, // 8: avow.v1.StatementSummary.commit_time:type_name -> google.protobuf.Timestamp
-	0,  // 9: avow.v1.AttestationService.Issue:input_type -> avow.v1.IssueRequest
-	4,  // 10: avow.v1.AttestationService.IssueBatch:input_type -> avow.v1.IssueBatchRequest
-	6,  // 11: avow.v1.AttestationService.GetStatement:input_type -> avow.v1.GetStatementRequest
-	9,  // 12: avow.v1.AttestationService.ListStatements:input_type -> avow.v1.ListStatementsRequest
-	3,  // 13: avow.v1.AttestationService.Issue:output_type -> avow.v1.IssueResponse
-	5,  // 14: avow.v1.AttestationService.IssueBatch:output_type -> avow.v1.IssueBatchResponse
-	7,  // 15: avow.v1.AttestationService.GetStatement:output_type -> avow.v1.GetStatementResponse
-	10, // 16: avow.v1.AttestationService.ListStatements:output_type -> avow.v1.ListStatementsResponse
-	13, // [13:17] is the sub-list for method output_type
-	9,  // [9:13] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	4,  // 1: avow.v1.IssueRequest.unsigned_statement:type_name -> avow.v1.UnsignedStatement
+	2,  // 2: avow.v1.IssueRequest.signed_bundle:type_name -> avow.v1.SignedBundle
+	14, // 3: avow.v1.IssueResponse.warnings:type_name -> avow.v1.Finding
+	3,  // 4: avow.v1.IssueResponse.identity:type_name -> avow.v1.SignerIdentity
+	0,  // 5: avow.v1.IssueBatchRequest.requests:type_name -> avow.v1.IssueRequest
+	5,  // 6: avow.v1.IssueBatchResponse.responses:type_name -> avow.v1.IssueResponse
+	10, // 7: avow.v1.GetStatementResponse.bundles:type_name -> avow.v1.IssuedBundle
+	15, // 8: avow.v1.IssuedBundle.commit_time:type_name -> google.protobuf.Timestamp
+	3,  // 9: avow.v1.IssuedBundle.identity:type_name -> avow.v1.SignerIdentity
+	13, // 10: avow.v1.ListStatementsResponse.statements:type_name -> avow.v1.StatementSummary
+	15, // 11: avow.v1.StatementSummary.commit_time:type_name -> google.protobuf.Timestamp
+	3,  // 12: avow.v1.StatementSummary.identity:type_name -> avow.v1.SignerIdentity
+	0,  // 13: avow.v1.AttestationService.Issue:input_type -> avow.v1.IssueRequest
+	6,  // 14: avow.v1.AttestationService.IssueBatch:input_type -> avow.v1.IssueBatchRequest
+	8,  // 15: avow.v1.AttestationService.GetStatement:input_type -> avow.v1.GetStatementRequest
+	11, // 16: avow.v1.AttestationService.ListStatements:input_type -> avow.v1.ListStatementsRequest
+	5,  // 17: avow.v1.AttestationService.Issue:output_type -> avow.v1.IssueResponse
+	7,  // 18: avow.v1.AttestationService.IssueBatch:output_type -> avow.v1.IssueBatchResponse
+	9,  // 19: avow.v1.AttestationService.GetStatement:output_type -> avow.v1.GetStatementResponse
+	12, // 20: avow.v1.AttestationService.ListStatements:output_type -> avow.v1.ListStatementsResponse
+	17, // [17:21] is the sub-list for method output_type
+	13, // [13:17] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_avow_v1_attestation_service_proto_init() }
@@ -1017,6 +1193,7 @@ func file_avow_v1_attestation_service_proto_init() {
 	file_avow_v1_attestation_service_proto_msgTypes[0].OneofWrappers = []any{
 		(*IssueRequest_SignedEnvelope)(nil),
 		(*IssueRequest_UnsignedStatement)(nil),
+		(*IssueRequest_SignedBundle)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1024,7 +1201,7 @@ func file_avow_v1_attestation_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_avow_v1_attestation_service_proto_rawDesc), len(file_avow_v1_attestation_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -38,7 +38,7 @@ type AttestationServiceClient interface {
 	// a Sigstore bundle that verifies offline. The answer is given only after a signed checkpoint of the log covers the entry, and
 	// after the service has verified the bundle as a buyer would.
 	//
-	// Idempotent: a statement issued before by the same key is answered with the bundle of the first time (already_issued), also when
+	// Idempotent: a statement issued before by the same key, or by the same identity whatever its certificate, is answered with the bundle of the first time (already_issued), also when
 	// it comes with another signature. After a timeout or a broken connection repeat the call; it continues and logs nothing twice.
 	// A deadline of 30 seconds or more is recommended.
 	Issue(ctx context.Context, in *IssueRequest, opts ...grpc.CallOption) (*IssueResponse, error)
@@ -113,7 +113,7 @@ type AttestationServiceServer interface {
 	// a Sigstore bundle that verifies offline. The answer is given only after a signed checkpoint of the log covers the entry, and
 	// after the service has verified the bundle as a buyer would.
 	//
-	// Idempotent: a statement issued before by the same key is answered with the bundle of the first time (already_issued), also when
+	// Idempotent: a statement issued before by the same key, or by the same identity whatever its certificate, is answered with the bundle of the first time (already_issued), also when
 	// it comes with another signature. After a timeout or a broken connection repeat the call; it continues and logs nothing twice.
 	// A deadline of 30 seconds or more is recommended.
 	Issue(context.Context, *IssueRequest) (*IssueResponse, error)

@@ -65,6 +65,11 @@ const (
 	// INVALID_ARGUMENT. Verify: the policy cannot be used (syntax, types, unknown fields, limits, an include that is not there); the
 	// message gives the place.
 	ErrorReason_ERROR_REASON_POLICY_INVALID ErrorReason = 13
+	// INVALID_ARGUMENT. The certificate does not parse, does not name exactly one identity, does not chain to the service's trusted root,
+	// or has no certificate timestamp of a log in it.
+	ErrorReason_ERROR_REASON_CERTIFICATE_INVALID ErrorReason = 14
+	// INVALID_ARGUMENT. The bundle does not verify under the service's trusted root; the message names the check.
+	ErrorReason_ERROR_REASON_BUNDLE_INVALID ErrorReason = 15
 	// PERMISSION_DENIED. No registered vendor has the key. Ask the operator of the service to register it.
 	ErrorReason_ERROR_REASON_KEY_UNKNOWN ErrorReason = 20
 	// PERMISSION_DENIED. The key is registered, and its validity window does not contain the present time.
@@ -88,9 +93,15 @@ const (
 	// FAILED_PRECONDITION. The signing config was asked for and the operator has not said under which address the service is reached,
 	// or has not opened the log to the Rekor API.
 	ErrorReason_ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED ErrorReason = 30
+	// PERMISSION_DENIED. No registered vendor has the identity that the certificate names. Ask the operator of the service to register it.
+	ErrorReason_ERROR_REASON_IDENTITY_UNKNOWN ErrorReason = 31
+	// PERMISSION_DENIED. The identity is registered, and its validity window does not contain the present time or that of the signature.
+	ErrorReason_ERROR_REASON_IDENTITY_NOT_VALID ErrorReason = 32
+	// PERMISSION_DENIED. The certificate is not valid at the present time: it expired, or is not valid yet. Sign with a new one.
+	ErrorReason_ERROR_REASON_CERTIFICATE_NOT_VALID ErrorReason = 33
 	// FAILED_PRECONDITION. The log takes no entry now: by the trusted root its window has not begun, or has ended. The message gives
 	// the time, and the successor if one is announced. Reads go on, and what was issued before is answered as before.
-	ErrorReason_ERROR_REASON_LOG_NOT_IN_USE ErrorReason = 36
+	ErrorReason_ERROR_REASON_LOG_NOT_IN_USE ErrorReason = 44
 	// NOT_FOUND. No committed statement has this id.
 	ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND ErrorReason = 40
 	// NOT_FOUND. No registered vendor has this name.
@@ -146,6 +157,8 @@ var (
 		11:  "ERROR_REASON_BATCH_INVALID",
 		12:  "ERROR_REASON_VERIFICATION_INPUT",
 		13:  "ERROR_REASON_POLICY_INVALID",
+		14:  "ERROR_REASON_CERTIFICATE_INVALID",
+		15:  "ERROR_REASON_BUNDLE_INVALID",
 		20:  "ERROR_REASON_KEY_UNKNOWN",
 		21:  "ERROR_REASON_KEY_NOT_VALID",
 		22:  "ERROR_REASON_PRODUCT_NOT_PERMITTED",
@@ -157,7 +170,10 @@ var (
 		28:  "ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED",
 		29:  "ERROR_REASON_LOG_WRITES_NOT_CONFIGURED",
 		30:  "ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED",
-		36:  "ERROR_REASON_LOG_NOT_IN_USE",
+		31:  "ERROR_REASON_IDENTITY_UNKNOWN",
+		32:  "ERROR_REASON_IDENTITY_NOT_VALID",
+		33:  "ERROR_REASON_CERTIFICATE_NOT_VALID",
+		44:  "ERROR_REASON_LOG_NOT_IN_USE",
 		40:  "ERROR_REASON_STATEMENT_NOT_FOUND",
 		41:  "ERROR_REASON_VENDOR_NOT_FOUND",
 		42:  "ERROR_REASON_LOG_RANGE",
@@ -192,6 +208,8 @@ var (
 		"ERROR_REASON_BATCH_INVALID":                  11,
 		"ERROR_REASON_VERIFICATION_INPUT":             12,
 		"ERROR_REASON_POLICY_INVALID":                 13,
+		"ERROR_REASON_CERTIFICATE_INVALID":            14,
+		"ERROR_REASON_BUNDLE_INVALID":                 15,
 		"ERROR_REASON_KEY_UNKNOWN":                    20,
 		"ERROR_REASON_KEY_NOT_VALID":                  21,
 		"ERROR_REASON_PRODUCT_NOT_PERMITTED":          22,
@@ -203,7 +221,10 @@ var (
 		"ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED": 28,
 		"ERROR_REASON_LOG_WRITES_NOT_CONFIGURED":      29,
 		"ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED":  30,
-		"ERROR_REASON_LOG_NOT_IN_USE":                 36,
+		"ERROR_REASON_IDENTITY_UNKNOWN":               31,
+		"ERROR_REASON_IDENTITY_NOT_VALID":             32,
+		"ERROR_REASON_CERTIFICATE_NOT_VALID":          33,
+		"ERROR_REASON_LOG_NOT_IN_USE":                 44,
 		"ERROR_REASON_STATEMENT_NOT_FOUND":            40,
 		"ERROR_REASON_VENDOR_NOT_FOUND":               41,
 		"ERROR_REASON_LOG_RANGE":                      42,
@@ -256,7 +277,7 @@ var File_avow_v1_errors_proto protoreflect.FileDescriptor
 
 const file_avow_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x14avow/v1/errors.proto\x12\aavow.v1*\xa3\f\n" +
+	"\x14avow/v1/errors.proto\x12\aavow.v1*\xda\r\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_REQUEST_INVALID\x10\x01\x12#\n" +
@@ -272,7 +293,9 @@ const file_avow_v1_errors_proto_rawDesc = "" +
 	"\x12\x1e\n" +
 	"\x1aERROR_REASON_BATCH_INVALID\x10\v\x12#\n" +
 	"\x1fERROR_REASON_VERIFICATION_INPUT\x10\f\x12\x1f\n" +
-	"\x1bERROR_REASON_POLICY_INVALID\x10\r\x12\x1c\n" +
+	"\x1bERROR_REASON_POLICY_INVALID\x10\r\x12$\n" +
+	" ERROR_REASON_CERTIFICATE_INVALID\x10\x0e\x12\x1f\n" +
+	"\x1bERROR_REASON_BUNDLE_INVALID\x10\x0f\x12\x1c\n" +
 	"\x18ERROR_REASON_KEY_UNKNOWN\x10\x14\x12\x1e\n" +
 	"\x1aERROR_REASON_KEY_NOT_VALID\x10\x15\x12&\n" +
 	"\"ERROR_REASON_PRODUCT_NOT_PERMITTED\x10\x16\x12#\n" +
@@ -283,8 +306,11 @@ const file_avow_v1_errors_proto_rawDesc = "" +
 	"#ERROR_REASON_SIGNING_NOT_CONFIGURED\x10\x1b\x12/\n" +
 	"+ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED\x10\x1c\x12*\n" +
 	"&ERROR_REASON_LOG_WRITES_NOT_CONFIGURED\x10\x1d\x12.\n" +
-	"*ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED\x10\x1e\x12\x1f\n" +
-	"\x1bERROR_REASON_LOG_NOT_IN_USE\x10$\x12$\n" +
+	"*ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED\x10\x1e\x12!\n" +
+	"\x1dERROR_REASON_IDENTITY_UNKNOWN\x10\x1f\x12#\n" +
+	"\x1fERROR_REASON_IDENTITY_NOT_VALID\x10 \x12&\n" +
+	"\"ERROR_REASON_CERTIFICATE_NOT_VALID\x10!\x12\x1f\n" +
+	"\x1bERROR_REASON_LOG_NOT_IN_USE\x10,\x12$\n" +
 	" ERROR_REASON_STATEMENT_NOT_FOUND\x10(\x12!\n" +
 	"\x1dERROR_REASON_VENDOR_NOT_FOUND\x10)\x12\x1a\n" +
 	"\x16ERROR_REASON_LOG_RANGE\x10*\x12\x1e\n" +

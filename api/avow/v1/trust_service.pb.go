@@ -435,8 +435,10 @@ type Vendor struct {
 	// Prefixes of the product identifiers that the vendor may speak about. A prefix ends at a boundary: "pkg:generic/acme" covers
 	// "pkg:generic/acme/fw@1" and not "pkg:generic/acme-evil@1".
 	ProductPrefixes []string `protobuf:"bytes,6,rep,name=product_prefixes,json=productPrefixes,proto3" json:"product_prefixes,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The identities that may sign for the vendor with a certificate, retired ones included.
+	Identities    []*VendorIdentity `protobuf:"bytes,7,rep,name=identities,proto3" json:"identities,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Vendor) Reset() {
@@ -511,6 +513,96 @@ func (x *Vendor) GetProductPrefixes() []string {
 	return nil
 }
 
+func (x *Vendor) GetIdentities() []*VendorIdentity {
+	if x != nil {
+		return x.Identities
+	}
+	return nil
+}
+
+// VendorIdentity is a registered identity and the window in which statements signed by it are accepted. Both names are compared with
+// certificates byte for byte.
+type VendorIdentity struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The signer id, as in IssueResponse.key_id.
+	SignerId string `protobuf:"bytes,1,opt,name=signer_id,json=signerId,proto3" json:"signer_id,omitempty"`
+	// The URL of the OpenID Connect issuer.
+	Issuer string `protobuf:"bytes,2,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// The certificate's only subject alternative name.
+	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	// From when on statements are accepted. Absent: no bound.
+	NotBefore *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
+	// Until when statements are accepted. Absent: no bound.
+	NotAfter      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VendorIdentity) Reset() {
+	*x = VendorIdentity{}
+	mi := &file_avow_v1_trust_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VendorIdentity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VendorIdentity) ProtoMessage() {}
+
+func (x *VendorIdentity) ProtoReflect() protoreflect.Message {
+	mi := &file_avow_v1_trust_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VendorIdentity.ProtoReflect.Descriptor instead.
+func (*VendorIdentity) Descriptor() ([]byte, []int) {
+	return file_avow_v1_trust_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *VendorIdentity) GetSignerId() string {
+	if x != nil {
+		return x.SignerId
+	}
+	return ""
+}
+
+func (x *VendorIdentity) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *VendorIdentity) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *VendorIdentity) GetNotBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotBefore
+	}
+	return nil
+}
+
+func (x *VendorIdentity) GetNotAfter() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotAfter
+	}
+	return nil
+}
+
 // VendorKey is a registered key and the window in which statements signed with it are accepted.
 type VendorKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -528,7 +620,7 @@ type VendorKey struct {
 
 func (x *VendorKey) Reset() {
 	*x = VendorKey{}
-	mi := &file_avow_v1_trust_service_proto_msgTypes[9]
+	mi := &file_avow_v1_trust_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -540,7 +632,7 @@ func (x *VendorKey) String() string {
 func (*VendorKey) ProtoMessage() {}
 
 func (x *VendorKey) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_trust_service_proto_msgTypes[9]
+	mi := &file_avow_v1_trust_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -553,7 +645,7 @@ func (x *VendorKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VendorKey.ProtoReflect.Descriptor instead.
 func (*VendorKey) Descriptor() ([]byte, []int) {
-	return file_avow_v1_trust_service_proto_rawDescGZIP(), []int{9}
+	return file_avow_v1_trust_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *VendorKey) GetKeyId() string {
@@ -609,14 +701,24 @@ const file_avow_v1_trust_service_proto_rawDesc = "" +
 	"\x10GetVendorRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"<\n" +
 	"\x11GetVendorResponse\x12'\n" +
-	"\x06vendor\x18\x01 \x01(\v2\x0f.avow.v1.VendorR\x06vendor\"\xc1\x01\n" +
+	"\x06vendor\x18\x01 \x01(\v2\x0f.avow.v1.VendorR\x06vendor\"\xfa\x01\n" +
 	"\x06Vendor\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tdeclarant\x18\x02 \x01(\tR\tdeclarant\x12\x18\n" +
 	"\acountry\x18\x03 \x01(\tR\acountry\x12\x18\n" +
 	"\acontact\x18\x04 \x01(\tR\acontact\x12&\n" +
 	"\x04keys\x18\x05 \x03(\v2\x12.avow.v1.VendorKeyR\x04keys\x12)\n" +
-	"\x10product_prefixes\x18\x06 \x03(\tR\x0fproductPrefixes\"\xbc\x01\n" +
+	"\x10product_prefixes\x18\x06 \x03(\tR\x0fproductPrefixes\x127\n" +
+	"\n" +
+	"identities\x18\a \x03(\v2\x17.avow.v1.VendorIdentityR\n" +
+	"identities\"\xd3\x01\n" +
+	"\x0eVendorIdentity\x12\x1b\n" +
+	"\tsigner_id\x18\x01 \x01(\tR\bsignerId\x12\x16\n" +
+	"\x06issuer\x18\x02 \x01(\tR\x06issuer\x12\x18\n" +
+	"\asubject\x18\x03 \x01(\tR\asubject\x129\n" +
+	"\n" +
+	"not_before\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tnotBefore\x127\n" +
+	"\tnot_after\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\"\xbc\x01\n" +
 	"\tVendorKey\x12\x15\n" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12$\n" +
 	"\x0epublic_key_pem\x18\x02 \x01(\tR\fpublicKeyPem\x129\n" +
@@ -641,7 +743,7 @@ func file_avow_v1_trust_service_proto_rawDescGZIP() []byte {
 	return file_avow_v1_trust_service_proto_rawDescData
 }
 
-var file_avow_v1_trust_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_avow_v1_trust_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_avow_v1_trust_service_proto_goTypes = []any{
 	(*GetTrustedRootRequest)(nil),    // 0: avow.v1.GetTrustedRootRequest
 	(*GetTrustedRootResponse)(nil),   // 1: avow.v1.GetTrustedRootResponse
@@ -652,28 +754,32 @@ var file_avow_v1_trust_service_proto_goTypes = []any{
 	(*GetVendorRequest)(nil),         // 6: avow.v1.GetVendorRequest
 	(*GetVendorResponse)(nil),        // 7: avow.v1.GetVendorResponse
 	(*Vendor)(nil),                   // 8: avow.v1.Vendor
-	(*VendorKey)(nil),                // 9: avow.v1.VendorKey
-	(*timestamppb.Timestamp)(nil),    // 10: google.protobuf.Timestamp
+	(*VendorIdentity)(nil),           // 9: avow.v1.VendorIdentity
+	(*VendorKey)(nil),                // 10: avow.v1.VendorKey
+	(*timestamppb.Timestamp)(nil),    // 11: google.protobuf.Timestamp
 }
 var file_avow_v1_trust_service_proto_depIdxs = []int32{
 	8,  // 0: avow.v1.ListVendorsResponse.vendors:type_name -> avow.v1.Vendor
 	8,  // 1: avow.v1.GetVendorResponse.vendor:type_name -> avow.v1.Vendor
-	9,  // 2: avow.v1.Vendor.keys:type_name -> avow.v1.VendorKey
-	10, // 3: avow.v1.VendorKey.not_before:type_name -> google.protobuf.Timestamp
-	10, // 4: avow.v1.VendorKey.not_after:type_name -> google.protobuf.Timestamp
-	0,  // 5: avow.v1.TrustService.GetTrustedRoot:input_type -> avow.v1.GetTrustedRootRequest
-	2,  // 6: avow.v1.TrustService.GetSigningConfig:input_type -> avow.v1.GetSigningConfigRequest
-	4,  // 7: avow.v1.TrustService.ListVendors:input_type -> avow.v1.ListVendorsRequest
-	6,  // 8: avow.v1.TrustService.GetVendor:input_type -> avow.v1.GetVendorRequest
-	1,  // 9: avow.v1.TrustService.GetTrustedRoot:output_type -> avow.v1.GetTrustedRootResponse
-	3,  // 10: avow.v1.TrustService.GetSigningConfig:output_type -> avow.v1.GetSigningConfigResponse
-	5,  // 11: avow.v1.TrustService.ListVendors:output_type -> avow.v1.ListVendorsResponse
-	7,  // 12: avow.v1.TrustService.GetVendor:output_type -> avow.v1.GetVendorResponse
-	9,  // [9:13] is the sub-list for method output_type
-	5,  // [5:9] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	10, // 2: avow.v1.Vendor.keys:type_name -> avow.v1.VendorKey
+	9,  // 3: avow.v1.Vendor.identities:type_name -> avow.v1.VendorIdentity
+	11, // 4: avow.v1.VendorIdentity.not_before:type_name -> google.protobuf.Timestamp
+	11, // 5: avow.v1.VendorIdentity.not_after:type_name -> google.protobuf.Timestamp
+	11, // 6: avow.v1.VendorKey.not_before:type_name -> google.protobuf.Timestamp
+	11, // 7: avow.v1.VendorKey.not_after:type_name -> google.protobuf.Timestamp
+	0,  // 8: avow.v1.TrustService.GetTrustedRoot:input_type -> avow.v1.GetTrustedRootRequest
+	2,  // 9: avow.v1.TrustService.GetSigningConfig:input_type -> avow.v1.GetSigningConfigRequest
+	4,  // 10: avow.v1.TrustService.ListVendors:input_type -> avow.v1.ListVendorsRequest
+	6,  // 11: avow.v1.TrustService.GetVendor:input_type -> avow.v1.GetVendorRequest
+	1,  // 12: avow.v1.TrustService.GetTrustedRoot:output_type -> avow.v1.GetTrustedRootResponse
+	3,  // 13: avow.v1.TrustService.GetSigningConfig:output_type -> avow.v1.GetSigningConfigResponse
+	5,  // 14: avow.v1.TrustService.ListVendors:output_type -> avow.v1.ListVendorsResponse
+	7,  // 15: avow.v1.TrustService.GetVendor:output_type -> avow.v1.GetVendorResponse
+	12, // [12:16] is the sub-list for method output_type
+	8,  // [8:12] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_avow_v1_trust_service_proto_init() }
@@ -687,7 +793,7 @@ func file_avow_v1_trust_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_avow_v1_trust_service_proto_rawDesc), len(file_avow_v1_trust_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/cmd/avow/internal/identity"
 	"github.com/avow-dev/avow/cmd/avow/internal/plain"
 	"github.com/avow-dev/avow/cmd/avow/internal/remote"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
@@ -25,6 +27,7 @@ const bundleSuffix = ".sigstore.json"
 type attestFlags struct {
 	server      serverFlags
 	key         string
+	identity    identityFlags
 	serviceSign bool
 	directory   string
 	strict      bool
@@ -33,16 +36,18 @@ type attestFlags struct {
 
 // issue is one statement on its way.
 type issue struct {
-	path     string
-	output   string
-	prepared *attest.Prepared
-	envelope *attest.Envelope // nil when the service signs
+	path      string
+	output    string
+	statement *predicate.Statement
+	prepared  *attest.Prepared // nil for a bundle of another client
+	envelope  *attest.Envelope // nil when the service signs
+	submitted []byte           // the bundle of another client
 }
 
 func (a *app) attest() *cobra.Command {
 	f := &attestFlags{}
 	c := &cobra.Command{
-		Use:   "attest STATEMENT... --key KEY --server HOST:PORT",
+		Use:   "attest STATEMENT... (--key KEY | --identity) --server HOST:PORT",
 		Short: "Sign statements, have them logged, write their bundles",
 		Long: `Check the statements, sign them on this machine, and have the service check, time-stamp and log
 them. The Sigstore bundle of STATEMENT.json is written beside it as STATEMENT.sigstore.json (-o
@@ -56,15 +61,17 @@ A statement that was issued before is answered with its bundle of the first time
 can be repeated after any failure. With --service-sign the service signs with the key that it
 keeps for you; it has to know who you are (--token-file, or --cert and --cert-key).
 
-Exit code 0: issued; 1: refused by the rules or by the service; 2: could not be carried out.` + keyHelp + serverHelp,
+Exit code 0: issued; 1: refused by the rules or by the service; 2: could not be carried out.` + keyHelp + identityHelp + serverHelp,
 		Example: `  avow attest no-backdoor.json data-flows.json --key vendor.key --server avow.example:8443
   avow attest data-flows.json --key vendor.key --server localhost:8080 --insecure -o dist
-  avow attest data-flows.json --key hashivault://vendor --server avow.example:8443`,
+  avow attest data-flows.json --key hashivault://vendor --server avow.example:8443
+  avow attest data-flows.json --identity --server avow.example:8443`,
 		Args: arguments(1, -1, "which statement? give its file"),
 		RunE: func(c *cobra.Command, args []string) error { return a.runAttest(c, args, f) },
 	}
 	o := c.Flags()
 	o.StringVar(&f.key, "key", "", "`KEY` to sign with: the file of an encrypted key, or a key reference")
+	f.identity.register(c)
 	o.BoolVar(&f.serviceSign, "service-sign", false, "let the service sign with the key that it keeps for you")
 	o.StringVarP(&f.directory, "output", "o", "", "`DIRECTORY` for the bundles; made if it is not there")
 	o.BoolVar(&f.strict, "strict", false, "warnings W01 to W05 forbid issuing")
@@ -74,8 +81,8 @@ Exit code 0: issued; 1: refused by the rules or by the service; 2: could not be 
 }
 
 func (a *app) runAttest(c *cobra.Command, paths []string, f *attestFlags) error {
-	if (f.key == "") == !f.serviceSign {
-		return usageFailure(c.CommandPath(), errors.New("give either --key or --service-sign"))
+	if err := a.chooseSigner(c, f); err != nil {
+		return err
 	}
 	issues, err := a.prepareIssues(paths, f)
 	if err != nil {
@@ -91,30 +98,34 @@ func (a *app) runAttest(c *cobra.Command, paths []string, f *attestFlags) error 
 		return err
 	}
 	defer done()
-	if err := a.signIssues(ctx, issues, f.key); err != nil {
+	if err := a.signIssues(ctx, connection, issues, f); err != nil {
 		return err
 	}
 	if !f.format.json() {
 		a.noteWarnings(issues)
 	}
-	a.note("issuing %s at %s ...", count(len(issues), "statement"), text.Safe(connection.Address()))
-	responses, err := a.issue(ctx, connection, issues)
-	if err != nil {
-		return err
-	}
-	for i, r := range responses {
-		if err := checkIssued(issues[i], r); err != nil {
-			return about(issues[i].path, err)
+	return a.issueAndWrite(ctx, connection, issues, f.format)
+}
+
+// chooseSigner sees to it that exactly one of the ways to sign is asked for. Where none is, the environment may have a
+// token: then that is used, and said.
+func (a *app) chooseSigner(c *cobra.Command, f *attestFlags) error {
+	ways := 0
+	for _, asked := range []bool{f.key != "", f.serviceSign, f.identity.given()} {
+		if asked {
+			ways++
 		}
 	}
-	for i, r := range responses {
-		if err := writeFile(issues[i].output, r.GetBundle(), 0o644); err != nil {
-			return &failure{code: exitError, err: err,
-				hint: "the statements are issued; run the command again when the directory can be written to, " +
-					"or fetch them with `avow fetch " + r.GetStatementId() + "`"}
-		}
+	if ways == 0 && identity.Offered(a.env.LookupEnv) {
+		f.identity.ambient, ways = true, 1
 	}
-	return a.printIssued(issues, responses, f.format)
+	if ways != 1 || f.identity.token != "" && f.identity.ambient {
+		return usageFailure(c.CommandPath(), errors.New("give one of --key, --identity, --identity-token and --service-sign"))
+	}
+	if f.identity.fulcioURL != "" && !f.identity.given() {
+		return usageFailure(c.CommandPath(), errors.New("--fulcio-url is for signing with --identity or --identity-token"))
+	}
+	return nil
 }
 
 // prepareIssues reads and checks the statements. References are checked where all of them lead to statements given
@@ -147,7 +158,7 @@ func (a *app) prepareIssues(paths []string, f *attestFlags) ([]*issue, error) {
 		if err != nil {
 			return nil, about(issues[i].path, err)
 		}
-		issues[i].prepared = prepared
+		issues[i].prepared, issues[i].statement = prepared, prepared.Statement()
 	}
 	return issues, nil
 }
@@ -171,18 +182,30 @@ func bundlePath(path, directory string) string {
 	return name
 }
 
-// signIssues signs with the key, or leaves signing to the service when there is none.
-func (a *app) signIssues(ctx context.Context, issues []*issue, reference string) error {
-	if reference == "" {
+// signIssues signs with the key or as an identity, or leaves signing to the service. One certificate is for all
+// statements of a run.
+func (a *app) signIssues(ctx context.Context, connection *remote.Connection, issues []*issue, f *attestFlags) error {
+	var sign func(*attest.Prepared) (*attest.Envelope, error)
+	switch {
+	case f.serviceSign:
 		return nil
+	case f.key != "":
+		key, done, err := a.openSigner(ctx, f.key)
+		if err != nil {
+			return err
+		}
+		defer done()
+		sign = func(p *attest.Prepared) (*attest.Envelope, error) { return p.Sign(ctx, key) }
+	default:
+		signer, err := a.certify(ctx, connection, &f.identity)
+		if err != nil {
+			return err
+		}
+		sign = func(p *attest.Prepared) (*attest.Envelope, error) { return p.SignCertified(ctx, signer) }
 	}
-	key, done, err := a.openSigner(ctx, reference)
-	if err != nil {
-		return err
-	}
-	defer done()
 	for _, i := range issues {
-		if i.envelope, err = i.prepared.Sign(ctx, key); err != nil {
+		var err error
+		if i.envelope, err = sign(i.prepared); err != nil {
 			return about(i.path, err)
 		}
 	}
@@ -190,12 +213,20 @@ func (a *app) signIssues(ctx context.Context, issues []*issue, reference string)
 }
 
 func (i *issue) request() *avowv1.IssueRequest {
-	if i.envelope == nil {
+	switch {
+	case i.submitted != nil:
+		return submission(i.submitted)
+	case i.envelope == nil:
 		return &avowv1.IssueRequest{Content: &avowv1.IssueRequest_UnsignedStatement{
 			UnsignedStatement: &avowv1.UnsignedStatement{Statement: i.prepared.Statement().Payload()}}}
 	}
-	return &avowv1.IssueRequest{Content: &avowv1.IssueRequest_SignedEnvelope{
-		SignedEnvelope: &avowv1.SignedEnvelope{Envelope: i.envelope.JSON(), KeyId: i.envelope.KeyID()}}}
+	signed := &avowv1.SignedEnvelope{Envelope: i.envelope.JSON()}
+	if c := i.envelope.Certificate(); c != nil {
+		signed.Certificate = c.DER()
+	} else {
+		signed.KeyId = i.envelope.KeyID()
+	}
+	return &avowv1.IssueRequest{Content: &avowv1.IssueRequest_SignedEnvelope{SignedEnvelope: signed}}
 }
 
 // issue calls Issue for one statement and IssueBatch for several.
@@ -232,15 +263,40 @@ func checkIssued(i *issue, r *avowv1.IssueResponse) error {
 	const hint = "tell the operator of the service, and do not hand out what it answered"
 	u, err := readUnverified(r.GetBundle())
 	if err == nil {
-		err = u.sameStatement(i.prepared.Statement().Payload())
+		err = u.sameStatement(i.statement.Payload())
 	}
 	if err == nil && i.envelope != nil {
-		_, err = attest.Reopen(u.envelope, i.envelope.PublicKey())
+		err = checkSigner(i.envelope, u)
 	}
 	if err != nil {
 		return failed(hint, "the service answered a bundle that does not belong to the statement: %w", err)
 	}
 	return nil
+}
+
+// checkSigner checks that a bundle is by the signer of an envelope: by its key, or by its identity, whose certificate may be
+// that of an earlier time.
+func checkSigner(e *attest.Envelope, u *unverified) error {
+	own := e.Certificate()
+	if own == nil {
+		_, err := attest.Reopen(u.envelope, e.PublicKey())
+		return err
+	}
+	certificate, err := attest.ParseCertificate(u.certificate)
+	if err != nil {
+		return err
+	}
+	if got, want := certificate.Identity(), own.Identity(); got != want {
+		return fmt.Errorf("it is by %s, issuer %s, want %s, issuer %s", got.Subject, got.Issuer, want.Subject, want.Issuer)
+	}
+	_, err = attest.ReopenCertified(u.envelope, certificate)
+	return err
+}
+
+// identityJSON is an identity in the JSON of several commands.
+type identityJSON struct {
+	Issuer  string `json:"issuer"`
+	Subject string `json:"subject"`
 }
 
 // issued is one line of attest's JSON.
@@ -250,17 +306,22 @@ type issued struct {
 	StatementID   string `json:"statementId"`
 	PredicateType string `json:"predicateType"`
 	KeyID         string `json:"keyId"`
-	LogOrigin     string `json:"logOrigin"`
-	LogIndex      uint64 `json:"logIndex"`
-	AlreadyIssued bool   `json:"alreadyIssued"`
+	// Identity is set where an identity signed.
+	Identity      *identityJSON `json:"identity,omitempty"`
+	LogOrigin     string        `json:"logOrigin"`
+	LogIndex      uint64        `json:"logIndex"`
+	AlreadyIssued bool          `json:"alreadyIssued"`
 }
 
 func (a *app) printIssued(issues []*issue, responses []*avowv1.IssueResponse, f format) error {
 	list := make([]issued, len(issues))
 	for n, r := range responses {
-		list[n] = issued{Statement: issues[n].path, Bundle: issues[n].output, StatementID: issues[n].prepared.StatementID(),
-			PredicateType: issues[n].prepared.Statement().Type, KeyID: r.GetKeyId(), LogOrigin: r.GetLogOrigin(), LogIndex: r.GetLogIndex(),
+		list[n] = issued{Statement: issues[n].path, Bundle: issues[n].output, StatementID: issues[n].statement.ID(),
+			PredicateType: issues[n].statement.Type, KeyID: r.GetKeyId(), LogOrigin: r.GetLogOrigin(), LogIndex: r.GetLogIndex(),
 			AlreadyIssued: r.GetAlreadyIssued()}
+		if id := r.GetIdentity(); id != nil {
+			list[n].Identity = &identityJSON{Issuer: id.GetIssuer(), Subject: id.GetSubject()}
+		}
 	}
 	if f.json() {
 		return a.printJSON(list)

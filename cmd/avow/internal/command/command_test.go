@@ -267,7 +267,7 @@ func TestCheckIssued(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	sent := &issue{prepared: prepared, envelope: envelopes[0]}
+	sent := &issue{statement: prepared.Statement(), prepared: prepared, envelope: envelopes[0]}
 	answer := func(e *attest.Envelope) *avowv1.IssueResponse {
 		return &avowv1.IssueResponse{Bundle: []byte(`{"dsseEnvelope":` + string(e.JSON()) + `}`)}
 	}
@@ -280,7 +280,7 @@ func TestCheckIssued(t *testing.T) {
 	if err := checkIssued(sent, &avowv1.IssueResponse{}); err == nil {
 		t.Error("an empty bundle was taken")
 	}
-	if err := checkIssued(&issue{prepared: prepared}, answer(envelopes[1])); err != nil {
+	if err := checkIssued(&issue{statement: prepared.Statement(), prepared: prepared}, answer(envelopes[1])); err != nil {
 		t.Errorf("signed by the service: %v", err)
 	}
 }

@@ -40,7 +40,7 @@ Signatures, log and timestamps are not checked here: run verify on the bundle.` 
 		RunE:    func(c *cobra.Command, args []string) error { return a.runFetch(c, args[0], f) },
 	}
 	o := c.Flags()
-	o.StringVar(&f.keyID, "key-id", "", "only the bundle signed with the key of this `ID`")
+	o.StringVar(&f.keyID, "key-id", "", "only the bundle by the key or identity of this `ID`")
 	o.StringVarP(&f.directory, "output", "o", ".", "`DIRECTORY` to write to; made if it is not there")
 	o.BoolVar(&f.force, "force", false, "replace files with other content")
 	f.format.register(c)
@@ -129,8 +129,13 @@ func (a *app) writeFetched(answer *avowv1.GetStatementResponse, f *fetchFlags) e
 		return a.printJSON(result)
 	}
 	w := a.writer()
-	for _, path := range append([]string{result.Statement}, result.Bundles...) {
-		w.Line("%s", text.Safe(path))
+	w.Line("%s", text.Safe(result.Statement))
+	for i, path := range result.Bundles {
+		by := ""
+		if id := answer.GetBundles()[i].GetIdentity(); id != nil {
+			by = " by " + text.Safe(id.GetSubject()) + ", issuer " + text.Safe(id.GetIssuer())
+		}
+		w.Line("%s%s", text.Safe(path), by)
 	}
 	if int(answer.GetSignerCount()) > len(answer.GetBundles()) {
 		a.note("%d signers, %d bundles: ask for the others with --key-id", answer.GetSignerCount(), len(answer.GetBundles()))

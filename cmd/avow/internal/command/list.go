@@ -120,6 +120,10 @@ func (a *app) printList(answer *avowv1.ListStatementsResponse) error {
 		w.Item("  ", 10, "product", text.Safe(strings.Join(s.GetProducts(), ", ")))
 		w.Item("  ", 10, "logged", fmt.Sprintf("entry %d, %s", s.GetLogIndex(),
 			s.GetCommitTime().AsTime().UTC().Format(time.RFC3339)))
+		if id := s.GetIdentity(); id != nil {
+			w.Item("  ", 10, "identity", text.Safe(id.GetSubject())+", issuer "+text.Safe(id.GetIssuer()))
+			continue
+		}
 		w.Item("  ", 10, "key", text.Safe(s.GetKeyId()))
 	}
 	if answer.GetNextPageToken() != "" {

@@ -27,7 +27,8 @@ type Env struct {
 	// Stdin, Stdout and Stderr are the standard streams.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	// LookupEnv reads the environment: AVOW_PASSWORD, AVOW_SERVER, AVOW_PKCS11_PIN, AVOW_PKCS11_MODULE, NO_COLOR, TERM.
+	// LookupEnv reads the environment: AVOW_PASSWORD, AVOW_SERVER, AVOW_PKCS11_PIN, AVOW_PKCS11_MODULE, NO_COLOR, TERM, and where
+	// identity tokens are.
 	LookupEnv func(string) (string, bool)
 	// Environ is the environment of programs that are started for keys in a key management service.
 	Environ []string
@@ -95,9 +96,9 @@ the vendor's public key and the service's trusted root.`,
 	root.AddGroup(&cobra.Group{ID: "vendor", Title: "For vendors:"}, &cobra.Group{ID: "buyer", Title: "For buyers:"},
 		&cobra.Group{ID: "both", Title: "For everybody:"})
 	for group, commands := range map[string][]*cobra.Command{
-		"vendor": {a.keygen(), a.publicKey(), a.draft(), a.lint(), a.attest(), a.attach(), a.schema()},
+		"vendor": {a.keygen(), a.publicKey(), a.draft(), a.lint(), a.attest(), a.submit(), a.attach(), a.schema()},
 		"buyer":  {a.verify(), a.policy(), a.diff(), a.list(), a.fetch(), a.trust(), a.monitor(), a.proveMisbehaviour()},
-		"both":   {a.show(), a.verifyBundle(), a.version()},
+		"both":   {a.show(), a.verifyBundle(), a.signBundle(), a.version()},
 	} {
 		for _, c := range commands {
 			c.GroupID = group

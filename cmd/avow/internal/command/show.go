@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/cmd/avow/internal/plain"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
@@ -18,6 +19,7 @@ type shown struct {
 	StatementID   string          `json:"statementId"`
 	PredicateType string          `json:"predicateType"`
 	KeyHint       string          `json:"keyHint,omitempty"`
+	Identity      *identityJSON   `json:"identity,omitempty"`
 	LogOrigin     string          `json:"logOrigin,omitempty"`
 	LogIndex      string          `json:"logIndex,omitempty"`
 	Timestamps    int             `json:"timestamps"`
@@ -64,8 +66,12 @@ func (a *app) runShow(path string, f format, payload bool) error {
 		return about(path, err)
 	}
 	origin, _, _ := strings.Cut(u.checkpoint, "\n")
+	var id *identityJSON
+	if c, err := attest.ParseCertificate(u.certificate); err == nil {
+		id = &identityJSON{Issuer: c.Identity().Issuer, Subject: c.Identity().Subject}
+	}
 	if f.json() {
-		return a.printJSON(shown{StatementID: st.ID(), PredicateType: st.Type, KeyHint: u.keyHint, LogOrigin: origin,
+		return a.printJSON(shown{StatementID: st.ID(), PredicateType: st.Type, KeyHint: u.keyHint, Identity: id, LogOrigin: origin,
 			LogIndex:   u.logIndex,
 			Timestamps: u.timestamps, Statement: u.payload})
 	}
@@ -74,7 +80,14 @@ func (a *app) runShow(path string, f format, payload bool) error {
 	w.Heading(plain.TypeName(st.Type))
 	if u.mediaType != "" {
 		w.Item("  ", 16, "Bundle", text.Safe(u.mediaType))
-		w.Item("  ", 16, "Key hint", text.Safe(u.keyHint))
+		switch {
+		case id != nil:
+			w.Item("  ", 16, "Identity", text.Safe(id.Subject)+", issuer "+text.Safe(id.Issuer))
+		case u.certificate != nil:
+			w.Item("  ", 16, "Certificate", "names no identity that avow reads")
+		default:
+			w.Item("  ", 16, "Key hint", text.Safe(u.keyHint))
+		}
 		w.Item("  ", 16, "Log", text.Safe(origin)+", entry "+text.Safe(u.logIndex))
 		w.Item("  ", 16, "Timestamps", count(u.timestamps, "timestamp"))
 	}

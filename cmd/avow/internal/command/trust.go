@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/attest"
@@ -44,8 +45,8 @@ verifier id is printed, for avow verify --with-verdict.
 With --signing-config FILE the addresses under which cosign and other Sigstore clients write into
 the service's log are written too, as a Sigstore signing_config.json.
 
-With --vendor NAME the keys that the service registered for a vendor are printed. That is the
-operator's word: take a vendor's key from the vendor.
+With --vendor NAME the keys and identities that the service registered for a vendor are printed.
+That is the operator's word: take a vendor's key from the vendor.
 
 To follow a trusted root over the years, pin it: the commands below keep it, update it and say what
 changes.` + serverHelp,
@@ -178,14 +179,23 @@ func (a *app) runVendor(ctx context.Context, f *trustFlags) error {
 		w.Item("", 12, "products", text.Safe(prefix))
 	}
 	for _, k := range v.GetKeys() {
-		window := ""
-		if k.GetNotBefore() != nil {
-			window += " from " + k.GetNotBefore().AsTime().UTC().Format("2006-01-02T15:04:05Z")
-		}
-		if k.GetNotAfter() != nil {
-			window += " until " + k.GetNotAfter().AsTime().UTC().Format("2006-01-02T15:04:05Z")
-		}
-		w.Item("", 12, "key", text.Safe(k.GetKeyId())+window)
+		w.Item("", 12, "key", text.Safe(k.GetKeyId())+registeredWindow(k.GetNotBefore(), k.GetNotAfter()))
+	}
+	for _, i := range v.GetIdentities() {
+		w.Item("", 12, "identity", text.Safe(i.GetSubject())+", issuer "+text.Safe(i.GetIssuer())+
+			registeredWindow(i.GetNotBefore(), i.GetNotAfter()))
 	}
 	return w.Err()
+}
+
+// registeredWindow is when a key or identity may be used; empty without bounds.
+func registeredWindow(from, to *timestamppb.Timestamp) string {
+	window := ""
+	if from != nil {
+		window += " from " + from.AsTime().UTC().Format("2006-01-02T15:04:05Z")
+	}
+	if to != nil {
+		window += " until " + to.AsTime().UTC().Format("2006-01-02T15:04:05Z")
+	}
+	return window
 }
