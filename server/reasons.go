@@ -17,6 +17,8 @@ const (
 	reasonBatchInvalid                = avowv1.ErrorReason_ERROR_REASON_BATCH_INVALID
 	reasonVerificationInput           = avowv1.ErrorReason_ERROR_REASON_VERIFICATION_INPUT
 	reasonPolicyInvalid               = avowv1.ErrorReason_ERROR_REASON_POLICY_INVALID
+	reasonTokenMalformed              = avowv1.ErrorReason_ERROR_REASON_TOKEN_MALFORMED
+	reasonPossessionUnproven          = avowv1.ErrorReason_ERROR_REASON_POSSESSION_UNPROVEN
 	reasonKeyUnknown                  = avowv1.ErrorReason_ERROR_REASON_KEY_UNKNOWN
 	reasonKeyNotValid                 = avowv1.ErrorReason_ERROR_REASON_KEY_NOT_VALID
 	reasonProductNotPermitted         = avowv1.ErrorReason_ERROR_REASON_PRODUCT_NOT_PERMITTED
@@ -28,6 +30,12 @@ const (
 	reasonVerdictSigningNotConfigured = avowv1.ErrorReason_ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED
 	reasonLogWritesNotConfigured      = avowv1.ErrorReason_ERROR_REASON_LOG_WRITES_NOT_CONFIGURED
 	reasonSigningConfigNotConfigured  = avowv1.ErrorReason_ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED
+	reasonCertificatesNotConfigured   = avowv1.ErrorReason_ERROR_REASON_CERTIFICATES_NOT_CONFIGURED
+	reasonTokenIssuerUnknown          = avowv1.ErrorReason_ERROR_REASON_TOKEN_ISSUER_UNKNOWN
+	reasonTokenSignature              = avowv1.ErrorReason_ERROR_REASON_TOKEN_SIGNATURE
+	reasonTokenTime                   = avowv1.ErrorReason_ERROR_REASON_TOKEN_TIME
+	reasonTokenAudience               = avowv1.ErrorReason_ERROR_REASON_TOKEN_AUDIENCE
+	reasonTokenIdentity               = avowv1.ErrorReason_ERROR_REASON_TOKEN_IDENTITY
 	reasonStatementNotFound           = avowv1.ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND
 	reasonVendorNotFound              = avowv1.ErrorReason_ERROR_REASON_VENDOR_NOT_FOUND
 	reasonLogRange                    = avowv1.ErrorReason_ERROR_REASON_LOG_RANGE
@@ -42,6 +50,8 @@ const (
 	reasonTimestampUnavailable        = avowv1.ErrorReason_ERROR_REASON_TIMESTAMP_UNAVAILABLE
 	reasonShuttingDown                = avowv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN
 	reasonSignerUnavailable           = avowv1.ErrorReason_ERROR_REASON_SIGNER_UNAVAILABLE
+	reasonIssuerUnavailable           = avowv1.ErrorReason_ERROR_REASON_ISSUER_UNAVAILABLE
+	reasonAuthorityExpired            = avowv1.ErrorReason_ERROR_REASON_CERTIFICATE_AUTHORITY_EXPIRED
 	reasonDeadlineExceeded            = avowv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED
 	reasonCancelled                   = avowv1.ErrorReason_ERROR_REASON_CANCELLED
 	reasonSelfCheckFailed             = avowv1.ErrorReason_ERROR_REASON_SELF_CHECK_FAILED
