@@ -21,8 +21,8 @@ func newTrustedRootCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trusted-root --config F [-o FILE]",
 		Short: "Write what buyers need to verify, from the keys of this configuration",
-		Long: `Write the configured trusted root with this log's key and every timestamp authority of the configuration added where it
-is missing. Nothing is taken out: without the keys of former logs and authorities, what they signed no longer verifies. The file
+		Long: `Write the configured trusted root with this log's key and every timestamp and certificate authority of the
+configuration, and the certificate logs, added where they are missing. Nothing is taken out: without the keys of former logs and authorities, what they signed no longer verifies. The file
 itself is replaced by nobody but the operator, who then tells the buyers.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -80,10 +80,31 @@ func mergeTrustedRoots(old, added []byte) ([]byte, error) {
 			to.TimestampAuthorities = append(to.TimestampAuthorities, tsa)
 		}
 	}
+	mergeCertificates(&to, &from)
 	return protojson.MarshalOptions{Multiline: true}.Marshal(&to)
 }
 
-// signingCertificate is the first certificate of a chain, which for a timestamp authority is the one that signs.
+// mergeCertificates adds the certificate authorities and certificate logs that to does not have.
+func mergeCertificates(to, from *trustroot.TrustedRoot) {
+	for _, ca := range from.GetCertificateAuthorities() {
+		same := func(a *trustroot.CertificateAuthority) bool {
+			return bytes.Equal(signingCertificate(a), signingCertificate(ca))
+		}
+		if !slices.ContainsFunc(to.CertificateAuthorities, same) {
+			to.CertificateAuthorities = append(to.CertificateAuthorities, ca)
+		}
+	}
+	for _, log := range from.GetCtlogs() {
+		same := func(l *trustroot.TransparencyLogInstance) bool {
+			return bytes.Equal(l.GetLogId().GetKeyId(), log.GetLogId().GetKeyId())
+		}
+		if !slices.ContainsFunc(to.Ctlogs, same) {
+			to.Ctlogs = append(to.Ctlogs, log)
+		}
+	}
+}
+
+// signingCertificate is the first certificate of a chain, which is the one that signs.
 func signingCertificate(a *trustroot.CertificateAuthority) []byte {
 	certs := a.GetCertChain().GetCertificates()
 	if len(certs) == 0 {
@@ -116,9 +137,15 @@ func trustedRoot(c *Config, start time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return server.TrustedRoot(server.TrustedRootConfig{
-		Origin: c.Origin, LogKey: public, LogID: id, LogStart: start, Authorities: authorities,
-	})
+	rc := server.TrustedRootConfig{Origin: c.Origin, LogKey: public, LogID: id, LogStart: start, Authorities: authorities}
+	if err := c.trustCertificates(&rc); err != nil {
+		return nil, err
+	}
+	root, err := server.TrustedRoot(rc)
+	if err != nil {
+		return nil, err
+	}
+	return c.addExternal(root)
 }
 
 // trustedAuthorities names the embedded authority by the address under which this service would answer for it.

@@ -129,7 +129,7 @@ func Start(ctx context.Context, c Config) (*World, error) {
 	}
 	sc := server.Config{Log: w.log, Store: w.store, Vendors: w.vendors,
 		Timestampers: []server.Timestamper{stamps}, TimestampHandler: stamps.Handler(),
-		TrustedRoot:  w.TrustedRoot, Logger: logger, Clock: c.Clock, Registerer: prometheus.NewRegistry(),
+		TrustedRoot: w.TrustedRoot, Logger: logger, Clock: c.Clock, Registerer: prometheus.NewRegistry(),
 		Certificates: certificates, Limits: server.Limits{RatePerSecond: 1e9, Burst: 1e9}}
 	if err := signVerdicts(&sc); err != nil {
 		return nil, err
