@@ -50,9 +50,9 @@ import (
 // caWorld is a service that issues certificates, its issuers, and its HTTP port.
 type caWorld struct {
 	*testworld.World
-	email, github *oidctest.Issuer
-	rest          *httptest.Server
-	ca            fulciopb.CAClient
+	email, github, gitlab *oidctest.Issuer
+	rest                  *httptest.Server
+	ca                    fulciopb.CAClient
 }
 
 func startIssuer(t testing.TB) *oidctest.Issuer {
@@ -66,7 +66,7 @@ func startIssuer(t testing.TB) *oidctest.Issuer {
 
 func newCAWorld(t *testing.T) *caWorld {
 	t.Helper()
-	w := &caWorld{email: startIssuer(t), github: startIssuer(t)}
+	w := &caWorld{email: startIssuer(t), github: startIssuer(t), gitlab: startIssuer(t)}
 	// The address is told to clients, so it is needed before the service that answers there.
 	var service http.Handler
 	w.rest = httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) { service.ServeHTTP(out, r) }))
@@ -76,6 +76,7 @@ func newCAWorld(t *testing.T) *caWorld {
 		Dir: t.TempDir(), Clock: time.Now, PublicURL: w.rest.URL, RekorOpen: true,
 		Issuers: []identity.Issuer{
 			{URL: w.email.URL(), Kind: identity.Email}, {URL: w.github.URL(), Kind: identity.GitHubWorkflow},
+			{URL: w.gitlab.URL(), Kind: identity.GitLabPipeline},
 		},
 	})
 	if err != nil {

@@ -15,7 +15,6 @@ func TestDependencies(t *testing.T) {
 		module + "attest":                     "an authority certifies keys",
 		module + "verify":                     "a certificate is verified by the buyer's own code path",
 		module + "cmd":                        "nobody imports a command",
-		"google.golang.org/grpc":              "an authority knows no transport",
 		"github.com/sigstore/fulcio/pkg/ca":   "draws in an identity framework and its logging",
 		"github.com/sigstore/sigstore-go":     "the buyer's verifier is a test's oracle",
 		"github.com/transparency-dev/tessera": "the log is handed in",
