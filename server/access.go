@@ -1,6 +1,7 @@
 package server
 
 import (
+	fulciopb "github.com/sigstore/fulcio/pkg/generated/protobuf"
 	rekorpb "github.com/sigstore/rekor-tiles/v2/pkg/generated/protobuf"
 	grpchealth "google.golang.org/grpc/health/grpc_health_v1"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
@@ -59,6 +60,11 @@ var rules = map[string]rule{
 	rekorpb.Rekor_GetTile_FullMethodName:        {access: accessAnyone, cost: 1},
 	rekorpb.Rekor_GetEntryBundle_FullMethodName: {access: accessAnyone, cost: 1},
 	rekorpb.Rekor_GetCheckpoint_FullMethodName:  {access: accessAnyone, cost: 1},
+
+	// The identity token is the credential.
+	fulciopb.CA_CreateSigningCertificate_FullMethodName: {access: accessAnyone, cost: 4},
+	fulciopb.CA_GetTrustBundle_FullMethodName:           {access: accessAnyone, cost: 1},
+	fulciopb.CA_GetConfiguration_FullMethodName:         {access: accessAnyone, cost: 1},
 
 	grpchealth.Health_Check_FullMethodName: {access: accessProbe},
 	grpchealth.Health_List_FullMethodName:  {access: accessProbe},

@@ -83,6 +83,8 @@ type Config struct {
 	TUFHandler http.Handler
 	// Rekor opens the log to Sigstore clients; nil: only statements are logged.
 	Rekor *RekorConfig
+	// Certificates is the certificate authority; nil: the service certifies nobody.
+	Certificates *CertificatesConfig
 	// SigningConfig is the signing_config.json that TrustService answers; see [SigningConfig]. Nil: there is none.
 	SigningConfig []byte
 	// Tables are the dated tables of the issuance rules; nil means predicate.EmbeddedTables().

@@ -17,6 +17,8 @@ import (
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/server/certauthority"
+	"github.com/avow-dev/avow/server/identity"
 	"github.com/avow-dev/avow/server/statements"
 	"github.com/avow-dev/avow/server/tlog"
 	"github.com/avow-dev/avow/verify"
@@ -51,6 +53,8 @@ var outcomes = map[avowv1.ErrorReason]outcome{
 	reasonPolicyInvalid:            {code: codes.InvalidArgument},
 	reasonCertificateInvalid:       {code: codes.InvalidArgument},
 	reasonBundleInvalid:            {code: codes.InvalidArgument},
+	reasonTokenMalformed:           {code: codes.InvalidArgument},
+	reasonPossessionUnproven:       {code: codes.InvalidArgument},
 
 	reasonKeyUnknown:                  {code: codes.PermissionDenied},
 	reasonKeyNotValid:                 {code: codes.PermissionDenied},
@@ -68,6 +72,13 @@ var outcomes = map[avowv1.ErrorReason]outcome{
 	reasonCertificateNotValid:         {code: codes.PermissionDenied},
 	reasonLogNotInUse:                 {code: codes.FailedPrecondition},
 
+	reasonCertificatesNotConfigured: {code: codes.FailedPrecondition},
+	reasonTokenIssuerUnknown:        {code: codes.Unauthenticated},
+	reasonTokenSignature:            {code: codes.Unauthenticated},
+	reasonTokenTime:                 {code: codes.Unauthenticated},
+	reasonTokenAudience:             {code: codes.Unauthenticated},
+	reasonTokenIdentity:             {code: codes.PermissionDenied},
+
 	reasonStatementNotFound: {code: codes.NotFound},
 	reasonVendorNotFound:    {code: codes.NotFound},
 	reasonLogRange:          {code: codes.OutOfRange},
@@ -84,6 +95,8 @@ var outcomes = map[avowv1.ErrorReason]outcome{
 	reasonTimestampUnavailable: {code: codes.Unavailable, retry: 5 * time.Second},
 	reasonShuttingDown:         {code: codes.Unavailable, retry: 2 * time.Second},
 	reasonSignerUnavailable:    {code: codes.Unavailable, retry: 5 * time.Second},
+	reasonIssuerUnavailable:    {code: codes.Unavailable, retry: 5 * time.Second},
+	reasonAuthorityExpired:     {code: codes.Unavailable},
 
 	reasonDeadlineExceeded: {code: codes.DeadlineExceeded, retry: time.Second},
 	reasonCancelled:        {code: codes.Canceled},
@@ -141,6 +154,8 @@ func toRefusal(err error) *refusal {
 	var rules *predicate.RulesError
 	var log *tlog.Error
 	var store *statements.Error
+	var token *identity.Error
+	var certificate *certauthority.Error
 	switch {
 	case errors.As(err, &own):
 		return own
@@ -152,6 +167,10 @@ func toRefusal(err error) *refusal {
 		return logRefusal(log)
 	case errors.As(err, &store):
 		return storeRefusal(store)
+	case errors.As(err, &token):
+		return tokenRefusal(token)
+	case errors.As(err, &certificate):
+		return certificateRefusal(certificate)
 	case errors.Is(err, verify.ErrInput), errors.Is(err, verify.ErrTrust):
 		return &refusal{reason: reasonVerificationInput, message: err.Error()}
 	case errors.Is(err, context.DeadlineExceeded):

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	fulciopb "github.com/sigstore/fulcio/pkg/generated/protobuf"
 	rekorpb "github.com/sigstore/rekor-tiles/v2/pkg/generated/protobuf"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -51,6 +52,8 @@ func HTTPServer(h http.Handler) *http.Server {
 //	/api/v1/timestamp            RFC 3161, if configured
 //	/api/v2/log/entries          Rekor v2, if configured
 //	/api/v2/checkpoint, .../tile the log, as Rekor's clients read it
+//	/api/v2/signingCert, ...     Fulcio, if configured: certificates for identity tokens
+//	/ct/checkpoint, /ct/tile/... the certificate log, if there is one
 //	/checkpoint, /tile/...       the log, C2SP tlog-tiles
 //	/tuf/...                     a TUF repository, if configured
 //	/statements/sha256/<hex>     the exact bytes of a committed statement
@@ -86,7 +89,7 @@ func (s *Server) Handler(ctx context.Context) (http.Handler, error) {
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		avowv1.RegisterAttestationServiceHandler, avowv1.RegisterVerificationServiceHandler,
 		avowv1.RegisterLogServiceHandler, avowv1.RegisterTrustServiceHandler,
-		rekorpb.RegisterRekorHandler,
+		rekorpb.RegisterRekorHandler, fulciopb.RegisterCAHandler,
 	} {
 		if err := register(ctx, gateway, conn); err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)
@@ -102,6 +105,9 @@ func incomingHeader(string) (string, bool) { return "", false }
 // gatewayMetadata tells the service who is calling.
 func (s *Server) gatewayMetadata(_ context.Context, r *http.Request) metadata.MD {
 	md := metadata.Pairs(gatewayAddressKey, s.clientAddress(r).String())
+	if token, ok := r.Context().Value(headerTokenKey{}).(string); ok {
+		md.Set(gatewayTokenKey, token)
+	}
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 		md.Set(gatewayCertKey, certFingerprint(r.TLS.PeerCertificates[0].Raw))
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	fulciopb "github.com/sigstore/fulcio/pkg/generated/protobuf"
 	grpchealth "google.golang.org/grpc/health/grpc_health_v1"
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
@@ -21,6 +22,9 @@ const (
 	// HealthRegistry is red while the vendor registry's file is bad. The last good registry stays in use meanwhile,
 	// so "" stays green: a typing error must not take the service away from everybody.
 	HealthRegistry = "avow.registry"
+	// HealthCertificates is red while the certificate log cannot publish, and where there is no certificate authority.
+	// Statements do not need it, so "" stays green.
+	HealthCertificates = "avow.certificates"
 )
 
 var (
@@ -71,6 +75,7 @@ func (s *Server) checkHealth(ctx context.Context) {
 	s.health.SetServingStatus(HealthStore, servingStatus(s.cfg.Store.Health()))
 	registry := s.cfg.Vendors.Health()
 	s.health.SetServingStatus(HealthRegistry, servingStatus(registry))
+	s.health.SetServingStatus(HealthCertificates, servingStatus(s.certificates.health()))
 	err := s.Health()
 	s.setHealth(err)
 	s.metrics.setHealthy(err == nil, registry == nil)
@@ -93,6 +98,7 @@ func (s *Server) setHealth(err error) {
 	}
 	s.health.SetServingStatus("", servingStatus(err))
 	s.health.SetServingStatus(avowv1.AttestationService_ServiceDesc.ServiceName, servingStatus(err))
+	s.health.SetServingStatus(fulciopb.CA_ServiceDesc.ServiceName, servingStatus(s.certificates.health()))
 	s.health.SetServingStatus(avowv1.VerificationService_ServiceDesc.ServiceName, reading)
 	s.health.SetServingStatus(avowv1.LogService_ServiceDesc.ServiceName, reading)
 	s.health.SetServingStatus(avowv1.TrustService_ServiceDesc.ServiceName, reading)

@@ -23,6 +23,7 @@ type metrics struct {
 	panics     prometheus.Counter
 	// entries are those of the Rekor API.
 	entries, entriesRepeated prometheus.Counter
+	certificates             prometheus.Counter
 	healthy                  prometheus.Gauge
 	registryOK               prometheus.Gauge
 }
@@ -50,6 +51,7 @@ func newMetrics(reg prometheus.Registerer, load *admission) (*metrics, error) {
 			"Bundles that did not pass the service's own verification. Anything but 0 is an alarm."),
 		entries:         counter("rekor_entries_total", "Entries that were logged without a statement."),
 		entriesRepeated: counter("rekor_entries_repeated_total", "Rekor calls answered with an entry of an earlier one."),
+		certificates:    counter("certificates_issued_total", "Certificates that were logged and handed out."),
 		panics:          counter("panics_total", "Calls that ended in a panic. Anything but 0 is a defect."),
 		healthy:         gauge("healthy", "1 while the service can issue statements."),
 		registryOK:      gauge("registry_ok", "1 while the vendor registry's file is good."),
@@ -65,7 +67,8 @@ func newMetrics(reg prometheus.Registerer, load *admission) (*metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.calls, m.refusals, m.issued, m.repeated, m.reconciled, m.selfCheck, m.panics, m.entries, m.entriesRepeated, m.healthy, m.registryOK,
+		m.calls, m.refusals, m.issued, m.repeated, m.reconciled, m.selfCheck, m.panics, m.entries, m.entriesRepeated,
+		m.certificates, m.healthy, m.registryOK,
 		inHand("bytes_in_flight", "Size of all requests in hand, in bytes.", &load.bytes),
 		inHand("calls_in_flight", "Number of requests in hand.", &load.calls),
 	} {

@@ -19,6 +19,8 @@ const (
 	reasonPolicyInvalid               = avowv1.ErrorReason_ERROR_REASON_POLICY_INVALID
 	reasonCertificateInvalid          = avowv1.ErrorReason_ERROR_REASON_CERTIFICATE_INVALID
 	reasonBundleInvalid               = avowv1.ErrorReason_ERROR_REASON_BUNDLE_INVALID
+	reasonTokenMalformed              = avowv1.ErrorReason_ERROR_REASON_TOKEN_MALFORMED
+	reasonPossessionUnproven          = avowv1.ErrorReason_ERROR_REASON_POSSESSION_UNPROVEN
 	reasonKeyUnknown                  = avowv1.ErrorReason_ERROR_REASON_KEY_UNKNOWN
 	reasonKeyNotValid                 = avowv1.ErrorReason_ERROR_REASON_KEY_NOT_VALID
 	reasonProductNotPermitted         = avowv1.ErrorReason_ERROR_REASON_PRODUCT_NOT_PERMITTED
@@ -30,6 +32,12 @@ const (
 	reasonVerdictSigningNotConfigured = avowv1.ErrorReason_ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED
 	reasonLogWritesNotConfigured      = avowv1.ErrorReason_ERROR_REASON_LOG_WRITES_NOT_CONFIGURED
 	reasonSigningConfigNotConfigured  = avowv1.ErrorReason_ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED
+	reasonCertificatesNotConfigured   = avowv1.ErrorReason_ERROR_REASON_CERTIFICATES_NOT_CONFIGURED
+	reasonTokenIssuerUnknown          = avowv1.ErrorReason_ERROR_REASON_TOKEN_ISSUER_UNKNOWN
+	reasonTokenSignature              = avowv1.ErrorReason_ERROR_REASON_TOKEN_SIGNATURE
+	reasonTokenTime                   = avowv1.ErrorReason_ERROR_REASON_TOKEN_TIME
+	reasonTokenAudience               = avowv1.ErrorReason_ERROR_REASON_TOKEN_AUDIENCE
+	reasonTokenIdentity               = avowv1.ErrorReason_ERROR_REASON_TOKEN_IDENTITY
 	reasonIdentityUnknown             = avowv1.ErrorReason_ERROR_REASON_IDENTITY_UNKNOWN
 	reasonIdentityNotValid            = avowv1.ErrorReason_ERROR_REASON_IDENTITY_NOT_VALID
 	reasonCertificateNotValid         = avowv1.ErrorReason_ERROR_REASON_CERTIFICATE_NOT_VALID
@@ -48,6 +56,8 @@ const (
 	reasonTimestampUnavailable        = avowv1.ErrorReason_ERROR_REASON_TIMESTAMP_UNAVAILABLE
 	reasonShuttingDown                = avowv1.ErrorReason_ERROR_REASON_SHUTTING_DOWN
 	reasonSignerUnavailable           = avowv1.ErrorReason_ERROR_REASON_SIGNER_UNAVAILABLE
+	reasonIssuerUnavailable           = avowv1.ErrorReason_ERROR_REASON_ISSUER_UNAVAILABLE
+	reasonAuthorityExpired            = avowv1.ErrorReason_ERROR_REASON_CERTIFICATE_AUTHORITY_EXPIRED
 	reasonDeadlineExceeded            = avowv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED
 	reasonCancelled                   = avowv1.ErrorReason_ERROR_REASON_CANCELLED
 	reasonSelfCheckFailed             = avowv1.ErrorReason_ERROR_REASON_SELF_CHECK_FAILED

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	fulciopb "github.com/sigstore/fulcio/pkg/generated/protobuf"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -18,6 +19,8 @@ import (
 	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/server/authority"
+	"github.com/avow-dev/avow/server/certauthority"
+	"github.com/avow-dev/avow/server/identity"
 	"github.com/avow-dev/avow/server/statements"
 	"github.com/avow-dev/avow/server/tlog"
 	"github.com/avow-dev/avow/server/vendors"
@@ -203,6 +206,20 @@ func TestReasons(t *testing.T) {
 			w.stamps = []Timestamper{&gatedTimestamper{Timestamper: w.authority, open: make(chan struct{})}}
 		}),
 		"CANCELLED": mapped(context.Canceled),
+		// By the whole service in certificates_test.go, but for the last.
+		"TOKEN_MALFORMED":               mapped(&identity.Error{Code: identity.Malformed}),
+		"TOKEN_ISSUER_UNKNOWN":          mapped(&identity.Error{Code: identity.IssuerUnknown}),
+		"TOKEN_SIGNATURE":               mapped(&identity.Error{Code: identity.BadSignature}),
+		"TOKEN_TIME":                    mapped(&identity.Error{Code: identity.WrongTime}),
+		"TOKEN_AUDIENCE":                mapped(&identity.Error{Code: identity.WrongAudience}),
+		"TOKEN_IDENTITY":                mapped(&identity.Error{Code: identity.BadIdentity}),
+		"ISSUER_UNAVAILABLE":            mapped(&identity.Error{Code: identity.IssuerUnavailable}),
+		"POSSESSION_UNPROVEN":           mapped(&certauthority.Error{Code: certauthority.Unproven}),
+		"CERTIFICATE_AUTHORITY_EXPIRED": mapped(&certauthority.Error{Code: certauthority.Expired}),
+		"CERTIFICATES_NOT_CONFIGURED": onWorld(func(w *world) error {
+			_, err := fulciopb.NewCAClient(w.conn).GetTrustBundle(w.t.Context(), &fulciopb.GetTrustBundleRequest{})
+			return err
+		}),
 		"SELF_CHECK_FAILED": onWorld(func(w *world) error { return w.refused(signed(w.t, dataFlows(w.t), w.acme)) },
 			func(w *world) { w.stamps = []Timestamper{strangerAuthority(w)} }),
 		"INTERNAL": mapped(errors.New("something else")),

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	fulciopb "github.com/sigstore/fulcio/pkg/generated/protobuf"
 	rekorpb "github.com/sigstore/rekor-tiles/v2/pkg/generated/protobuf"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
@@ -26,18 +27,19 @@ import (
 // The order of its life: New, [Server.Reconcile], then listeners for [Server.GRPCServer] and [Server.Handler] and one
 // [Server.Run]; at the end [Server.Drain], and only then the closing of log and store.
 type Server struct {
-	cfg      Config
-	auth     *authenticator
-	rates    *rateLimiter
-	load     *admission
-	metrics  *metrics
-	health   *health.Server
-	issuer   *issuer
-	streams  *streamSlots
-	rekor    *rekorService
-	own      trustedVerifier
-	window   *logWindow
-	rootHash string
+	cfg          Config
+	auth         *authenticator
+	rates        *rateLimiter
+	load         *admission
+	metrics      *metrics
+	health       *health.Server
+	issuer       *issuer
+	streams      *streamSlots
+	rekor        *rekorService
+	certificates *certificateService
+	own          trustedVerifier
+	window       *logWindow
+	rootHash     string
 
 	draining atomic.Bool
 	closed   atomic.Bool // by the log's window, when last looked at
@@ -79,6 +81,7 @@ func New(cfg Config) (*Server, error) {
 	if s.rekor, err = newRekorService(s); err != nil {
 		return nil, fmt.Errorf("server rekor: %w", err)
 	}
+	s.certificates = newCertificateService(s)
 	s.setHealth(errNotStarted)
 	return s, nil
 }
@@ -114,6 +117,7 @@ func (s *Server) newGRPCServer(identify identifyFunc, opts ...grpc.ServerOption)
 		signingConfig: s.cfg.SigningConfig,
 	})
 	rekorpb.RegisterRekorServer(gs, s.rekor)
+	fulciopb.RegisterCAServer(gs, s.certificates)
 	grpchealth.RegisterHealthServer(gs, s.health)
 	reflection.Register(gs)
 	s.metrics.calls.InitializeMetrics(gs)

@@ -45,6 +45,12 @@ type SigningConfigInput struct {
 	// ForeignAuthorities are the addresses of further timestamp authorities. Clients take one authority of each
 	// operator, for which the host stands here.
 	ForeignAuthorities []string
+	// OwnCertificates tells that the service issues certificates, by Fulcio's API.
+	OwnCertificates bool
+	// ForeignCertificates are the addresses of further certificate authorities. Clients take the first that they can use.
+	ForeignCertificates []string
+	// Interactive are the addresses of issuers at which people sign in.
+	Interactive []string
 }
 
 // SigningShard is another instance of the operator's service with a log of its own.
@@ -90,9 +96,12 @@ func SigningConfig(in SigningConfigInput) ([]byte, error) {
 		}
 		authorities = append(authorities, service(address, u.Host, 1, in.Start, time.Time{}))
 	}
+	cas, issuers, err := in.identityServices(public, service)
+	if err != nil {
+		return nil, err
+	}
 	all := root.ServiceConfiguration{Selector: trustrootv1.ServiceSelector_ALL}
-	sc, err := root.NewSigningConfig(root.SigningConfigMediaType02, nil, nil,
-		logs, all, authorities, all)
+	sc, err := root.NewSigningConfig(root.SigningConfigMediaType02, cas, issuers, logs, all, authorities, all)
 	if err != nil {
 		return nil, fmt.Errorf("signing config: %w", err)
 	}
@@ -123,6 +132,34 @@ func (in SigningConfigInput) shards(public string) ([]SigningShard, error) {
 	}
 	slices.SortStableFunc(all, func(a, b SigningShard) int { return b.Start.Compare(a.Start) })
 	return all, nil
+}
+
+// fulcioMajorVersion is what clients call version 1 of a certificate service: the API at /api/v2/signingCert.
+const fulcioMajorVersion = 1
+
+// identityServices lists the certificate authorities and the issuers.
+func (in *SigningConfigInput) identityServices(
+	public string, service func(address, operator string, version uint32, start, end time.Time) root.Service,
+) (cas, issuers []root.Service, err error) {
+	if in.OwnCertificates {
+		cas = append(cas, service(public, in.Operator, fulcioMajorVersion, in.Start, in.End))
+	}
+	foreign := func(list []string) (out []root.Service, err error) {
+		for _, address := range list {
+			u, err := url.Parse(address)
+			if err != nil {
+				return nil, fmt.Errorf("signing config: %w", err)
+			}
+			out = append(out, service(address, u.Host, 1, in.Start, time.Time{}))
+		}
+		return out, nil
+	}
+	more, err := foreign(in.ForeignCertificates)
+	if err != nil {
+		return nil, nil, err
+	}
+	issuers, err = foreign(in.Interactive)
+	return append(cas, more...), issuers, err
 }
 
 // ParsePublicURL checks an address of the REST listener, and takes a slash from its end.

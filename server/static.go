@@ -23,6 +23,10 @@ func (s *Server) routes(gateway http.Handler) http.Handler {
 	if h := s.cfg.TUFHandler; h != nil {
 		mux.Handle("/tuf/", s.limited(http.StripPrefix("/tuf", h)))
 	}
+	mux.Handle("POST /api/v2/signingCert", limitBody(headerToken(gateway)))
+	if c := s.cfg.Certificates; c != nil && c.Log != nil {
+		mux.Handle("/ct/", http.StripPrefix("/ct", s.limited(c.Log.Handler())))
+	}
 	log := s.limited(s.cfg.Log.Handler())
 	mux.Handle("/checkpoint", log)
 	mux.Handle("/tile/", log)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/hex"
@@ -18,6 +19,7 @@ import (
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/server/certauthority"
 	"github.com/avow-dev/avow/server/vendors"
 	"github.com/avow-dev/avow/verify"
 )
@@ -121,6 +123,29 @@ type TrustedRootConfig struct {
 	LogStart time.Time
 	// Authorities are the timestamp authorities, the service's own and foreign ones.
 	Authorities []TrustedAuthority
+	// Certificates is the service's own certificate authority, and CertificateLog the log of its certificates: both or
+	// neither.
+	Certificates   *TrustedCertificates
+	CertificateLog *TrustedCertificateLog
+}
+
+// TrustedCertificates is a certificate authority of a trusted root.
+type TrustedCertificates struct {
+	// URI names the authority: where its API is.
+	URI string
+	// Chain is the certificate chain, the certificate that signs first, root last; at least two certificates.
+	Chain []*x509.Certificate
+	// Start is from when on its certificates are accepted; zero means the first certificate's NotBefore.
+	Start time.Time
+}
+
+// TrustedCertificateLog is a certificate log of a trusted root.
+type TrustedCertificateLog struct {
+	// Origin is the log's name, and Key the ECDSA P-256 key of its certificate timestamps.
+	Origin string
+	Key    *ecdsa.PublicKey
+	// Start is from when on its timestamps are accepted. Required.
+	Start time.Time
 }
 
 // TrustedAuthority is a timestamp authority of a trusted root.
@@ -162,7 +187,11 @@ func TrustedRoot(c TrustedRootConfig) ([]byte, error) {
 		BaseURL: "https://" + c.Origin, ID: c.LogID, ValidityPeriodStart: c.LogStart.UTC(),
 		HashFunc: crypto.SHA256, PublicKey: c.LogKey, SignatureHashFunc: crypto.SHA512,
 	}}
-	tr, err := root.NewTrustedRoot(root.TrustedRootMediaType01, nil, nil, authorities, logs)
+	cas, ctLogs, err := c.trustedCertificates()
+	if err != nil {
+		return nil, err
+	}
+	tr, err := root.NewTrustedRoot(root.TrustedRootMediaType01, cas, ctLogs, authorities, logs)
 	if err != nil {
 		return nil, fmt.Errorf("trusted root: %w", err)
 	}
@@ -179,6 +208,40 @@ func TrustedRoot(c TrustedRootConfig) ([]byte, error) {
 		return nil, err
 	}
 	return out.Bytes(), nil
+}
+
+// trustedCertificates describes the certificate authority and its log.
+//
+// > "logId [...] for CT logs: SHA-256 over the key's SubjectPublicKeyInfo" (RFC 6962, section 3.2)
+func (c *TrustedRootConfig) trustedCertificates() ([]root.CertificateAuthority, map[string]*root.TransparencyLog, error) {
+	ca, log := c.Certificates, c.CertificateLog
+	switch {
+	case (ca == nil) != (log == nil):
+		return nil, nil, errors.New("trusted root: a certificate authority and its log go together")
+	case ca == nil:
+		return nil, nil, nil
+	case ca.URI == "" || len(ca.Chain) < 2:
+		return nil, nil, fmt.Errorf("trusted root: certificate authority %q: got %d certificates, want a URI, intermediate and root",
+			ca.URI, len(ca.Chain))
+	case log.Origin == "" || log.Key == nil || log.Start.IsZero():
+		return nil, nil, errors.New("trusted root: the certificate log needs an origin, a key and a start")
+	}
+	id, err := certauthority.LogID(log.Key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("trusted root: %w", err)
+	}
+	start := ca.Start
+	if start.IsZero() {
+		start = ca.Chain[0].NotBefore
+	}
+	last := len(ca.Chain) - 1
+	cas := []root.CertificateAuthority{&root.FulcioCertificateAuthority{
+		URI: ca.URI, Intermediates: ca.Chain[:last], Root: ca.Chain[last], ValidityPeriodStart: start.UTC(),
+	}}
+	return cas, map[string]*root.TransparencyLog{hex.EncodeToString(id[:]): {
+		BaseURL: "https://" + log.Origin, ID: id[:], ValidityPeriodStart: log.Start.UTC(),
+		HashFunc: crypto.SHA256, PublicKey: log.Key, SignatureHashFunc: crypto.SHA256,
+	}}, nil
 }
 
 func trustedAuthorities(list []TrustedAuthority) ([]root.TimestampingAuthority, error) {

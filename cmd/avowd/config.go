@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/avow-dev/avow/server"
+	"github.com/avow-dev/avow/server/certauthority"
 	"github.com/avow-dev/avow/server/tlog"
 	"github.com/avow-dev/avow/verify/result"
 	"go.yaml.in/yaml/v3"
@@ -48,6 +49,8 @@ type Config struct {
 	TUF TUFConfig `yaml:"tuf"`
 	// Rekor opens the log to Sigstore clients.
 	Rekor RekorConfig `yaml:"rekor"`
+	// Certificates is the certificate authority, for identity tokens.
+	Certificates CertificatesConfig `yaml:"certificates"`
 	// Verdicts says how the service signs its own verdicts.
 	Verdicts VerdictsConfig `yaml:"verdicts"`
 	// GRPC, REST and Admin are the listeners.
@@ -162,17 +165,18 @@ func defaultConfig() Config {
 			CheckpointInterval: tlog.DefaultCheckpointInterval, ProofWindow: tlog.DefaultProofWindow,
 			Witnesses: LogWitnessesConfig{Timeout: tlog.DefaultWitnessTimeout},
 		},
-		Statements:  StatementsConfig{Path: "statements.db"},
-		Timestamps:  TimestampsConfig{Minimum: 1, Embedded: EmbeddedTimestamps{Chain: "keys/tsa.pem", Key: "keys/tsa.key"}},
-		Vendors:     "vendors.yaml",
-		TrustedRoot: "trusted_root.json",
-		Shards:      "shards.yaml",
-		GRPC:        GRPCConfig{Listen: "127.0.0.1:8470"},
-		REST:        RESTConfig{Listen: "127.0.0.1:8471"},
-		Admin:       AdminConfig{Listen: "127.0.0.1:8472"},
-		Limits:      defaultLimits(),
-		Logging:     LoggingConfig{Level: "info", Format: "text"},
-		Drain:       8 * time.Second,
+		Statements:   StatementsConfig{Path: "statements.db"},
+		Timestamps:   TimestampsConfig{Minimum: 1, Embedded: EmbeddedTimestamps{Chain: "keys/tsa.pem", Key: "keys/tsa.key"}},
+		Certificates: CertificatesConfig{Lifetime: certauthority.DefaultLifetime},
+		Vendors:      "vendors.yaml",
+		TrustedRoot:  "trusted_root.json",
+		Shards:       "shards.yaml",
+		GRPC:         GRPCConfig{Listen: "127.0.0.1:8470"},
+		REST:         RESTConfig{Listen: "127.0.0.1:8471"},
+		Admin:        AdminConfig{Listen: "127.0.0.1:8472"},
+		Limits:       defaultLimits(),
+		Logging:      LoggingConfig{Level: "info", Format: "text"},
+		Drain:        8 * time.Second,
 	}
 }
 
@@ -251,7 +255,8 @@ func (c *Config) path(p string) string {
 
 // Validate reports all that is wrong with the values, one line each. It opens nothing.
 func (c *Config) Validate() error {
-	return errors.Join(c.validateLog(), c.validateTime(), c.validateListeners(), c.validateRest(), c.validateVerdicts(), c.validateRekor(), c.validateTUF(), c.Limits.validate())
+	return errors.Join(c.validateLog(), c.validateTime(), c.validateListeners(), c.validateRest(), c.validateVerdicts(), c.validateRekor(),
+		c.validateTUF(), c.validateCertificates(), c.Limits.validate())
 }
 
 func (c *Config) validateVerdicts() error {

@@ -66,6 +66,23 @@ func TestConfigValidate(t *testing.T) {
 		{"credentials without being enabled", func(c *Config) { c.Rekor.Credentials = true }, "have no effect without rekor.enabled"},
 		{"open", func(c *Config) { c.Rekor = RekorConfig{Enabled: true, Open: true} }, ""},
 		{"renewing no repository", func(c *Config) { c.TUF.Key = "tuf.key" }, "tuf.key has no effect without tuf.dir"},
+		{"certificates that live too long", func(c *Config) { c.Certificates.Lifetime = 2 * time.Hour }, "certificates.lifetime: got 2h0m0s"},
+		{"half a certificate authority", func(c *Config) { c.Certificates.Embedded.Chain = "ca.pem" }, "go together"},
+		{"a certificate authority", func(c *Config) { c.Certificates.Embedded = embeddedCertificates(c.Origin) }, ""},
+		{"one log for both", func(c *Config) {
+			c.Certificates.Embedded = embeddedCertificates(c.Origin)
+			c.Certificates.Embedded.CTLog.Origin = c.Origin
+		}, "certificates.embedded.ctLog.origin: the log of certificates is another log"},
+		{"issuers without an authority", func(c *Config) {
+			c.Certificates.Issuers = []IssuerConfig{{URL: "https://issuer.example", Type: "email"}}
+		}, "have no effect without certificates.embedded"},
+		{"issuer without TLS", func(c *Config) {
+			c.Certificates.Embedded = embeddedCertificates(c.Origin)
+			c.Certificates.Issuers = []IssuerConfig{{URL: "http://issuer.example", Type: "email"}}
+		}, "certificates.issuers[0]"},
+		{"authority outside without a root", func(c *Config) {
+			c.Certificates.External = []ExternalCertificates{{URL: "https://fulcio.example"}}
+		}, "certificates.external[0]"},
 		{"negative rate", func(c *Config) { c.Limits.RatePerSecond = -1 }, "rate per second"},
 		{"less in flight than one message", func(c *Config) { c.Limits.BytesInFlight = 1 }, "bytes in flight"},
 		{"unknown level", func(c *Config) { c.Logging.Level = "loud" }, `logging.level: got "loud"`},
@@ -127,6 +144,7 @@ func TestWrittenConfigReadsBack(t *testing.T) {
 	got, err := parseConfig(text, want.dir)
 	must(t, err)
 	want.REST.TrustedProxies, want.Timestamps.External = []string{}, []ExternalTimestamps{}
+	want.Certificates.Issuers, want.Certificates.External = []IssuerConfig{}, []ExternalCertificates{}
 	if !reflect.DeepEqual(*got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", *got, want)
 	}

@@ -52,6 +52,9 @@ func fsck(ctx context.Context, c *Config, out io.Writer) error {
 	}
 	defer func() { _ = log.Close(context.WithoutCancel(ctx)) }()
 	fmt.Fprintf(out, "log: %d entries, every tile and the root agree with the checkpoint and the anchor\n", log.Size())
+	if err := fsckCertificates(ctx, c, logger, out); err != nil {
+		return err
+	}
 	store, err := statements.Open(ctx, statements.Config{Path: c.path(c.Statements.Path), Logger: logger})
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
@@ -70,6 +73,26 @@ func fsck(ctx context.Context, c *Config, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "store: %d statements, each is the entry of the log that it says; %d pending\n", len(stated), pending)
 	return explainRest(ctx, out, store, log, stated, pending)
+}
+
+// fsckCertificates checks the log of certificates, which nothing else is derived from.
+func fsckCertificates(ctx context.Context, c *Config, logger *slog.Logger, out io.Writer) error {
+	if !c.Certificates.enabled() {
+		return nil
+	}
+	tc, err := c.certificateLogConfig(logger)
+	if err != nil {
+		return err
+	}
+	if err := posix.Fsck(ctx, tc, nil); err != nil {
+		return fmt.Errorf("certificate log: %w", err)
+	}
+	log, err := posix.Open(ctx, tc)
+	if err != nil {
+		return fmt.Errorf("certificate log: %w", err)
+	}
+	fmt.Fprintf(out, "certificate log: %d certificates, every tile and the root agree with the checkpoint and the anchor\n", log.Size())
+	return log.Close(context.WithoutCancel(ctx))
 }
 
 // explainRest accounts for the entries of the log that have no committed statement.

@@ -35,18 +35,31 @@ next:
   avowd serve --config %[3]s
 `
 
+// initialisedCertificates is what it says besides about a certificate authority: root key, configuration.
+const initialisedCertificates = `for certificates:
+  take %s to a machine without a network; the service never needs it
+  name the issuers of identity tokens in %s (certificates.issuers)
+`
+
 func newInitCommand() *cobra.Command {
 	var dir string
+	var certificates bool
 	c := defaultConfig()
 	cmd := &cobra.Command{
 		Use:   "init --dir D --origin HOST",
 		Short: "Make keys, log, store, registry and a commented configuration; overwrites nothing",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if certificates {
+				c.Certificates.Embedded = embeddedCertificates(c.Origin)
+			}
 			if err := initialise(cmd.Context(), dir, c, time.Now); err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), initialised, c.Origin, dir, filepath.Join(dir, configName))
+			if certificates {
+				fmt.Fprintf(cmd.OutOrStdout(), initialisedCertificates, filepath.Join(dir, rootKeyName), filepath.Join(dir, configName))
+			}
 			return nil
 		},
 	}
@@ -57,6 +70,7 @@ func newInitCommand() *cobra.Command {
 	f.StringVar(&c.REST.Listen, "rest", c.REST.Listen, "REST listen address to configure")
 	f.StringVar(&c.Admin.Listen, "admin", c.Admin.Listen, "metrics listen address to configure")
 	f.StringVar(&c.Log.Anchor, "anchor", c.Log.Anchor, "file that remembers the last tree signed; best on another disk")
+	f.BoolVar(&certificates, "certificates", false, "make a certificate authority and its log too")
 	f.StringVar(&c.TLS.Certificate, "tls-certificate", "", "PEM certificate of the listeners")
 	f.StringVar(&c.TLS.Key, "tls-key", "", "PEM key of the listeners")
 	return cmd
@@ -86,9 +100,9 @@ func initialise(ctx context.Context, dir string, c Config, clock func() time.Tim
 
 // refuseExisting looks for anything that initialise would make.
 func refuseExisting(c *Config) error {
-	return refuseAny(c, []string{configName, c.Log.Key, publicName(c.Log.Key), c.Log.Anchor, c.Log.Dir, c.Statements.Path,
-		c.Timestamps.Embedded.Chain, c.Timestamps.Embedded.Key, c.Verdicts.Key, c.Vendors, c.TrustedRoot},
-		"init overwrites nothing; choose an empty directory")
+	paths := []string{configName, c.Log.Key, publicName(c.Log.Key), c.Log.Anchor, c.Log.Dir, c.Statements.Path,
+		c.Timestamps.Embedded.Chain, c.Timestamps.Embedded.Key, c.Verdicts.Key, c.Vendors, c.TrustedRoot}
+	return refuseAny(c, append(paths, c.certificateFiles()...), "init overwrites nothing; choose an empty directory")
 }
 
 // refuseAny refuses if any of the paths is there.
@@ -158,6 +172,7 @@ func createKeys(c *Config, now time.Time) error {
 		writeNew(c.path(c.Timestamps.Embedded.Key), tsa.KeyPEM, 0o600),
 		writeNew(c.path(c.Timestamps.Embedded.Chain), tsa.ChainPEM, 0o644),
 		writeNew(c.path(c.Verdicts.Key), verdicts, 0o600),
+		c.createCertificates(now),
 	)
 }
 
@@ -168,6 +183,9 @@ func createData(ctx context.Context, c *Config, clock func() time.Time) error {
 		return err
 	}
 	if err := posix.Create(ctx, logConfig); err != nil {
+		return err
+	}
+	if err := c.createCertificateLog(ctx, logger); err != nil {
 		return err
 	}
 	store, err := statements.Create(ctx, statements.Config{Path: c.path(c.Statements.Path), Logger: logger})

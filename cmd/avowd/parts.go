@@ -26,6 +26,7 @@ const maxTrustedRootBytes = 1 << 20
 // which of two servers on one directory may go on.
 type parts struct {
 	log      *tlog.Log
+	ctLog    *tlog.Log // nil without a certificate authority
 	store    *statements.Store
 	registry *vendors.Watcher
 	server   *server.Server
@@ -81,6 +82,9 @@ func newServer(ctx context.Context, c *Config, p *parts, logger *slog.Logger) (*
 		SigningKey: newSigningKeys().open, MinTimestamps: c.Timestamps.Minimum, StrictRules: c.StrictRules,
 		CompilePolicy: compilePolicy,
 	}
+	if sc.Certificates, err = c.openCertificates(ctx, p, logger, p.metrics); err != nil {
+		return nil, err
+	}
 	if c.Rekor.Enabled {
 		sc.Rekor = &server.RekorConfig{Open: c.Rekor.Open, Credentials: c.Rekor.Credentials}
 	}
@@ -112,6 +116,9 @@ func (p *parts) close(ctx context.Context) error {
 	var errs []error
 	if p.registry != nil {
 		p.registry.Close()
+	}
+	if p.ctLog != nil {
+		errs = append(errs, p.ctLog.Close(ctx))
 	}
 	if p.log != nil {
 		errs = append(errs, p.log.Close(ctx))

@@ -49,5 +49,14 @@ func (c *Config) signingConfig(trustedRoot []byte) ([]byte, error) {
 	for _, x := range c.Timestamps.External {
 		in.ForeignAuthorities = append(in.ForeignAuthorities, x.URL)
 	}
+	in.OwnCertificates = c.Certificates.enabled()
+	for _, x := range c.Certificates.External {
+		in.ForeignCertificates = append(in.ForeignCertificates, x.URL)
+	}
+	for _, i := range c.Certificates.Issuers {
+		if i.Interactive {
+			in.Interactive = append(in.Interactive, i.URL)
+		}
+	}
 	return server.SigningConfig(in)
 }

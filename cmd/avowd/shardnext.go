@@ -177,6 +177,14 @@ func (n *nextShard) config(old *Config) (*Config, error) {
 	if n.newTimestamps {
 		c.Timestamps.Embedded = fresh.Timestamps.Embedded
 	}
+	// Two instances cannot write one log of certificates, so that the new one has its own, and an authority with it.
+	if c.Certificates.enabled() {
+		c.Certificates.Embedded = embeddedCertificates(n.origin)
+	}
+	c.Certificates.External = append([]ExternalCertificates(nil), old.Certificates.External...)
+	for i := range c.Certificates.External {
+		c.Certificates.External[i].TrustedRoot = old.path(c.Certificates.External[i].TrustedRoot)
+	}
 	for _, l := range []struct {
 		to    *string
 		value string
@@ -201,7 +209,7 @@ func (n *nextShard) refuseExisting(c *Config) error {
 	if n.newTimestamps {
 		paths = append(paths, c.Timestamps.Embedded.Chain, c.Timestamps.Embedded.Key)
 	}
-	return refuseAny(c, paths, "the new instance needs a directory of its own")
+	return refuseAny(c, append(paths, c.certificateFiles()...), "the new instance needs a directory of its own")
 }
 
 // create makes keys and data of the new instance, and adds what it signs with to the root.
@@ -227,6 +235,9 @@ func (n *nextShard) create(ctx context.Context, c *Config, root *trustroot.Root,
 	if err := posix.Create(ctx, logConfig); err != nil {
 		return err
 	}
+	if err := c.createCertificateLog(ctx, logger); err != nil {
+		return err
+	}
 	store, err := statements.Create(ctx, statements.Config{Path: c.path(c.Statements.Path), Logger: logger})
 	if err != nil {
 		return err
@@ -248,7 +259,7 @@ func (n *nextShard) createKeys(c *Config, start time.Time) error {
 	}
 	err = errors.Join(writeNew(c.path(c.Log.Key), text, 0o600),
 		writeNew(c.path(publicName(c.Log.Key)), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}), 0o644))
-	if err != nil || !n.newTimestamps {
+	if err := errors.Join(err, c.createCertificates(start)); err != nil || !n.newTimestamps {
 		return err
 	}
 	tsa, err := authority.Generate(c.Origin, start)
@@ -272,8 +283,11 @@ func (n *nextShard) announce(c *Config, root *trustroot.Root, start time.Time) e
 	for i := range authorities {
 		authorities[i].Start = start
 	}
-	data, err := server.TrustedRoot(server.TrustedRootConfig{Origin: c.Origin, LogKey: public, LogID: id, LogStart: start,
-		Authorities: authorities})
+	rc := server.TrustedRootConfig{Origin: c.Origin, LogKey: public, LogID: id, LogStart: start, Authorities: authorities}
+	if err := c.trustCertificates(&rc); err != nil {
+		return err
+	}
+	data, err := server.TrustedRoot(rc)
 	if err != nil {
 		return err
 	}

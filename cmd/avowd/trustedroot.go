@@ -211,9 +211,15 @@ func trustedRoot(c *Config, start time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return server.TrustedRoot(server.TrustedRootConfig{
-		Origin: c.Origin, LogKey: public, LogID: id, LogStart: start, Authorities: authorities,
-	})
+	rc := server.TrustedRootConfig{Origin: c.Origin, LogKey: public, LogID: id, LogStart: start, Authorities: authorities}
+	if err := c.trustCertificates(&rc); err != nil {
+		return nil, err
+	}
+	root, err := server.TrustedRoot(rc)
+	if err != nil {
+		return nil, err
+	}
+	return c.addExternal(root)
 }
 
 // trustedAuthorities names the embedded authority by the address under which this service would answer for it.

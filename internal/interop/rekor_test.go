@@ -117,6 +117,20 @@ func TestCosignWritesWithAToken(t *testing.T) {
 // of the vendor.
 func serveRekor(t *testing.T, vendorKey string, credentials bool) (address, token string) {
 	t.Helper()
+	return serveWith(t, vendorKey, nil, func(config []byte) []byte {
+		return bytes.Replace(config, []byte("credentials: false"), fmt.Appendf(nil, "credentials: %v", credentials), 1)
+	})
+}
+
+// serveConfigured starts avowd with the Rekor API, further flags of init and a changed configuration.
+func serveConfigured(t *testing.T, vendorKey string, flags []string, change func([]byte) []byte) (address string) {
+	t.Helper()
+	address, _ = serveWith(t, vendorKey, flags, change)
+	return address
+}
+
+func serveWith(t *testing.T, vendorKey string, flags []string, change func([]byte) []byte) (address, token string) {
+	t.Helper()
 	program, dir := filepath.Join(t.TempDir(), "avowd"), filepath.Join(t.TempDir(), "service")
 	must := func(name string, args ...string) string {
 		t.Helper()
@@ -131,12 +145,12 @@ func serveRekor(t *testing.T, vendorKey string, credentials bool) (address, toke
 	for n := range ports {
 		ports[n] = freePort(t)
 	}
-	must(program, "init", "--dir", dir, "--origin", "log.localhost", "--grpc", ports[0], "--rest", ports[1], "--admin", ports[2])
+	must(program, append([]string{"init", "--dir", dir, "--origin", "log.localhost", "--grpc", ports[0], "--rest", ports[1], "--admin",
+		ports[2]}, flags...)...)
 	config := filepath.Join(dir, "avowd.yaml")
 	text := bytes.Replace(read(t, config), []byte(`publicUrl: ""`), []byte("publicUrl: http://"+ports[1]), 1)
 	text = bytes.Replace(text, []byte("rekor:\n  enabled: false"), []byte("rekor:\n  enabled: true"), 1)
-	text = bytes.Replace(text, []byte("credentials: false"), fmt.Appendf(nil, "credentials: %v", credentials), 1)
-	write(t, config, text)
+	write(t, config, change(text))
 	must(program, "vendor", "add", "--config", config, "--name", "quickstart", "--country", "CH", "--key", vendorKey,
 		"--declarant", "Quickstart demonstration, not an organisation", "--product", "pkg:golang/github.com/avow-dev/avow")
 	token = strings.Fields(must(program, "vendor", "token", "--config", config, "--name", "quickstart"))[0]

@@ -31,6 +31,7 @@ import (
 	"github.com/avow-dev/avow/internal/verdictpb"
 	"github.com/avow-dev/avow/server"
 	"github.com/avow-dev/avow/server/authority"
+	"github.com/avow-dev/avow/server/identity"
 	"github.com/avow-dev/avow/server/statements"
 	"github.com/avow-dev/avow/server/tlog"
 	"github.com/avow-dev/avow/server/tlog/posix"
@@ -42,13 +43,13 @@ import (
 // Origin is the log's origin.
 const Origin = "log.example.test"
 
-// Config says what the test chooses. Dir, Clock and VendorKeys are required.
+// Config says what the test chooses. Dir and Clock are required.
 type Config struct {
 	// Dir is an existing directory for everything that the service writes.
 	Dir string
 	// Clock is the service's clock, and that of its timestamp authority.
 	Clock func() time.Time
-	// VendorKeys are PEM public keys that the vendor may sign with.
+	// VendorKeys are PEM public keys that the vendor may sign with; without any, and without Identities, there is no vendor.
 	VendorKeys [][]byte
 	// Name, Declarant, Country and Product are the vendor's; by default those of the example statements.
 	Name, Declarant, Country, Product string
@@ -60,6 +61,10 @@ type Config struct {
 	Identities []Identity
 	// Trust, if not nil, adds to the service's trusted root: the authority that certifies the identities.
 	Trust func(trustedRoot []byte) []byte
+	// RekorOpen lets every key and certificate write, with PublicURL.
+	RekorOpen bool
+	// Issuers, if any, are those whose tokens the service's certificate authority takes; there is none without.
+	Issuers []identity.Issuer
 	// Log receives the service's log; nil discards it.
 	Log io.Writer
 }
@@ -80,6 +85,7 @@ type World struct {
 	LogKey ed25519.PrivateKey
 
 	log     *tlog.Log
+	ctLog   *tlog.Log // nil without a certificate authority
 	store   *statements.Store
 	vendors *vendors.Watcher
 	server  *server.Server
@@ -117,27 +123,31 @@ func Start(ctx context.Context, c Config) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.TrustedRoot, err = server.TrustedRoot(server.TrustedRootConfig{Origin: w.log.Origin(), LogID: w.log.LogID(),
+	rc := server.TrustedRootConfig{Origin: w.log.Origin(), LogID: w.log.LogID(),
 		LogKey:   w.log.PublicKey(),
 		LogStart: c.Clock().Add(-time.Hour), Authorities: []server.TrustedAuthority{{URI: "https://" + Origin +
-			"/api/v1/timestamp", Chain: stamps.CertChain()}}})
+			"/api/v1/timestamp", Chain: stamps.CertChain()}}}
+	certificates, err := w.certificates(ctx, c, &rc, logger)
 	if err != nil {
+		return nil, err
+	}
+	if w.TrustedRoot, err = server.TrustedRoot(rc); err != nil {
 		return nil, err
 	}
 	if c.Trust != nil {
 		w.TrustedRoot = c.Trust(w.TrustedRoot)
 	}
-	sc := server.Config{TimestampHandler: stamps.Handler(), Log: w.log, Store: w.store, Vendors: w.vendors,
-		Timestampers: []server.Timestamper{stamps},
-		TrustedRoot:  w.TrustedRoot, Logger: logger, Clock: c.Clock, Registerer: prometheus.NewRegistry(),
-		Limits: server.Limits{RatePerSecond: 1e9, Burst: 1e9}}
+	sc := server.Config{Log: w.log, Store: w.store, Vendors: w.vendors,
+		Timestampers: []server.Timestamper{stamps}, TimestampHandler: stamps.Handler(),
+		TrustedRoot: w.TrustedRoot, Logger: logger, Clock: c.Clock, Registerer: prometheus.NewRegistry(),
+		Certificates: certificates, Limits: server.Limits{RatePerSecond: 1e9, Burst: 1e9}}
 	if err := signVerdicts(&sc); err != nil {
 		return nil, err
 	}
 	if c.PublicURL != "" {
-		sc.Rekor = &server.RekorConfig{}
+		sc.Rekor = &server.RekorConfig{Open: c.RekorOpen}
 		if sc.SigningConfig, err = server.SigningConfig(server.SigningConfigInput{PublicURL: c.PublicURL, Operator: Origin,
-			Start: c.Clock().Add(-time.Hour), OwnAuthority: true}); err != nil {
+			Start: c.Clock().Add(-time.Hour), OwnAuthority: true, OwnCertificates: certificates != nil}); err != nil {
 			return nil, err
 		}
 	}
@@ -201,6 +211,9 @@ func (w *World) openParts(ctx context.Context, c Config, logger *slog.Logger) er
 
 // registry renders the registry of the one vendor.
 func (c *Config) registry() []byte {
+	if len(c.VendorKeys) == 0 && len(c.Identities) == 0 {
+		return []byte("vendors: []\n")
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "vendors:\n  - name: %s\n    declarant: %q\n    country: %s\n    products: [%q]\n    keys:\n", c.Name,
 		c.Declarant, c.Country, c.Product)
@@ -272,5 +285,8 @@ func (w *World) Close(ctx context.Context) error {
 		err = errors.Join(err, served)
 	}
 	w.vendors.Close()
+	if w.ctLog != nil {
+		err = errors.Join(err, w.ctLog.Close(ctx))
+	}
 	return errors.Join(err, w.log.Close(ctx), w.store.Close())
 }

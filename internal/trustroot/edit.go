@@ -39,6 +39,22 @@ func (r *Root) Merge(from *Root) error {
 	return nil
 }
 
+// Only is a root with the entries of some kinds alone.
+func (r *Root) Only(kinds ...Kind) *Root {
+	only := &Root{pb: &trustrootv1.TrustedRoot{MediaType: r.pb.GetMediaType()}}
+	for _, e := range r.Entries() {
+		if slices.Contains(kinds, e.Kind) {
+			only.add(e)
+		}
+	}
+	return only
+}
+
+// Has reports whether there is an entry of the kind.
+func (r *Root) Has(kind Kind) bool {
+	return slices.ContainsFunc(r.Entries(), func(e Entry) bool { return e.Kind == kind })
+}
+
 // add appends a copy of an entry.
 func (r *Root) add(e Entry) {
 	switch m := proto.Clone(e.message).(type) {

@@ -65,6 +65,10 @@ const (
 	// INVALID_ARGUMENT. Verify: the policy cannot be used (syntax, types, unknown fields, limits, an include that is not there); the
 	// message gives the place.
 	ErrorReason_ERROR_REASON_POLICY_INVALID ErrorReason = 13
+	// INVALID_ARGUMENT. The identity token has no form that is accepted: its size, its parts, its algorithm, its JSON.
+	ErrorReason_ERROR_REASON_TOKEN_MALFORMED ErrorReason = 17
+	// INVALID_ARGUMENT. The caller has not shown to hold the key that is to be certified.
+	ErrorReason_ERROR_REASON_POSSESSION_UNPROVEN ErrorReason = 18
 	// INVALID_ARGUMENT. The certificate does not parse, does not name exactly one identity, does not chain to the service's trusted root,
 	// or has no certificate timestamp of a log in it.
 	ErrorReason_ERROR_REASON_CERTIFICATE_INVALID ErrorReason = 14
@@ -93,6 +97,19 @@ const (
 	// FAILED_PRECONDITION. The signing config was asked for and the operator has not said under which address the service is reached,
 	// or has not opened the log to the Rekor API.
 	ErrorReason_ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED ErrorReason = 30
+	// FAILED_PRECONDITION. A certificate was asked for and the operator has not set up the certificate authority.
+	ErrorReason_ERROR_REASON_CERTIFICATES_NOT_CONFIGURED ErrorReason = 34
+	// UNAUTHENTICATED. The identity token's issuer is not, letter for letter, one of those whose tokens the service takes.
+	ErrorReason_ERROR_REASON_TOKEN_ISSUER_UNKNOWN ErrorReason = 35
+	// UNAUTHENTICATED. The identity token's signature does not verify with a key of its issuer.
+	ErrorReason_ERROR_REASON_TOKEN_SIGNATURE ErrorReason = 36
+	// UNAUTHENTICATED. The identity token has expired, or is not valid yet. Get a new one.
+	ErrorReason_ERROR_REASON_TOKEN_TIME ErrorReason = 37
+	// UNAUTHENTICATED. The identity token was made for another audience.
+	ErrorReason_ERROR_REASON_TOKEN_AUDIENCE ErrorReason = 38
+	// PERMISSION_DENIED. The identity token gives no name that its issuer may speak for, or none that a certificate can carry
+	// without being taken for another.
+	ErrorReason_ERROR_REASON_TOKEN_IDENTITY ErrorReason = 39
 	// PERMISSION_DENIED. No registered vendor has the identity that the certificate names. Ask the operator of the service to register it.
 	ErrorReason_ERROR_REASON_IDENTITY_UNKNOWN ErrorReason = 31
 	// PERMISSION_DENIED. The identity is registered, and its validity window does not contain the present time or that of the signature.
@@ -130,6 +147,10 @@ const (
 	ErrorReason_ERROR_REASON_SHUTTING_DOWN ErrorReason = 84
 	// UNAVAILABLE, with RetryInfo. The key that the service holds for the vendor does not answer.
 	ErrorReason_ERROR_REASON_SIGNER_UNAVAILABLE ErrorReason = 85
+	// UNAVAILABLE, with RetryInfo. The keys of the identity token's issuer cannot be had now.
+	ErrorReason_ERROR_REASON_ISSUER_UNAVAILABLE ErrorReason = 88
+	// UNAVAILABLE. The certificate authority's own certificates are not valid for as long as a new one would be. An operator must act.
+	ErrorReason_ERROR_REASON_CERTIFICATE_AUTHORITY_EXPIRED ErrorReason = 89
 	// DEADLINE_EXCEEDED, with RetryInfo. The call's deadline passed. Issue may be repeated: it continues and never logs a statement twice.
 	ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED ErrorReason = 100
 	// CANCELLED. The caller went away.
@@ -157,6 +178,8 @@ var (
 		11:  "ERROR_REASON_BATCH_INVALID",
 		12:  "ERROR_REASON_VERIFICATION_INPUT",
 		13:  "ERROR_REASON_POLICY_INVALID",
+		17:  "ERROR_REASON_TOKEN_MALFORMED",
+		18:  "ERROR_REASON_POSSESSION_UNPROVEN",
 		14:  "ERROR_REASON_CERTIFICATE_INVALID",
 		15:  "ERROR_REASON_BUNDLE_INVALID",
 		20:  "ERROR_REASON_KEY_UNKNOWN",
@@ -170,6 +193,12 @@ var (
 		28:  "ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED",
 		29:  "ERROR_REASON_LOG_WRITES_NOT_CONFIGURED",
 		30:  "ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED",
+		34:  "ERROR_REASON_CERTIFICATES_NOT_CONFIGURED",
+		35:  "ERROR_REASON_TOKEN_ISSUER_UNKNOWN",
+		36:  "ERROR_REASON_TOKEN_SIGNATURE",
+		37:  "ERROR_REASON_TOKEN_TIME",
+		38:  "ERROR_REASON_TOKEN_AUDIENCE",
+		39:  "ERROR_REASON_TOKEN_IDENTITY",
 		31:  "ERROR_REASON_IDENTITY_UNKNOWN",
 		32:  "ERROR_REASON_IDENTITY_NOT_VALID",
 		33:  "ERROR_REASON_CERTIFICATE_NOT_VALID",
@@ -188,6 +217,8 @@ var (
 		83:  "ERROR_REASON_TIMESTAMP_UNAVAILABLE",
 		84:  "ERROR_REASON_SHUTTING_DOWN",
 		85:  "ERROR_REASON_SIGNER_UNAVAILABLE",
+		88:  "ERROR_REASON_ISSUER_UNAVAILABLE",
+		89:  "ERROR_REASON_CERTIFICATE_AUTHORITY_EXPIRED",
 		100: "ERROR_REASON_DEADLINE_EXCEEDED",
 		101: "ERROR_REASON_CANCELLED",
 		102: "ERROR_REASON_SELF_CHECK_FAILED",
@@ -208,6 +239,8 @@ var (
 		"ERROR_REASON_BATCH_INVALID":                  11,
 		"ERROR_REASON_VERIFICATION_INPUT":             12,
 		"ERROR_REASON_POLICY_INVALID":                 13,
+		"ERROR_REASON_TOKEN_MALFORMED":                17,
+		"ERROR_REASON_POSSESSION_UNPROVEN":            18,
 		"ERROR_REASON_CERTIFICATE_INVALID":            14,
 		"ERROR_REASON_BUNDLE_INVALID":                 15,
 		"ERROR_REASON_KEY_UNKNOWN":                    20,
@@ -221,6 +254,12 @@ var (
 		"ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED": 28,
 		"ERROR_REASON_LOG_WRITES_NOT_CONFIGURED":      29,
 		"ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED":  30,
+		"ERROR_REASON_CERTIFICATES_NOT_CONFIGURED":    34,
+		"ERROR_REASON_TOKEN_ISSUER_UNKNOWN":           35,
+		"ERROR_REASON_TOKEN_SIGNATURE":                36,
+		"ERROR_REASON_TOKEN_TIME":                     37,
+		"ERROR_REASON_TOKEN_AUDIENCE":                 38,
+		"ERROR_REASON_TOKEN_IDENTITY":                 39,
 		"ERROR_REASON_IDENTITY_UNKNOWN":               31,
 		"ERROR_REASON_IDENTITY_NOT_VALID":             32,
 		"ERROR_REASON_CERTIFICATE_NOT_VALID":          33,
@@ -239,6 +278,8 @@ var (
 		"ERROR_REASON_TIMESTAMP_UNAVAILABLE":          83,
 		"ERROR_REASON_SHUTTING_DOWN":                  84,
 		"ERROR_REASON_SIGNER_UNAVAILABLE":             85,
+		"ERROR_REASON_ISSUER_UNAVAILABLE":             88,
+		"ERROR_REASON_CERTIFICATE_AUTHORITY_EXPIRED":  89,
 		"ERROR_REASON_DEADLINE_EXCEEDED":              100,
 		"ERROR_REASON_CANCELLED":                      101,
 		"ERROR_REASON_SELF_CHECK_FAILED":              102,
@@ -277,7 +318,7 @@ var File_avow_v1_errors_proto protoreflect.FileDescriptor
 
 const file_avow_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x14avow/v1/errors.proto\x12\aavow.v1*\xda\r\n" +
+	"\x14avow/v1/errors.proto\x12\aavow.v1*\xcd\x10\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_REQUEST_INVALID\x10\x01\x12#\n" +
@@ -293,7 +334,9 @@ const file_avow_v1_errors_proto_rawDesc = "" +
 	"\x12\x1e\n" +
 	"\x1aERROR_REASON_BATCH_INVALID\x10\v\x12#\n" +
 	"\x1fERROR_REASON_VERIFICATION_INPUT\x10\f\x12\x1f\n" +
-	"\x1bERROR_REASON_POLICY_INVALID\x10\r\x12$\n" +
+	"\x1bERROR_REASON_POLICY_INVALID\x10\r\x12 \n" +
+	"\x1cERROR_REASON_TOKEN_MALFORMED\x10\x11\x12$\n" +
+	" ERROR_REASON_POSSESSION_UNPROVEN\x10\x12\x12$\n" +
 	" ERROR_REASON_CERTIFICATE_INVALID\x10\x0e\x12\x1f\n" +
 	"\x1bERROR_REASON_BUNDLE_INVALID\x10\x0f\x12\x1c\n" +
 	"\x18ERROR_REASON_KEY_UNKNOWN\x10\x14\x12\x1e\n" +
@@ -306,7 +349,13 @@ const file_avow_v1_errors_proto_rawDesc = "" +
 	"#ERROR_REASON_SIGNING_NOT_CONFIGURED\x10\x1b\x12/\n" +
 	"+ERROR_REASON_VERDICT_SIGNING_NOT_CONFIGURED\x10\x1c\x12*\n" +
 	"&ERROR_REASON_LOG_WRITES_NOT_CONFIGURED\x10\x1d\x12.\n" +
-	"*ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED\x10\x1e\x12!\n" +
+	"*ERROR_REASON_SIGNING_CONFIG_NOT_CONFIGURED\x10\x1e\x12,\n" +
+	"(ERROR_REASON_CERTIFICATES_NOT_CONFIGURED\x10\"\x12%\n" +
+	"!ERROR_REASON_TOKEN_ISSUER_UNKNOWN\x10#\x12 \n" +
+	"\x1cERROR_REASON_TOKEN_SIGNATURE\x10$\x12\x1b\n" +
+	"\x17ERROR_REASON_TOKEN_TIME\x10%\x12\x1f\n" +
+	"\x1bERROR_REASON_TOKEN_AUDIENCE\x10&\x12\x1f\n" +
+	"\x1bERROR_REASON_TOKEN_IDENTITY\x10'\x12!\n" +
 	"\x1dERROR_REASON_IDENTITY_UNKNOWN\x10\x1f\x12#\n" +
 	"\x1fERROR_REASON_IDENTITY_NOT_VALID\x10 \x12&\n" +
 	"\"ERROR_REASON_CERTIFICATE_NOT_VALID\x10!\x12\x1f\n" +
@@ -324,7 +373,9 @@ const file_avow_v1_errors_proto_rawDesc = "" +
 	"\x1eERROR_REASON_STORE_UNAVAILABLE\x10R\x12&\n" +
 	"\"ERROR_REASON_TIMESTAMP_UNAVAILABLE\x10S\x12\x1e\n" +
 	"\x1aERROR_REASON_SHUTTING_DOWN\x10T\x12#\n" +
-	"\x1fERROR_REASON_SIGNER_UNAVAILABLE\x10U\x12\"\n" +
+	"\x1fERROR_REASON_SIGNER_UNAVAILABLE\x10U\x12#\n" +
+	"\x1fERROR_REASON_ISSUER_UNAVAILABLE\x10X\x12.\n" +
+	"*ERROR_REASON_CERTIFICATE_AUTHORITY_EXPIRED\x10Y\x12\"\n" +
 	"\x1eERROR_REASON_DEADLINE_EXCEEDED\x10d\x12\x1a\n" +
 	"\x16ERROR_REASON_CANCELLED\x10e\x12\"\n" +
 	"\x1eERROR_REASON_SELF_CHECK_FAILED\x10f\x12\x19\n" +
