@@ -36,7 +36,7 @@ func reasonOf(err error) string {
 	return ""
 }
 
-// TestCertificateRefusals: each by gRPC and by REST, with its reason.
+// TestCertificateRefusals: each with its reason.
 func TestCertificateRefusals(t *testing.T) {
 	w := newCAWorld(t)
 	s, other := newSigner(t), newSigner(t)

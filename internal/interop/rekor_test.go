@@ -117,19 +117,13 @@ func TestCosignWritesWithAToken(t *testing.T) {
 // of the vendor.
 func serveRekor(t *testing.T, vendorKey string, credentials bool) (address, token string) {
 	t.Helper()
-	return serveWith(t, vendorKey, nil, func(config []byte) []byte {
+	return serveWith(t, []string{"--key", vendorKey}, nil, func(config []byte) []byte {
 		return bytes.Replace(config, []byte("credentials: false"), fmt.Appendf(nil, "credentials: %v", credentials), 1)
 	})
 }
 
-// serveConfigured starts avowd with the Rekor API, further flags of init and a changed configuration.
-func serveConfigured(t *testing.T, vendorKey string, flags []string, change func([]byte) []byte) (address string) {
-	t.Helper()
-	address, _ = serveWith(t, vendorKey, flags, change)
-	return address
-}
-
-func serveWith(t *testing.T, vendorKey string, flags []string, change func([]byte) []byte) (address, token string) {
+// serveWith starts avowd with the Rekor API, one vendor with these flags, further flags of init and a changed configuration.
+func serveWith(t *testing.T, vendor, flags []string, change func([]byte) []byte) (address, token string) {
 	t.Helper()
 	program, dir := filepath.Join(t.TempDir(), "avowd"), filepath.Join(t.TempDir(), "service")
 	must := func(name string, args ...string) string {
@@ -151,8 +145,8 @@ func serveWith(t *testing.T, vendorKey string, flags []string, change func([]byt
 	text := bytes.Replace(read(t, config), []byte(`publicUrl: ""`), []byte("publicUrl: http://"+ports[1]), 1)
 	text = bytes.Replace(text, []byte("rekor:\n  enabled: false"), []byte("rekor:\n  enabled: true"), 1)
 	write(t, config, change(text))
-	must(program, "vendor", "add", "--config", config, "--name", "quickstart", "--country", "CH", "--key", vendorKey,
-		"--declarant", "Quickstart demonstration, not an organisation", "--product", "pkg:golang/github.com/avow-dev/avow")
+	must(program, append([]string{"vendor", "add", "--config", config, "--name", "quickstart", "--country", "CH",
+		"--declarant", "Quickstart demonstration, not an organisation", "--product", "pkg:golang/github.com/avow-dev/avow"}, vendor...)...)
 	token = strings.Fields(must(program, "vendor", "token", "--config", config, "--name", "quickstart"))[0]
 	var log bytes.Buffer
 	service := exec.Command(program, "serve", "--config", config)

@@ -36,13 +36,13 @@ type keyStore struct {
 
 // find returns the keys with an id; all of them for an empty one.
 func (s *keyStore) find(ctx context.Context, id string) ([]jose.JSONWebKey, error) {
-	found, err, again := s.known(id)
+	found, again, err := s.known(id)
 	if !again {
 		return found, err
 	}
 	// The fetch is shared by all who wait, so it outlives the one who began it.
 	done := s.flight.DoChan("", func() (any, error) {
-		if _, _, again := s.known(id); !again {
+		if _, again, _ := s.known(id); !again {
 			return nil, nil // the flight before this one has fetched
 		}
 		s.refresh(context.WithoutCancel(ctx))
@@ -52,20 +52,20 @@ func (s *keyStore) find(ctx context.Context, id string) ([]jose.JSONWebKey, erro
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-done:
-		found, err, _ = s.known(id)
+		found, _, err = s.known(id)
 		return found, err
 	}
 }
 
 // known answers from memory; again tells that fetching could give another answer, and may be done now.
-func (s *keyStore) known(id string) (found []jose.JSONWebKey, err error, again bool) { //nolint:revive,staticcheck // again qualifies the other two
+func (s *keyStore) known(id string) (found []jose.JSONWebKey, again bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.clock()
 	waited := now.Sub(s.tried)
 	if s.fetched.IsZero() || now.Sub(s.fetched) >= keysLifetime || now.Before(s.fetched) {
-		return nil, fail(IssuerUnavailable, s.failure, "the keys of %s cannot be had now", s.issuer.URL),
-			s.tried.IsZero() || waited >= retryAfter || waited < 0
+		return nil, s.tried.IsZero() || waited >= retryAfter || waited < 0,
+			fail(IssuerUnavailable, s.failure, "the keys of %s cannot be had now", s.issuer.URL)
 	}
 	for _, k := range s.keys {
 		if id == "" || k.KeyID == id {
@@ -73,9 +73,9 @@ func (s *keyStore) known(id string) (found []jose.JSONWebKey, err error, again b
 		}
 	}
 	if len(found) == 0 {
-		return nil, fail(BadSignature, nil, "%s has no key with the id that the token names", s.issuer.URL), waited >= refetchAfter
+		return nil, waited >= refetchAfter, fail(BadSignature, nil, "%s has no key with the id that the token names", s.issuer.URL)
 	}
-	return found, nil, false
+	return found, false, nil
 }
 
 // refresh fetches the keys. A failure keeps those that are there, until their time is over.
