@@ -69,7 +69,7 @@ func documents(t *testing.T) []string {
 	return with
 }
 
-// build builds both programs. go test keeps the result of a test until a file that the test itself looked at has changed, and
+// build builds both programs, and the issuer that documents try certificates with. go test keeps the result of a test until a file that the test itself looked at has changed, and
 // does not see what a compiler reads: the walk looks at every directory of the sources.
 func build(t *testing.T) string {
 	t.Helper()
@@ -84,7 +84,8 @@ func build(t *testing.T) string {
 	}
 	bin := t.TempDir()
 	// Without symbol tables linking takes half the time.
-	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", bin+string(os.PathSeparator), "./cmd/avow", "./cmd/avowd")
+	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", bin+string(os.PathSeparator), "./cmd/avow", "./cmd/avowd",
+		"./internal/oidctest/demo-issuer")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd, err, out)
