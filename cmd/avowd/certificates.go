@@ -47,21 +47,21 @@ type CertificateLogConfig struct {
 // IssuerConfig is an OpenID Connect issuer whose tokens the authority takes.
 type IssuerConfig struct {
 	URL           string                 `yaml:"url"`
-	Audience      string                 `yaml:"audience"`
+	Audience      string                 `yaml:"audience,omitempty"`
 	Type          string                 `yaml:"type"`
-	SubjectDomain string                 `yaml:"subjectDomain"`
-	PlatformURL   string                 `yaml:"platformUrl"`
-	KeysURL       string                 `yaml:"keysUrl"`
-	Interactive   bool                   `yaml:"interactive"`
-	Templates     *IssuerTemplatesConfig `yaml:"templates"`
+	SubjectDomain string                 `yaml:"subjectDomain,omitempty"`
+	PlatformURL   string                 `yaml:"platformUrl,omitempty"`
+	KeysURL       string                 `yaml:"keysUrl,omitempty"`
+	Interactive   bool                   `yaml:"interactive,omitempty"`
+	Templates     *IssuerTemplatesConfig `yaml:"templates,omitempty"`
 }
 
 // IssuerTemplatesConfig says how the claims of a CI system become a name and extensions.
 type IssuerTemplatesConfig struct {
 	Name       string            `yaml:"name"`
-	Fixed      map[string]string `yaml:"fixed"`
-	Defaults   map[string]string `yaml:"defaults"`
-	Extensions map[string]string `yaml:"extensions"`
+	Fixed      map[string]string `yaml:"fixed,omitempty"`
+	Defaults   map[string]string `yaml:"defaults,omitempty"`
+	Extensions map[string]string `yaml:"extensions,omitempty"`
 }
 
 // ExternalCertificates is a certificate authority outside, by the trusted root that its operator publishes.

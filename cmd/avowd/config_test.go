@@ -148,6 +148,18 @@ func TestWrittenConfigReadsBack(t *testing.T) {
 	if !reflect.DeepEqual(*got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", *got, want)
 	}
+
+	want.Certificates.Embedded = embeddedCertificates(want.Origin)
+	want.Certificates.Issuers = []IssuerConfig{{URL: "https://a.example", Type: "email", Interactive: true}, {URL: "https://b.example",
+		Type: "ci-provider", Templates: &IssuerTemplatesConfig{Name: "https://b.example/{{ .project }}: #x", Fixed: map[string]string{"url": "y"}}}}
+	want.Certificates.External = []ExternalCertificates{{URL: "https://fulcio.example", TrustedRoot: "keys/a root.json"}}
+	text, err = renderConfig(&want)
+	must(t, err)
+	got, err = parseConfig(text, want.dir)
+	must(t, err)
+	if !reflect.DeepEqual(*got, want) {
+		t.Errorf("got\n%+v\nwant\n%+v", *got, want)
+	}
 }
 
 // TestEveryMemberIsDocumented: a member that an operator cannot read about does not exist.

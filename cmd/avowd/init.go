@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
+	"strings"
 	"text/template"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/avow-dev/avow/server/statements"
 	"github.com/avow-dev/avow/server/tlog/posix"
 	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
 )
 
 //go:embed avowd.yaml.tmpl
@@ -212,9 +215,22 @@ func renderConfig(c *Config) ([]byte, error) {
 	t, err := template.New(configName).Funcs(template.FuncMap{
 		"quote":  func(s string) string { return fmt.Sprintf("%q", s) },
 		"limits": renderLimits,
+		"list":   renderList,
 	}).Parse(configTemplate)
 	if err != nil {
 		return nil, err
 	}
 	return execute(t, c)
+}
+
+// renderList writes a list of the configuration behind its name, one member below the top.
+func renderList(items any) (string, error) {
+	if reflect.ValueOf(items).Len() == 0 {
+		return " []", nil
+	}
+	text, err := yaml.Marshal(items)
+	if err != nil {
+		return "", err
+	}
+	return "\n    " + strings.ReplaceAll(strings.TrimSuffix(string(text), "\n"), "\n", "\n    "), nil
 }

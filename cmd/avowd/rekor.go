@@ -49,7 +49,7 @@ func (c *Config) signingConfig(trustedRoot []byte) ([]byte, error) {
 	for _, x := range c.Timestamps.External {
 		in.ForeignAuthorities = append(in.ForeignAuthorities, x.URL)
 	}
-	in.OwnCertificates = c.Certificates.enabled()
+	in.OwnCertificates = c.Certificates.enabled() && len(c.Certificates.Issuers) > 0 // without issuers nobody gets one
 	for _, x := range c.Certificates.External {
 		in.ForeignCertificates = append(in.ForeignCertificates, x.URL)
 	}

@@ -23,6 +23,9 @@ func TestShardConfigurationIsKept(t *testing.T) {
 	})
 	chain := filepath.Join("keys", "tsa.pem")
 	w.config.Timestamps.External = []ExternalTimestamps{{URL: "https://tsa.example/sign", Chain: chain, Timeout: time.Second}}
+	w.config.Certificates.Embedded = embeddedCertificates(w.config.Origin)
+	w.config.Certificates.Issuers = []IssuerConfig{{URL: "https://issuer.example", Type: "email"}}
+	w.config.Certificates.External = []ExternalCertificates{{URL: "https://fulcio.example", TrustedRoot: "keys/fulcio.json"}}
 	n := &nextShard{dir: t.TempDir() + "/next", origin: "2027-1.localhost", publicURL: "https://2027-1.example", anchor: "a/log.anchor"}
 	c, err := n.config(w.config)
 	must(t, err)
@@ -35,6 +38,11 @@ func TestShardConfigurationIsKept(t *testing.T) {
 	}
 	if x := read.Timestamps.External; len(x) != 1 || x[0].Chain != filepath.Join(w.config.dir, chain) || x[0].Timeout != time.Second {
 		t.Errorf("external authorities: %+v", x)
+	}
+	x := read.Certificates
+	if len(x.Issuers) != 1 || x.Issuers[0].URL != "https://issuer.example" || len(x.External) != 1 ||
+		x.External[0].TrustedRoot != filepath.Join(w.config.dir, "keys", "fulcio.json") || x.Embedded != embeddedCertificates(n.origin) {
+		t.Errorf("certificates: %+v", x)
 	}
 	if read.path(read.Vendors) != w.config.path(w.config.Vendors) || read.path(read.Log.Key) == w.config.path(w.config.Log.Key) {
 		t.Errorf("vendors %s, log key %s", read.path(read.Vendors), read.path(read.Log.Key))
