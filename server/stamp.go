@@ -74,13 +74,11 @@ func (i *issuer) stampRest(ctx context.Context, todo []*work) error {
 			if w.tokens = tokens[n]; len(w.tokens) < i.cfg.MinTimestamps {
 				return i.tooFewTimestamps(len(w.tokens), cause)
 			}
+			if err := i.window.checkFresh(w.tokens); err != nil {
+				return err
+			}
 		}
 		i.warnOfSilence(ctx, cause)
-	}
-	for _, w := range todo {
-		if err := i.window.checkTokens(w.tokens); err != nil {
-			return err
-		}
 	}
 	return nil
 }

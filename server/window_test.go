@@ -146,3 +146,18 @@ func TestSuccessorIsNamed(t *testing.T) {
 		t.Error("a closed window is logged as a fault")
 	}
 }
+
+// TestTokensOfAnotherLog: a bundle that was time-stamped before this log's window cannot be logged in it: no verifier would take
+// the entry.
+func TestTokensOfAnotherLog(t *testing.T) {
+	w := newWorld(t, withWindow(t, issuedAt.Add(time.Hour), time.Time{}))
+	token := must(w.server.cfg.Timestampers[0].Timestamp(t.Context(), []byte("signature")))(t)
+	if err := w.server.issuer.window.checkTokens([][]byte{token}); !notInUse(err) {
+		t.Errorf("got %v, want %s", err, reasonLogNotInUse)
+	}
+	w.clock.set(issuedAt.Add(2 * time.Hour))
+	token = must(w.server.cfg.Timestampers[0].Timestamp(t.Context(), []byte("signature")))(t)
+	if err := w.server.issuer.window.checkTokens([][]byte{token}); err != nil {
+		t.Error(err)
+	}
+}
