@@ -41,8 +41,11 @@ SIGHUP reads the registry of vendors and the TLS certificate again.`,
 			}
 			tuneCollector()
 			return serve(cmd.Context(), c, logger, openListeners, func(a addresses) error {
+				if err := a.writeReadyFile(readyFile); err != nil {
+					return err
+				}
 				fmt.Fprintf(cmd.OutOrStdout(), "serving %s\n%s", c.Origin, a)
-				return a.writeReadyFile(readyFile)
+				return nil
 			})
 		},
 	}
