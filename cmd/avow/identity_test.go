@@ -17,6 +17,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,7 +54,7 @@ type certifier struct {
 	ct     *bundletest.Log
 	issuer *ecdsa.PrivateKey
 	// lie makes the authority answer something else.
-	lie string
+	lie atomic.Value
 }
 
 // token makes a token, ES256.
@@ -123,11 +124,11 @@ func (c *certifier) CreateSigningCertificate(
 	if !ecdsa.VerifyASN1(key, digest[:], req.GetPublicKeyRequest().GetProofOfPossession()) {
 		return nil, status.Error(codes.InvalidArgument, "The signature supplied in the request could not be verified")
 	}
-	if c.lie == "key" {
+	if c.lie.Load() == "key" {
 		key = &bundletest.NewKey(c.t).PublicKey
 	}
 	logs := []*bundletest.Log{c.ct}
-	if c.lie == "no-sct" {
+	if c.lie.Load() == "no-sct" {
 		logs = nil
 	}
 	cert := c.ca.CertifyLogged(c.t, key, identityPrefix+subject, identityIssuer, c.now, c.now.Add(10*time.Minute), c.now, logs...)
@@ -194,7 +195,7 @@ func startIdentities(t *testing.T) func(*testscript.TestScript, bool, []string) 
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		if len(args) == 2 && args[0] == "lie" {
 			c, _ := running.Load(ts.Getenv("WORK"))
-			c.(*certifier).lie = args[1]
+			c.(*certifier).lie.Store(args[1])
 			return
 		}
 		if neg || len(args) != 0 {

@@ -69,6 +69,7 @@ func runScripts(t *testing.T, directory string) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("AVOW_TEST_NOW", scriptNow)
 			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector makes each process wait a second at its end
 			e.Values[liesKey{}] = &lies{}
 			vectors, err := filepath.Abs(filepath.Join("..", "..", "testdata", "vectors", "v1"))
 			e.Setenv("VECTORS", vectors)
