@@ -147,3 +147,6 @@ func readNumbers(r io.Reader, n uint64) ([]uint64, error) {
 func unusable(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", replay.ErrSnapshot, fmt.Errorf(format, args...))
 }
+
+// Unresolved is the number of entries whose statement is missing.
+func (s *Snapshot) Unresolved() int { return len(s.open) }
