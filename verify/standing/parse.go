@@ -40,7 +40,8 @@ func Parse(data []byte) (*statusv1.StatusBundle, error) {
 		}
 		return b, nil
 	}
-	if err := proto.Unmarshal(data, b); err != nil {
+	// Unknown fields are dropped, so that they are missing below.
+	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(data, b); err != nil {
 		return nil, refuse(CodeMalformed, "not its protobuf: %v", err)
 	}
 	if err := checkForm(b); err != nil {

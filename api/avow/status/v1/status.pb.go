@@ -24,7 +24,7 @@ const (
 // StatusBundle shows offline what the complete index said about one statement: everything that was said about it, with the
 // proof that it is everything, under the checkpoints of both logs. docs/index.md says how it is verified. It has one binary
 // encoding, fields in the order of their numbers, no default values and no unknown fields; its JSON form is that of protobuf.
-// The package has no services, so that a verifier links no gRPC.
+// The package has no services: who only reads the message needs none.
 type StatusBundle struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The statement: "sha256:" and 64 lower-case hexadecimal digits.
