@@ -89,6 +89,15 @@ func TestRootFollows(t *testing.T) {
 	}
 }
 
+func TestRootVectors(t *testing.T) {
+	for _, v := range readVectors(t).Roots {
+		r, err := index.ParseRoot([]byte(v.Leaf))
+		if v.Code != "" && (err == nil || code(err) != v.Code) || v.Root != nil && (err != nil || r.Size != v.Root.Size || r.Keys != v.Root.Keys) {
+			t.Errorf("%s: %v, want %q", v.Name, err, v.Code)
+		}
+	}
+}
+
 func FuzzParseRoot(f *testing.F) {
 	r, empty := rootOf(9, []uint64{1, 2}, []uint64{7, 8}), rootOf(0, nil, nil)
 	f.Add(r.Append(nil))
