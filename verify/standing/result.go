@@ -76,6 +76,12 @@ const (
 	ReasonUnverified Reason = "UNVERIFIED"
 )
 
+// Reasons returns the closed list of reasons.
+func Reasons() []Reason {
+	return []Reason{ReasonNothing, ReasonWithdrawal, ReasonSuccessor, ReasonPeriod, ReasonOld, ReasonNoTime, ReasonNotCovered, ReasonUnresolved,
+		ReasonUndelivered, ReasonUnverified}
+}
+
 // Said is something that was said about the target, verified.
 type Said struct {
 	// LogIndex is its place in the statement log.
