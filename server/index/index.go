@@ -176,16 +176,15 @@ func (x *Index) step(ctx context.Context) error {
 	if string(last.Tree[:]) != string(root) {
 		return refuse(audit.CodeLogDiffers, "the entries of the statement log have the root %x at %d, its checkpoint %x", last.Tree, size, root)
 	}
-	if now.Sub(x.retried) >= x.cfg.RetryInterval {
-		x.retried = now
-		if err := x.builder.Retry(ctx, x.source(), maxRetries); err != nil {
-			return err
-		}
-		if x.builder.Changed() {
-			if err := x.publish(ctx); err != nil {
-				return err
-			}
-		}
+	if err := x.swap(ctx, raw, now); err != nil || now.Sub(x.retried) < x.cfg.RetryInterval {
+		return err
+	}
+	x.retried = now
+	if err := x.builder.Retry(ctx, x.source(), maxRetries); err != nil || !x.builder.Changed() {
+		return err
+	}
+	if err := x.publish(ctx); err != nil {
+		return err
 	}
 	return x.swap(ctx, raw, now)
 }

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -51,7 +52,7 @@ func newMetrics(x *Index) metrics {
 	}
 	for _, c := range m.collectors {
 		if err := m.registerer.Register(c); err != nil {
-			x.cfg.Logger.Warn("metric not registered", "cause", err)
+			x.cfg.Logger.Warn("metric not registered", slog.Any("cause", err))
 		}
 	}
 	return m

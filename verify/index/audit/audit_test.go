@@ -267,6 +267,32 @@ func TestSteps(t *testing.T) {
 	}
 }
 
+// TestRetryGoesOn: entries that never come do not keep others from being looked for, and late ones are in ascending order.
+func TestRetryGoesOn(t *testing.T) {
+	w := newWorld(t)
+	for i := range 5 {
+		w.hidden[w.statement(i)] = true
+	}
+	b := NewBuilder(origin)
+	leaves, _ := w.publish(b, nil, 5)
+	w.hidden = map[uint64]bool{0: true, 1: true, 2: true}
+	for range 3 {
+		if err := b.Retry(t.Context(), w.source(), 2); err != nil {
+			t.Fatal(err)
+		}
+		if b.Changed() {
+			r, _ := b.Seal()
+			leaves = append(leaves, r.Append(nil))
+		}
+	}
+	if len(leaves) != 3 || !slices.Equal(b.Unresolved(), []uint64{0, 1, 2}) {
+		t.Errorf("%d leaves, unresolved %v", len(leaves), b.Unresolved())
+	}
+	if _, _, err := Audit(t.Context(), origin, all(leaves), w.source()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestSnapshot(t *testing.T) {
 	w, leaves, _ := history(t)
 	w.hidden[6] = true

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -36,6 +37,7 @@ type Builder struct {
 	open   map[uint64]bool // unresolved, and not late yet
 	last   *index.Root     // that was sealed
 	next   index.Root      // Late and Unresolved of the step that is being made
+	tried  uint64          // unresolved entries below it were looked for last
 }
 
 // NewBuilder is the empty index over a log.
@@ -168,23 +170,29 @@ func readAll(read []entry) {
 	group.Wait()
 }
 
-// Retry looks for the statements of unresolved entries, of at most so many, and adds those that came. The step has to be one
-// of late entries alone: Retry does nothing while there are new ones.
+// Retry looks for the statements of unresolved entries, of at most so many, and adds those that came. The next call goes on
+// with others, so that many that never come do not keep one from being found. It begins a step: Retry does nothing if something was
+// added since the last leaf.
 func (b *Builder) Retry(ctx context.Context, s Source, most int) error {
-	if b.last == nil || b.Size() != b.last.Size {
+	if b.Changed() {
 		return nil
 	}
-	for i, at := range b.Unresolved() {
-		if i == most || b.full() {
-			return nil
-		}
+	open := b.Unresolved()
+	from, _ := slices.BinarySearch(open, b.tried)
+	some := slices.Concat(open[from:], open[:from])
+	var came []*entry
+	for _, at := range some[:min(most, len(some), index.MaxRootNumbers)] {
 		e, err := b.late(ctx, s, at)
 		if err != nil {
 			return err
 		}
-		if e.Statement != nil {
-			b.addLate(e)
+		if b.tried = at + 1; e.Statement != nil {
+			came = append(came, e)
 		}
+	}
+	slices.SortFunc(came, func(x, y *entry) int { return cmp.Compare(x.Index, y.Index) })
+	for _, e := range came {
+		b.addLate(e)
 	}
 	return nil
 }
