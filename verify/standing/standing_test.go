@@ -130,6 +130,23 @@ func TestSaid(t *testing.T) {
 	}
 }
 
+// TestIdentity: an identity stays the same whatever key it was certified for, and another issuer makes it another.
+func TestIdentity(t *testing.T) {
+	const san, issuer = "https://acme.example/release", "https://issuer.example"
+	one := declaration(t, 1)
+	for by, wanted := range map[string]standing.Standing{issuer: standing.Withdrawn, "https://other.example": standing.InForce} {
+		w := newWorld(t)
+		target := w.evidenceOf(w.issueAs(one, san, issuer), san, issuer)
+		w.issueAs(withdrawal(t, one), san, by)
+		w.publish()
+		b := w.status(target, now)
+		b.Unresolved = w.list(index.UnresolvedKey(index.IdentitySigner(issuer, san)), false)
+		if r := check(t, b, target, w.options()); r.Standing != wanted {
+			t.Errorf("by %s: %s (%s), want %s", by, r.Standing, r.Detail, wanted)
+		}
+	}
+}
+
 func TestUnresolvedAndNotCovered(t *testing.T) {
 	w := newWorld(t)
 	one := declaration(t, 1)

@@ -77,7 +77,29 @@ func newWorld(tb testing.TB) *world {
 // issue logs a statement by a key and returns its index.
 func (w *world) issue(payload []byte, key *ecdsa.PrivateKey) uint64 {
 	w.tb.Helper()
-	b := w.Issue(w.tb, bundletest.Spec{Payload: payload, Key: key})
+	return w.issueSpec(bundletest.Spec{Payload: payload, Key: key})
+}
+
+// issueAs logs a statement by an identity, under a new key.
+func (w *world) issueAs(payload []byte, san, issuer string) uint64 {
+	w.tb.Helper()
+	key := bundletest.NewKey(w.tb)
+	cert := w.CA.Certify(w.tb, &key.PublicKey, san, issuer, bundletest.Epoch.Add(-time.Minute), bundletest.Epoch.Add(time.Minute), nil)
+	return w.issueSpec(bundletest.Spec{Payload: payload, Key: key, Certificate: cert})
+}
+
+func (w *world) evidenceOf(at uint64, san, issuer string) *verify.Evidence {
+	w.tb.Helper()
+	e, checks, err := w.verifier.VerifyBundle(w.tb.Context(), w.bundles[at], verify.Signer{Identity: &verify.Identity{SAN: san, Issuer: issuer}})
+	if err != nil || e == nil {
+		w.tb.Fatalf("%v: %v", err, checks)
+	}
+	return e
+}
+
+func (w *world) issueSpec(spec bundletest.Spec) uint64 {
+	w.tb.Helper()
+	payload, b := spec.Payload, w.Issue(w.tb, spec)
 	at := uint64(len(w.entries))
 	w.entries = append(w.entries, b.GetVerificationMaterial().GetTlogEntries()[0].GetCanonicalizedBody())
 	w.payloads[at], w.bundles[at] = payload, bundletest.JSON(w.tb, b)

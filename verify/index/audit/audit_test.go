@@ -337,3 +337,21 @@ func TestSnapshot(t *testing.T) {
 		}
 	}
 }
+
+func FuzzReadSnapshot(f *testing.F) {
+	w := newWorld(f)
+	w.statement(1)
+	b := NewBuilder(origin)
+	leaves, v := w.publish(b, nil, 1)
+	var file bytes.Buffer
+	if err := b.Snapshot(0, v).Write(&file); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(file.Bytes())
+	f.Fuzz(func(t *testing.T, data []byte) {
+		_, s, err := ReadSnapshot(bytes.NewReader(data), func(uint64) (*index.Root, error) { return index.ParseRoot(leaves[0]) })
+		if err == nil && s.Version().Root() != v.Root() || err != nil && !errors.Is(err, replay.ErrSnapshot) {
+			t.Errorf("%v", err)
+		}
+	})
+}
