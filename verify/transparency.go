@@ -129,6 +129,16 @@ func (v *Verifier) checkpoint(log *trustedLog, text string) (*checkpoint, error)
 	if cp := v.checkpoints.get(key); cp != nil {
 		return cp, nil
 	}
+	cp, err := openCheckpoint(log, text)
+	if err != nil {
+		return nil, err
+	}
+	v.checkpoints.put(key, cp)
+	return cp, nil
+}
+
+// openCheckpoint verifies a checkpoint's origin and log signature.
+func openCheckpoint(log *trustedLog, text string) (*checkpoint, error) {
 	// > The first line MUST be the origin; the log's signature line MUST carry it as its key name.
 	head, err := rekorverify.VerifyCheckpoint(text, log.verifier)
 	if err != nil {
@@ -141,9 +151,7 @@ func (v *Verifier) checkpoint(log *trustedLog, text string) (*checkpoint, error)
 	if !strings.HasPrefix(text, string(head.Marshal())) {
 		return nil, errors.New("origin, size and root hash are not written in their canonical form")
 	}
-	cp := &checkpoint{origin: head.Origin, size: head.Size, root: head.Hash}
-	v.checkpoints.put(key, cp)
-	return cp, nil
+	return &checkpoint{origin: head.Origin, size: head.Size, root: head.Hash}, nil
 }
 
 // signatureLines counts the lines after the blank line that ends a note's text.

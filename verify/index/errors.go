@@ -10,6 +10,8 @@ const (
 	CodeRootMismatch = "INDEX_ROOT_MISMATCH"
 	// CodeNotShown: the proof is one of its root, and does not show what was asked.
 	CodeNotShown = "INDEX_NOT_SHOWN"
+	// CodeRootMalformed: a leaf of the index log is not a root in its form, or cannot follow the one before it.
+	CodeRootMalformed = "INDEX_ROOT_MALFORMED"
 )
 
 // Error says why a proof is refused.
@@ -29,4 +31,8 @@ func malformed(format string, args ...any) *Error {
 
 func notShown(format string, args ...any) *Error {
 	return &Error{Code: CodeNotShown, Detail: fmt.Sprintf(format, args...)}
+}
+
+func rootMalformed(format string, args ...any) *Error {
+	return &Error{Code: CodeRootMalformed, Detail: fmt.Sprintf(format, args...)}
 }

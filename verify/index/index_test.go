@@ -30,6 +30,10 @@ type vectors struct {
 		Name, Root, Key, Proof, Shows string
 		List                          []index.Entry
 	}
+	Roots []struct {
+		Name, Leaf, Code string
+		Root             *struct{ Size, Keys uint64 }
+	}
 }
 
 func readVectors(tb testing.TB) (v vectors) {

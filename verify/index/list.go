@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // Hash is a SHA-256 digest.
@@ -62,14 +63,24 @@ type List struct {
 }
 
 // Append adds an entry at the end.
-func (l *List) Append(e Entry) {
-	h := e.LeafHash()
+func (l *List) Append(e Entry) { l.AppendHash(e.LeafHash()) }
+
+// AppendHash adds a leaf by its RFC 6962 leaf hash: the tree of a log is hashed like a list.
+func (l *List) AppendHash(h Hash) {
 	for range bits.TrailingZeros64(^l.count) { // as many subtrees of this size are complete now
 		last := len(l.hashes) - 1
 		h = listNode(l.hashes[last], h)
 		l.hashes = l.hashes[:last]
 	}
 	l.hashes, l.count = append(l.hashes, h), l.count+1
+}
+
+// Hashes are those of the perfect subtrees, the largest first: what a list goes on from ([ResumeList]).
+func (l *List) Hashes() []Hash { return slices.Clone(l.hashes) }
+
+// ResumeList is the list of so many entries with these hashes; ok tells that there are as many as there have to be.
+func ResumeList(count uint64, hashes []Hash) (l List, ok bool) {
+	return List{count: count, hashes: slices.Clone(hashes)}, len(hashes) == bits.OnesCount64(count)
 }
 
 // Value is the list's value; the root of an empty list is the SHA-256 of nothing (RFC 6962, section 2.1).

@@ -95,6 +95,35 @@ export const check = (root, key, proof) => {
   return terminal === 1 ? { shows: 'present', count: end.count, root: end.root } : { shows: 'absent' };
 };
 
+const rootMalformed = 'INDEX_ROOT_MALFORMED';
+
+// parseRoot reads a leaf of the index log.
+export const parseRoot = (text) => {
+  const number = (s) => {
+    demand(/^(0|[1-9][0-9]{0,18})$/.test(s) && BigInt(s) < 1n << 63n, rootMalformed);
+    return BigInt(s);
+  };
+  const digest = (s) => {
+    const b = Buffer.from(s, 'base64');
+    demand(b.length === 32 && b.toString('base64') === s, rootMalformed);
+    return b.toString('hex');
+  };
+  demand(Buffer.byteLength(text) <= 49152, rootMalformed);
+  const lines = text.split('\n');
+  demand(lines.length >= 7 && lines.length <= 9 && lines.pop() === '', rootMalformed);
+  demand(lines[0] === 'avow index 1' && /^[!-~]{1,253}$/.test(lines[1]), rootMalformed);
+  const root = { origin: lines[1], size: number(lines[2]), tree: digest(lines[3]), index: digest(lines[4]), keys: number(lines[5]) };
+  const rest = lines.slice(6);
+  for (const name of ['late', 'unresolved']) {
+    root[name] = [];
+    if (rest.length === 0 || !rest[0].startsWith(`${name} `)) continue;
+    root[name] = rest.shift().slice(name.length + 1).split(' ').map(number);
+    root[name].forEach((n, i) => demand(n < root.size && (i === 0 || n > root[name][i - 1]), rootMalformed));
+  }
+  demand(rest.length === 0 && root.late.length + root.unresolved.length <= 2048, rootMalformed);
+  return root;
+};
+
 const vectors = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 const hex = (s) => Buffer.from(s, 'hex');
 let differences = 0;
@@ -118,5 +147,16 @@ for (const p of vectors.proofs) {
   }
   same(p.name, got, p.shows);
 }
-console.log(`${vectors.keys.length} keys, ${vectors.lists.length} lists, ${vectors.proofs.length} proofs, ${differences} differences`);
+for (const r of vectors.roots) {
+  const plain = (_, v) => (typeof v === 'bigint' ? Number(v) : v);
+  let got;
+  try {
+    got = JSON.stringify(parseRoot(r.leaf), plain);
+  } catch (e) {
+    if (!(e instanceof Refused)) throw e;
+    got = e.message;
+  }
+  same(`root, ${r.name}`, got, r.code ?? JSON.stringify(r.root));
+}
+console.log(`${vectors.keys.length} keys, ${vectors.lists.length} lists, ${vectors.proofs.length} proofs, ${vectors.roots.length} roots, ${differences} differences`);
 process.exit(differences === 0 ? 0 : 1);

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/avow-dev/avow/verify/index"
@@ -23,6 +24,25 @@ type vectors struct {
 	Keys   []keyVector   `json:"keys"`
 	Lists  []listVector  `json:"lists"`
 	Proofs []proofVector `json:"proofs"`
+	Roots  []rootVector  `json:"roots"`
+}
+
+// rootVector is a leaf of the index log: its members, or the code of the error.
+type rootVector struct {
+	Name string      `json:"name"`
+	Leaf string      `json:"leaf"`
+	Code string      `json:"code,omitempty"`
+	Root *rootMember `json:"root,omitempty"`
+}
+
+type rootMember struct {
+	Origin     string   `json:"origin"`
+	Size       uint64   `json:"size"`
+	Tree       string   `json:"tree"`
+	Index      string   `json:"index"`
+	Keys       uint64   `json:"keys"`
+	Late       []uint64 `json:"late"`
+	Unresolved []uint64 `json:"unresolved"`
 }
 
 type keyVector struct {
@@ -50,7 +70,7 @@ type proofVector struct {
 func TestVectors(t *testing.T) {
 	v := vectors{
 		Note: "docs/index.md; hexadecimal digits. Made by TestVectors of verify/index/replay.",
-		Keys: keyVectors(), Lists: listVectors(), Proofs: proofVectors(),
+		Keys: keyVectors(), Lists: listVectors(), Proofs: proofVectors(), Roots: rootVectors(),
 	}
 	got, err := json.MarshalIndent(v, "", " ")
 	if err != nil {
@@ -172,4 +192,37 @@ func shows(root index.Hash, k index.Key, proof []byte, list []index.Entry) (stri
 		return fmt.Sprint(err), nil
 	}
 	return e.Code, nil
+}
+
+// rootVectors are leaves of the index log, and the same spoilt.
+func rootVectors() []rootVector {
+	root := index.Root{Origin: "log.example", Size: 9, Tree: index.EmptyRoot(), Index: index.Hash{31: 1}, Keys: 12}
+	plain := string(root.Append(nil))
+	root.Unresolved = []uint64{7, 8}
+	unresolved := string(root.Append(nil))
+	root.Late = []uint64{0, 4}
+	both := string(root.Append(nil))
+	replaced := func(from, to string) string { return strings.Replace(both, from, to, 1) }
+	var all []rootVector
+	for _, c := range [][2]string{
+		{"plain", plain}, {"unresolved", unresolved}, {"both", both}, {"empty", ""}, {"cut", both[:len(both)-1]}, {"longer", both + "\n"},
+		{"another version", replaced("index 1", "index 2")}, {"no origin", replaced("log.example", "")}, {"a space", replaced("log.", "log ")},
+		{"leading zero", replaced("\n9\n", "\n09\n")}, {"too large", replaced("\n9\n", "\n9223372036854775808\n")}, {"loose base64", replaced("AAE=", "AAF=")},
+		{"short", replaced("AAAA", "")}, {"falling", replaced("7 8", "8 7")}, {"twice", replaced("7 8", "8 8")}, {"beyond", replaced("7 8", "7 9")},
+		{"nothing late", replaced("late 0 4\n", "late \n")}, {"two spaces", replaced("0 4", "0  4")}, {"unknown list", replaced("late", "lost")},
+		{"another order", replaced("late 0 4\nunresolved 7 8\n", "unresolved 7 8\nlate 0 4\n")}, {"carriage return", replaced("\n", "\r\n")},
+		{"a list twice", both + "unresolved 7 8\n"}, {"negative", replaced("\n12\n", "\n-1\n")}, {"a plus sign", replaced("\n12\n", "\n+12\n")},
+	} {
+		v := rootVector{Name: c[0], Leaf: c[1]}
+		r, err := index.ParseRoot([]byte(c[1]))
+		var e *index.Error
+		if errors.As(err, &e) {
+			v.Code = e.Code
+		} else {
+			list := func(numbers []uint64) []uint64 { return append([]uint64{}, numbers...) }
+			v.Root = &rootMember{r.Origin, r.Size, hex.EncodeToString(r.Tree[:]), hex.EncodeToString(r.Index[:]), r.Keys, list(r.Late), list(r.Unresolved)}
+		}
+		all = append(all, v)
+	}
+	return all
 }

@@ -1,0 +1,80 @@
+package verify
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	sumdbnote "golang.org/x/mod/sumdb/note"
+)
+
+// LogKey is the key of a log with an ed25519 key, under its origin: what a checkpoint outside of a bundle is
+// verified with. Like the trusted root it is the caller's.
+type LogKey struct{ log trustedLog }
+
+// ParseLogKey parses a verifier key NAME+HASH+BASE64 (C2SP signed-note, https://c2sp.org/signed-note) of an
+// ed25519 log key, in its one form. Errors wrap [ErrInput].
+func ParseLogKey(vkey string) (*LogKey, error) {
+	key, err := parseNoteKey(vkey, kindLog, sumdbnote.NewVerifier)
+	if err != nil {
+		return nil, fmt.Errorf("%w: log key: %w", ErrInput, err)
+	}
+	return &LogKey{trustedLog{origin: key.Name(), public: key.public, verifier: key.Verifier}}, nil
+}
+
+// Origin is the log's name.
+func (k *LogKey) Origin() string { return k.log.origin }
+
+// Checkpoint is a verified checkpoint.
+type Checkpoint struct {
+	// Size and Root are those of the tree.
+	Size uint64
+	Root [sha256.Size]byte
+	// Cosignatures are the valid ones by witnesses of the policy, earliest first; WitnessedBy is when they met its quorum. Both are
+	// empty where no policy was given.
+	Cosignatures []Cosignature
+	WitnessedBy  time.Time
+}
+
+// Errors of [OpenCheckpoint].
+var (
+	// ErrCheckpoint: the text is not a checkpoint of the log in its canonical form, signed by its key, within the limits.
+	ErrCheckpoint = errors.New("checkpoint")
+	// ErrQuorum: the witness policy is not about the log, or too few of its witnesses cosigned exactly this checkpoint.
+	ErrQuorum = errors.New("witness quorum")
+)
+
+// OpenCheckpoint verifies a checkpoint with a log's key, and, where a policy is given, that its quorum cosigned it;
+// cosignatures after latest do not count. The error wraps [ErrCheckpoint], [ErrQuorum], or [ErrInput] for a policy that asks for
+// nothing.
+func OpenCheckpoint(text string, key *LogKey, policy *WitnessPolicy, latest time.Time) (*Checkpoint, error) {
+	if len(text) > MaxCheckpointBytes || signatureLines(text) > MaxCheckpointSignatures {
+		return nil, fmt.Errorf("%w: %d bytes with %d signatures, want at most %d with %d", ErrCheckpoint, len(text), signatureLines(text),
+			MaxCheckpointBytes, MaxCheckpointSignatures)
+	}
+	cp, err := openCheckpoint(&key.log, text)
+	if err != nil {
+		return nil, fmt.Errorf("%w of %s: %w", ErrCheckpoint, key.log.origin, err)
+	}
+	c := &Checkpoint{Size: cp.size, Root: [sha256.Size]byte(cp.root)}
+	switch {
+	case policy == nil:
+		return c, nil
+	case policy.quorum == nil:
+		return nil, fmt.Errorf("%w: an empty witness policy asks for nothing; make it with ParseWitnessPolicy", ErrInput)
+	case !policy.lists(&key.log):
+		return nil, fmt.Errorf("%w: the witness policy is about other logs than %s", ErrQuorum, key.log.origin)
+	}
+	cosigned, tooLate, err := policy.cosigned(text, &key.log, latest)
+	if err != nil {
+		return nil, fmt.Errorf("%w of %s: %w", ErrCheckpoint, key.log.origin, err)
+	}
+	c.Cosignatures = policy.list(cosigned)
+	var ok bool
+	if c.WitnessedBy, ok = policy.quorum.completed(cosigned); !ok {
+		return nil, fmt.Errorf("%w: %d of %s cosigned the checkpoint of %s in time, %d later; want the quorum %s", ErrQuorum, len(cosigned),
+			counted(len(policy.witnesses), "witness", "witnesses"), key.log.origin, tooLate, policy.quorum)
+	}
+	return c, nil
+}

@@ -1,0 +1,183 @@
+package standing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/transparency-dev/merkle/proof"
+	"github.com/transparency-dev/merkle/rfc6962"
+
+	statusv1 "github.com/avow-dev/avow/api/avow/status/v1"
+	"github.com/avow-dev/avow/verify"
+	"github.com/avow-dev/avow/verify/index"
+)
+
+// Options are the caller's: none of it is taken from a status bundle.
+type Options struct {
+	// Log and IndexLog are the keys of both logs. Required.
+	Log, IndexLog *verify.LogKey
+	// Witnesses say by whom the checkpoints of both logs must be cosigned. Nil asks for none: then the operator alone says
+	// that everybody is shown the same, and AsOf says as of when.
+	Witnesses *verify.WitnessPolicy
+	// AsOf is when the caller itself got the bundle from the operator, not later than At; it counts where Witnesses is nil. Zero: it
+	// is not known as of when the answer is, and nothing is in force.
+	AsOf time.Time
+	// At is the time asked for. Required.
+	At time.Time
+	// MaxStaleness is how long before At the answer's time may lie. Required.
+	MaxStaleness time.Duration
+	// Verifier verifies what was said about the target. Nil: whatever was said makes the standing unknown.
+	Verifier *verify.Verifier
+}
+
+func (o *Options) check() error {
+	switch {
+	case o.Log == nil || o.IndexLog == nil:
+		return fmt.Errorf("%w: the keys of both logs are needed", verify.ErrInput)
+	case o.Log.Origin() == o.IndexLog.Origin():
+		return fmt.Errorf("%w: both logs have the origin %s", verify.ErrInput, o.Log.Origin())
+	case o.At.IsZero() || o.MaxStaleness <= 0:
+		return fmt.Errorf("%w: no time to judge at, or no limit on the age: %s", verify.ErrInput, o.MaxStaleness)
+	case o.AsOf.After(o.At.Add(verify.DefaultTimestampSkew)):
+		return fmt.Errorf("%w: an answer as of %s, after %s", verify.ErrInput, o.AsOf.UTC().Format(time.RFC3339), o.At.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// Check verifies a status bundle about a statement whose own bundle was verified, and says how it stands. The error is an
+// [*Error], wraps verify.ErrInput, or is the context's; there is no result beside an error.
+func Check(ctx context.Context, b *statusv1.StatusBundle, target *verify.Evidence, o Options) (*Result, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if err := checkForm(b); err != nil {
+		return nil, err
+	}
+	c := &checking{ctx: ctx, b: b, target: target, o: o, signer: signerOf(target)}
+	if b.GetTarget() != target.StatementID || target.LogOrigin != o.Log.Origin() {
+		return nil, refuse(CodeTarget, "about %.80q in the log %s, want %s in %s", b.GetTarget(), o.Log.Origin(), target.StatementID, target.LogOrigin)
+	}
+	if err := c.checkRoot(); err != nil {
+		return nil, err
+	}
+	for _, l := range []struct {
+		name string
+		list *statusv1.ListProof
+		key  index.Key
+	}{{"about", b.GetAbout(), index.TargetKey(target.StatementID)}, {"unresolved", b.GetUnresolved(), index.UnresolvedKey(c.signer)}} {
+		if err := c.checkList(l.name, l.list, l.key); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.read(); err != nil {
+		return nil, err
+	}
+	return c.conclude(), nil
+}
+
+// signerOf names the signer of what was verified.
+func signerOf(e *verify.Evidence) index.Signer {
+	if id := e.Signer.Identity; id != nil {
+		return index.IdentitySigner(id.Issuer, id.SAN)
+	}
+	return index.KeySigner(e.KeyID)
+}
+
+// checking is the check of one status bundle.
+type checking struct {
+	ctx    context.Context //nolint:containedctx // it lives for one call
+	b      *statusv1.StatusBundle
+	target *verify.Evidence
+	o      Options
+	signer index.Signer
+
+	root    *index.Root
+	roots   *verify.Checkpoint // of the index log
+	said    []Said
+	problem Reason // why said is not all that was said
+	detail  string
+}
+
+// checkRoot verifies both checkpoints and that the root is the newest below one and about the other.
+func (c *checking) checkRoot() error {
+	log, err := c.open(c.b.GetCheckpoint(), c.o.Log)
+	if err != nil {
+		return err
+	}
+	if c.roots, err = c.open(c.b.GetIndexCheckpoint(), c.o.IndexLog); err != nil {
+		return err
+	}
+	if c.roots.Size == 0 {
+		return refuse(CodeRoot, "the index log is empty")
+	}
+	leaf := []byte(c.b.GetIndexRoot())
+	h := rfc6962.DefaultHasher
+	// The last leaf, and no other: an older one says what was true before.
+	if err := proof.VerifyInclusion(h, c.roots.Size-1, c.roots.Size, h.HashLeaf(leaf), c.b.GetIndexRootProof(), c.roots.Root[:]); err != nil {
+		return refuse(CodeRoot, "the index root is not shown to be the last leaf of %d: %v", c.roots.Size, err)
+	}
+	if c.root, err = index.ParseRoot(leaf); err != nil {
+		return refuse(CodeRoot, "%v", err)
+	}
+	if c.root.Origin != c.o.Log.Origin() || c.root.Size != log.Size || c.root.Tree != log.Root {
+		return refuse(CodeTree, "the index is over %d entries of %s with root %x, the checkpoint is of %d with root %x", c.root.Size,
+			c.root.Origin, c.root.Tree, log.Size, log.Root)
+	}
+	return nil
+}
+
+func (c *checking) open(text string, key *verify.LogKey) (*verify.Checkpoint, error) {
+	cp, err := verify.OpenCheckpoint(text, key, c.o.Witnesses, c.o.At.Add(verify.DefaultTimestampSkew))
+	switch {
+	case err == nil:
+		return cp, nil
+	case errors.Is(err, verify.ErrInput):
+		return nil, err
+	case errors.Is(err, verify.ErrQuorum):
+		return nil, refuse(CodeQuorum, "%v", err)
+	}
+	return nil, refuse(CodeCheckpoint, "%v", err)
+}
+
+// checkList verifies that a list is all that the index has under a key.
+func (c *checking) checkList(name string, l *statusv1.ListProof, key index.Key) error {
+	p, err := index.ParseProof(l.GetProof())
+	if err != nil {
+		return refuse(CodeProof, "%s: %v", name, err)
+	}
+	if len(l.GetEntries()) == 0 {
+		if err := p.Absence(c.root.Index, key); err != nil {
+			return refuse(CodeProof, "%s: %v", name, err)
+		}
+		return nil
+	}
+	value, err := p.Presence(c.root.Index, key)
+	if err != nil {
+		return refuse(CodeProof, "%s: %v", name, err)
+	}
+	if got := index.ListValue(entries(l)); got != value {
+		return refuse(CodeList, "%s: %d entries with root %x, the index has %d with root %x", name, got.Count, got.Root, value.Count, value.Root)
+	}
+	return nil
+}
+
+func entries(l *statusv1.ListProof) []index.Entry {
+	var list []index.Entry
+	for _, e := range l.GetEntries() {
+		list = append(list, index.Entry{LogIndex: e.GetLogIndex(), Kind: index.Kind(e.GetKind())}) // #nosec G115 -- checkForm
+	}
+	return list
+}
+
+// asOf is the time that the answer is about.
+func (c *checking) asOf() (at time.Time, witnessed bool) {
+	if c.o.Witnesses != nil {
+		return c.roots.WitnessedBy, true
+	}
+	return c.o.AsOf.UTC(), false
+}
+
+// targetKey is the key of what is said about the target.
+func (c *checking) targetKey() index.Key { return index.TargetKey(c.target.StatementID) }
