@@ -99,7 +99,7 @@ func (c *Config) certificateFiles() []string {
 		return nil
 	}
 	e := &c.Certificates.Embedded
-	return []string{e.Chain, e.Key, rootKeyName, e.CTLog.Dir, e.CTLog.Key, e.CTLog.SigningKey, e.CTLog.Anchor}
+	return []string{e.Chain, e.Key, rootKeyName, e.CTLog.Dir, e.CTLog.Key, publicName(e.CTLog.Key), e.CTLog.SigningKey, e.CTLog.Anchor}
 }
 
 func (c *Config) validateCertificates() error {
@@ -177,10 +177,6 @@ func (c *Config) createCertificates(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	_, logKey, err := newLogKey()
-	if err != nil {
-		return err
-	}
 	_, stampKey, err := certauthority.GenerateKey()
 	if err != nil {
 		return err
@@ -192,7 +188,7 @@ func (c *Config) createCertificates(now time.Time) error {
 		writeNew(c.path(e.Chain), ca.ChainPEM, 0o644),
 		writeNew(c.path(e.Key), ca.KeyPEM, 0o600),
 		writeNew(c.path(rootKeyName), ca.RootKeyPEM, 0o600),
-		writeNew(c.path(e.CTLog.Key), logKey, 0o600),
+		createLogKey(c.path(e.CTLog.Key)),
 		writeNew(c.path(e.CTLog.SigningKey), stampKey, 0o600),
 	)
 }

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	_ "embed"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -152,14 +150,6 @@ func createParts(ctx context.Context, c *Config, clock func() time.Time) error {
 }
 
 func createKeys(c *Config, now time.Time) error {
-	key, text, err := newLogKey()
-	if err != nil {
-		return err
-	}
-	spki, err := x509.MarshalPKIXPublicKey(key.Public())
-	if err != nil {
-		return err
-	}
 	tsa, err := authority.Generate(c.Origin, now)
 	if err != nil {
 		return err
@@ -168,10 +158,8 @@ func createKeys(c *Config, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})
 	return errors.Join(
-		writeNew(c.path(c.Log.Key), text, 0o600),
-		writeNew(c.path(publicName(c.Log.Key)), public, 0o644),
+		createLogKey(c.path(c.Log.Key)),
 		writeNew(c.path(c.Timestamps.Embedded.Key), tsa.KeyPEM, 0o600),
 		writeNew(c.path(c.Timestamps.Embedded.Chain), tsa.ChainPEM, 0o644),
 		writeNew(c.path(c.Verdicts.Key), verdicts, 0o600),

@@ -23,6 +23,20 @@ func newLogKey() (ed25519.PrivateKey, []byte, error) {
 	return key, text, err
 }
 
+// createLogKey makes a log's key, and writes it and its public half beside it.
+func createLogKey(path string) error {
+	key, text, err := newLogKey()
+	if err != nil {
+		return err
+	}
+	spki, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return err
+	}
+	return errors.Join(writeNew(path, text, 0o600),
+		writeNew(publicName(path), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}), 0o644))
+}
+
 // marshalKey writes a private key in PKCS #8 PEM form.
 func marshalKey(key any) ([]byte, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(key)

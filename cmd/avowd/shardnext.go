@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -249,17 +247,7 @@ func (n *nextShard) create(ctx context.Context, c *Config, root *trustroot.Root,
 }
 
 func (n *nextShard) createKeys(c *Config, start time.Time) error {
-	key, text, err := newLogKey()
-	if err != nil {
-		return err
-	}
-	spki, err := x509.MarshalPKIXPublicKey(key.Public())
-	if err != nil {
-		return err
-	}
-	err = errors.Join(writeNew(c.path(c.Log.Key), text, 0o600),
-		writeNew(c.path(publicName(c.Log.Key)), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}), 0o644))
-	if err := errors.Join(err, c.createCertificates(start)); err != nil || !n.newTimestamps {
+	if err := errors.Join(createLogKey(c.path(c.Log.Key)), c.createCertificates(start)); err != nil || !n.newTimestamps {
 		return err
 	}
 	tsa, err := authority.Generate(c.Origin, start)
