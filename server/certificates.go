@@ -172,11 +172,7 @@ var tokenReasons = map[string]avowv1.ErrorReason{
 }
 
 func tokenRefusal(err *identity.Error) *refusal {
-	reason, ok := tokenReasons[err.Code]
-	if !ok {
-		return &refusal{reason: reasonInternal, message: "internal error", cause: err}
-	}
-	return &refusal{reason: reason, message: err.Message, cause: err.Err}
+	return coded(tokenReasons, err.Code, err.Message, err, err.Err)
 }
 
 // certificateReasons are the codes of package certauthority that are the caller's business, and one that is the
@@ -189,9 +185,5 @@ var certificateReasons = map[string]avowv1.ErrorReason{
 }
 
 func certificateRefusal(err *certauthority.Error) *refusal {
-	reason, ok := certificateReasons[err.Code]
-	if !ok {
-		return &refusal{reason: reasonInternal, message: "internal error", cause: err}
-	}
-	return &refusal{reason: reason, message: err.Message, cause: err.Err}
+	return coded(certificateReasons, err.Code, err.Message, err, err.Err)
 }

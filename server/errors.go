@@ -247,11 +247,17 @@ var storeReasons = map[string]avowv1.ErrorReason{
 }
 
 func storeRefusal(err *statements.Error) *refusal {
-	reason, ok := storeReasons[err.Code]
+	return coded(storeReasons, err.Code, err.Message, err, err.Err)
+}
+
+// coded is the refusal for an error of another package, whose message is shown if its code is among the reasons; any other is
+// the operator's business, as a whole.
+func coded(reasons map[string]avowv1.ErrorReason, code, message string, err, cause error) *refusal {
+	reason, ok := reasons[code]
 	if !ok {
 		return &refusal{reason: reasonInternal, message: "internal error", cause: err}
 	}
-	return &refusal{reason: reason, message: err.Message, cause: err.Err}
+	return &refusal{reason: reason, message: message, cause: cause}
 }
 
 // rulesRefusal lists the findings that forbid issuance. The prefix names the member of a batch.

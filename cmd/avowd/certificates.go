@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -262,32 +261,17 @@ func (c *Config) openAuthorityOf(log *tlog.Log) (*certauthority.Authority, error
 			return err
 		},
 	}
-	text, err := readLimited(c.path(e.Chain), maxKeyFileBytes)
-	if err != nil {
+	var err error
+	if config.CertChain, err = readChain(c.path(e.Chain), certauthority.ParseChain); err != nil {
 		return nil, err
 	}
-	if config.CertChain, err = certauthority.ParseChain(text); err != nil {
-		return nil, fmt.Errorf("%s: %w", c.path(e.Chain), err)
-	}
-	if config.Key, err = readAuthorityKey(c.path(e.Key)); err != nil {
+	if config.Key, err = readKey(c.path(e.Key), certauthority.ParseKey); err != nil {
 		return nil, err
 	}
-	if config.LogKey, err = readAuthorityKey(c.path(e.CTLog.SigningKey)); err != nil {
+	if config.LogKey, err = readKey(c.path(e.CTLog.SigningKey), certauthority.ParseKey); err != nil {
 		return nil, err
 	}
 	return certauthority.New(config)
-}
-
-func readAuthorityKey(path string) (*ecdsa.PrivateKey, error) {
-	text, err := readSecret(path)
-	if err != nil {
-		return nil, err
-	}
-	key, err := certauthority.ParseKey(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return key, nil
 }
 
 // trustCertificates adds the embedded authority and its log to what a trusted root is made of.
@@ -296,15 +280,11 @@ func (c *Config) trustCertificates(into *server.TrustedRootConfig) error {
 		return nil
 	}
 	e := &c.Certificates.Embedded
-	text, err := readLimited(c.path(e.Chain), maxKeyFileBytes)
+	chain, err := readChain(c.path(e.Chain), certauthority.ParseChain)
 	if err != nil {
 		return err
 	}
-	chain, err := certauthority.ParseChain(text)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.path(e.Chain), err)
-	}
-	key, err := readAuthorityKey(c.path(e.CTLog.SigningKey))
+	key, err := readKey(c.path(e.CTLog.SigningKey), certauthority.ParseKey)
 	if err != nil {
 		return err
 	}

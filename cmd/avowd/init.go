@@ -15,6 +15,7 @@ import (
 
 	"github.com/avow-dev/avow/server/authority"
 	"github.com/avow-dev/avow/server/statements"
+	"github.com/avow-dev/avow/server/tlog"
 	"github.com/avow-dev/avow/server/tlog/posix"
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -124,13 +125,8 @@ func refuseAny(c *Config, paths []string, hint string) error {
 }
 
 func createParts(ctx context.Context, c *Config, clock func() time.Time) error {
-	for _, d := range []struct {
-		path string
-		mode os.FileMode
-	}{{c.dir, 0o755}, {filepath.Dir(c.path(c.Log.Key)), 0o700}, {filepath.Dir(c.path(c.Log.Anchor)), 0o700}} {
-		if err := os.MkdirAll(d.path, d.mode); err != nil {
-			return err
-		}
+	if err := c.createDirectories(); err != nil {
+		return err
 	}
 	if err := createKeys(c, clock()); err != nil {
 		return err
@@ -149,41 +145,48 @@ func createParts(ctx context.Context, c *Config, clock func() time.Time) error {
 	return writeNew(c.path(configName), text, 0o644)
 }
 
-func createKeys(c *Config, now time.Time) error {
-	tsa, err := authority.Generate(c.Origin, now)
+// createDirectories makes those of the configuration, of the keys and of the anchor.
+func (c *Config) createDirectories() error {
+	for _, d := range []struct {
+		path string
+		mode os.FileMode
+	}{{c.dir, 0o755}, {filepath.Dir(c.path(c.Log.Key)), 0o700}, {filepath.Dir(c.path(c.Log.Anchor)), 0o700}} {
+		if err := os.MkdirAll(d.path, d.mode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// createTimestamps makes the embedded timestamp authority, valid from a time on.
+func (c *Config) createTimestamps(from time.Time) error {
+	tsa, err := authority.Generate(c.Origin, from)
 	if err != nil {
 		return err
 	}
+	return errors.Join(writeNew(c.path(c.Timestamps.Embedded.Key), tsa.KeyPEM, 0o600),
+		writeNew(c.path(c.Timestamps.Embedded.Chain), tsa.ChainPEM, 0o644))
+}
+
+func createKeys(c *Config, now time.Time) error {
 	verdicts, err := newVerdictKey()
 	if err != nil {
 		return err
 	}
 	return errors.Join(
 		createLogKey(c.path(c.Log.Key)),
-		writeNew(c.path(c.Timestamps.Embedded.Key), tsa.KeyPEM, 0o600),
-		writeNew(c.path(c.Timestamps.Embedded.Chain), tsa.ChainPEM, 0o644),
+		c.createTimestamps(now),
 		writeNew(c.path(c.Verdicts.Key), verdicts, 0o600),
 		c.createCertificates(now),
 	)
 }
 
 func createData(ctx context.Context, c *Config, clock func() time.Time) error {
-	logger := slog.New(slog.DiscardHandler)
-	logConfig, err := c.tlogConfig(logger)
+	logConfig, err := c.tlogConfig(slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
-	if err := posix.Create(ctx, logConfig); err != nil {
-		return err
-	}
-	if err := c.createCertificateLog(ctx, logger); err != nil {
-		return err
-	}
-	store, err := statements.Create(ctx, statements.Config{Path: c.path(c.Statements.Path), Logger: logger})
-	if err != nil {
-		return err
-	}
-	if err := store.Close(); err != nil {
+	if err := c.createStores(ctx, logConfig); err != nil {
 		return err
 	}
 	root, err := trustedRoot(c, clock().UTC().Truncate(time.Second))
@@ -191,6 +194,21 @@ func createData(ctx context.Context, c *Config, clock func() time.Time) error {
 		return err
 	}
 	return writeNew(c.path(c.TrustedRoot), root, 0o644)
+}
+
+// createStores makes the empty log, the empty log of certificates where there is one, and the empty store.
+func (c *Config) createStores(ctx context.Context, log tlog.Config) error {
+	if err := posix.Create(ctx, log); err != nil {
+		return err
+	}
+	if err := c.createCertificateLog(ctx, log.Logger); err != nil {
+		return err
+	}
+	store, err := statements.Create(ctx, statements.Config{Path: c.path(c.Statements.Path), Logger: log.Logger})
+	if err != nil {
+		return err
+	}
+	return store.Close()
 }
 
 // publicName is where the public half of a key file goes: log.key and log.pub.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
@@ -77,6 +78,32 @@ func readSecret(path string) ([]byte, error) {
 		return nil, err
 	}
 	return readLimited(path, maxKeyFileBytes)
+}
+
+// readKey reads the signing key of an authority, which says itself what keys it takes.
+func readKey(path string, parse func([]byte) (*ecdsa.PrivateKey, error)) (*ecdsa.PrivateKey, error) {
+	text, err := readSecret(path)
+	if err != nil {
+		return nil, err
+	}
+	key, err := parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return key, nil
+}
+
+// readChain reads the certificate chain of an authority likewise.
+func readChain(path string, parse func([]byte) ([]*x509.Certificate, error)) ([]*x509.Certificate, error) {
+	text, err := readLimited(path, maxKeyFileBytes)
+	if err != nil {
+		return nil, err
+	}
+	chain, err := parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return chain, nil
 }
 
 func readLimited(path string, limit int64) ([]byte, error) {

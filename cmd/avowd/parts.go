@@ -216,7 +216,7 @@ func (c *Config) timestampers(trustedRoot []byte, floor time.Time, logger *slog.
 		}
 	}
 	for _, x := range c.Timestamps.External {
-		chain, err := readChain(c.path(x.Chain))
+		chain, err := readChain(c.path(x.Chain), authority.ParseChain)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -232,29 +232,13 @@ func (c *Config) timestampers(trustedRoot []byte, floor time.Time, logger *slog.
 }
 
 func (c *Config) openAuthority(e EmbeddedTimestamps, floor time.Time, logger *slog.Logger) (*authority.Authority, error) {
-	chain, err := readChain(c.path(e.Chain))
+	chain, err := readChain(c.path(e.Chain), authority.ParseChain)
 	if err != nil {
 		return nil, err
 	}
-	text, err := readSecret(c.path(e.Key))
+	key, err := readKey(c.path(e.Key), authority.ParseKey)
 	if err != nil {
 		return nil, err
-	}
-	key, err := authority.ParseKey(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.path(e.Key), err)
 	}
 	return authority.New(authority.Config{CertChain: chain, Key: key, NotBefore: floor, Logger: logger})
-}
-
-func readChain(path string) ([]*x509.Certificate, error) {
-	text, err := readLimited(path, maxKeyFileBytes)
-	if err != nil {
-		return nil, err
-	}
-	chain, err := authority.ParseChain(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return chain, nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -14,9 +13,6 @@ import (
 
 	"github.com/avow-dev/avow/internal/trustroot"
 	"github.com/avow-dev/avow/server"
-	"github.com/avow-dev/avow/server/authority"
-	"github.com/avow-dev/avow/server/statements"
-	"github.com/avow-dev/avow/server/tlog/posix"
 )
 
 func newShardCommand() *cobra.Command {
@@ -212,35 +208,19 @@ func (n *nextShard) refuseExisting(c *Config) error {
 
 // create makes keys and data of the new instance, and adds what it signs with to the root.
 func (n *nextShard) create(ctx context.Context, c *Config, root *trustroot.Root, start time.Time) error {
-	for _, d := range []struct {
-		path string
-		mode os.FileMode
-	}{{c.dir, 0o755}, {filepath.Dir(c.path(c.Log.Key)), 0o700}, {filepath.Dir(c.path(c.Log.Anchor)), 0o700}} {
-		if err := os.MkdirAll(d.path, d.mode); err != nil {
-			return err
-		}
+	if err := c.createDirectories(); err != nil {
+		return err
 	}
 	if err := n.createKeys(c, start); err != nil {
 		return err
 	}
-	logger := slog.New(slog.DiscardHandler)
-	logConfig, err := c.tlogConfig(logger)
+	logConfig, err := c.tlogConfig(slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
 	// The empty log is published without witnesses: they may not know it yet, and serve publishes it anew with them.
 	logConfig.WitnessPolicy = nil
-	if err := posix.Create(ctx, logConfig); err != nil {
-		return err
-	}
-	if err := c.createCertificateLog(ctx, logger); err != nil {
-		return err
-	}
-	store, err := statements.Create(ctx, statements.Config{Path: c.path(c.Statements.Path), Logger: logger})
-	if err != nil {
-		return err
-	}
-	if err := store.Close(); err != nil {
+	if err := c.createStores(ctx, logConfig); err != nil {
 		return err
 	}
 	return n.announce(c, root, start)
@@ -250,12 +230,7 @@ func (n *nextShard) createKeys(c *Config, start time.Time) error {
 	if err := errors.Join(createLogKey(c.path(c.Log.Key)), c.createCertificates(start)); err != nil || !n.newTimestamps {
 		return err
 	}
-	tsa, err := authority.Generate(c.Origin, start)
-	if err != nil {
-		return err
-	}
-	return errors.Join(writeNew(c.path(c.Timestamps.Embedded.Key), tsa.KeyPEM, 0o600),
-		writeNew(c.path(c.Timestamps.Embedded.Chain), tsa.ChainPEM, 0o644))
+	return c.createTimestamps(start)
 }
 
 // announce adds the new log, and authorities that the root does not know, valid from the start on.

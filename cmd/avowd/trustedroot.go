@@ -12,6 +12,7 @@ import (
 
 	"github.com/avow-dev/avow/internal/trustroot"
 	"github.com/avow-dev/avow/server"
+	"github.com/avow-dev/avow/server/authority"
 	"github.com/sigstore/rekor-tiles/v2/pkg/note"
 	"github.com/spf13/cobra"
 )
@@ -234,7 +235,7 @@ func (c *Config) trustedAuthorities() ([]server.TrustedAuthority, error) {
 	}
 	var all []server.TrustedAuthority
 	for _, s := range sources {
-		chain, err := readChain(c.path(s.chain))
+		chain, err := readChain(c.path(s.chain), authority.ParseChain)
 		if err != nil {
 			return nil, err
 		}

@@ -144,13 +144,9 @@ func makeOnlineKey(path string) (tufrepo.Key, error) {
 
 // openOnlineKey opens a P-256 key, PKCS #8 in PEM form, mode 0600.
 func openOnlineKey(path string) (tufrepo.Key, error) {
-	text, err := readSecret(path)
+	key, err := readKey(path, authority.ParseKey)
 	if err != nil {
 		return tufrepo.Key{}, err
-	}
-	key, err := authority.ParseKey(text)
-	if err != nil {
-		return tufrepo.Key{}, fmt.Errorf("%s: %w", path, err)
 	}
 	signer := fileKey{key}
 	return tufrepo.Key{Public: signer.PublicKey(), Sign: signer.SignDigest}, nil

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/internal/wholefile"
 	"github.com/avow-dev/avow/server/vendors"
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -307,17 +308,5 @@ func replaceFile(path string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(info.Mode().Perm()), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return wholefile.Replace(path, data, info.Mode().Perm())
 }

@@ -49,14 +49,9 @@ func (c *Config) verdictSigner(ctx context.Context) (*verdictSigner, error) {
 		}
 		return &verdictSigner{Signer: key, id: c.Verdicts.VerifierID}, nil
 	}
-	path := c.path(c.Verdicts.Key)
-	text, err := readSecret(path)
+	key, err := readKey(c.path(c.Verdicts.Key), authority.ParseKey)
 	if err != nil {
 		return nil, err
-	}
-	key, err := authority.ParseKey(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return &verdictSigner{Signer: fileKey{key}, id: c.Verdicts.VerifierID}, nil
 }

@@ -72,12 +72,21 @@ func run() error {
 // builtins says that there is no engine besides those that the core is given.
 type builtins struct{}
 
+// Contains implements vault.BuiltinRegistry.
 func (builtins) Contains(name string, of consts.PluginType) bool {
 	return name == "transit" && of == consts.PluginTypeSecrets
 }
+
+// Get implements vault.BuiltinRegistry.
 func (builtins) Get(string, consts.PluginType) (func() (any, error), bool) { return nil, false }
-func (builtins) Keys(consts.PluginType) []string                           { return nil }
-func (builtins) IsBuiltinEntPlugin(string, consts.PluginType) bool         { return false }
+
+// Keys implements vault.BuiltinRegistry.
+func (builtins) Keys(consts.PluginType) []string { return nil }
+
+// IsBuiltinEntPlugin implements vault.BuiltinRegistry.
+func (builtins) IsBuiltinEntPlugin(string, consts.PluginType) bool { return false }
+
+// DeprecationStatus implements vault.BuiltinRegistry.
 func (builtins) DeprecationStatus(string, consts.PluginType) (consts.DeprecationStatus, bool) {
 	return consts.Supported, true
 }

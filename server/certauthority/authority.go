@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
-	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -191,15 +190,7 @@ func (a *Authority) template(key crypto.PublicKey, name Name, now time.Time) (*x
 func (a *Authority) sign(template *x509.Certificate, key crypto.PublicKey, more pkix.Extension) (*x509.Certificate, error) {
 	t := *template
 	t.ExtraExtensions = append(slices.Clone(template.ExtraExtensions), more)
-	der, err := x509.CreateCertificate(rand.Reader, &t, a.chain[0], key, a.key)
-	if err != nil {
-		return nil, fail(Internal, err, "the certificate could not be signed")
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		return nil, fail(Internal, err, "the certificate does not parse")
-	}
-	return cert, nil
+	return create(&t, a.chain[0], key, a.key)
 }
 
 // ChainPEM returns a certificate and the authority's chain, one PEM block each, as Fulcio's API answers them.

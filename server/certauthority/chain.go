@@ -2,6 +2,7 @@ package certauthority
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -84,7 +85,12 @@ func sign(template, parent *x509.Certificate, key, by *ecdsa.PrivateKey) (*x509.
 	if parent == nil {
 		parent = template
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), by)
+	return create(template, parent, key.Public(), by)
+}
+
+// create signs a certificate and parses it.
+func create(template, parent *x509.Certificate, key crypto.PublicKey, by *ecdsa.PrivateKey) (*x509.Certificate, error) {
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key, by)
 	if err != nil {
 		return nil, fail(Internal, err, "the certificate could not be signed")
 	}

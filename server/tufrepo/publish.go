@@ -47,16 +47,9 @@ func (r *Repository) prepare() (*publication, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := readStaged[metadata.RootType](r, metadata.ROOT)
+	root, targets, err := r.stagedRoles()
 	if err != nil {
 		return nil, err
-	}
-	targets, err := readStaged[metadata.TargetsType](r, metadata.TARGETS)
-	if err != nil {
-		return nil, err
-	}
-	if root == nil && targets == nil {
-		return nil, ErrNothingStaged
 	}
 	p := &publication{old: old, next: &state{root: old.root, targets: old.targets}, newRoot: root != nil, newTargets: targets != nil}
 	if p.newRoot {

@@ -11,6 +11,7 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/avow-dev/avow/internal/filelock"
+	"github.com/avow-dev/avow/internal/wholefile"
 )
 
 // Limits, of go-tuf's clients where they have one.
@@ -147,25 +148,21 @@ func readStaged[T metadata.Roles](r *Repository, role string) (*metadata.Metadat
 	return m, err
 }
 
+// stagedRoles reads what is staged, one of the two at least. Errors wrap [ErrNothingStaged].
+func (r *Repository) stagedRoles() (root *metadata.Metadata[metadata.RootType], targets *metadata.Metadata[metadata.TargetsType], err error) {
+	if root, err = readStaged[metadata.RootType](r, metadata.ROOT); err != nil {
+		return nil, nil, err
+	}
+	if targets, err = readStaged[metadata.TargetsType](r, metadata.TARGETS); err != nil {
+		return nil, nil, err
+	}
+	if root == nil && targets == nil {
+		return nil, nil, ErrNothingStaged
+	}
+	return root, targets, nil
+}
+
 func versioned(version int64, role string) string { return fmt.Sprintf("%d.%s.json", version, role) }
 
-// writeFile writes a file durably and as a whole.
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
+// writeFile writes a file of the repository, which anybody may read.
+func writeFile(path string, data []byte) error { return wholefile.Replace(path, data, 0o644) }

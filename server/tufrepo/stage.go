@@ -246,16 +246,9 @@ func (r *Repository) Sign(ctx context.Context, key Key) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := readStaged[metadata.RootType](r, metadata.ROOT)
+	root, targets, err := r.stagedRoles()
 	if err != nil {
 		return nil, err
-	}
-	targets, err := readStaged[metadata.TargetsType](r, metadata.TARGETS)
-	if err != nil {
-		return nil, err
-	}
-	if root == nil && targets == nil {
-		return nil, ErrNothingStaged
 	}
 	var done []string
 	if root != nil && (holds(root, metadata.ROOT, key.Public) || holds(s.root, metadata.ROOT, key.Public)) {

@@ -18,6 +18,7 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata/updater"
 
 	"github.com/avow-dev/avow/internal/trustroot"
+	"github.com/avow-dev/avow/internal/wholefile"
 	"github.com/avow-dev/avow/verify"
 )
 
@@ -150,7 +151,7 @@ func (c *Client) follow(f *fetcher, p *Pin, root, old []byte) (_ *Result, err er
 		if err != nil {
 			return nil, damaged(p.Name, err) // without it nothing would guard against older metadata
 		}
-		if err := writeFile(filepath.Join(dir, role+".json"), data); err != nil {
+		if err := wholefile.Replace(filepath.Join(dir, role+".json"), data, 0o600); err != nil {
 			return nil, err
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/avow-dev/avow/internal/filelock"
+	"github.com/avow-dev/avow/internal/wholefile"
 	"github.com/avow-dev/avow/verify"
 )
 
@@ -251,7 +252,7 @@ func (s Store) begin(name string) (dir string, err error) {
 // commit writes the trusted root into the generation and makes it the one in force, by one renaming.
 func (s Store) commit(p *Pin, dir string, files map[string][]byte) error {
 	for name, data := range files {
-		if err := writeFile(filepath.Join(dir, name), data); err != nil {
+		if err := wholefile.Replace(filepath.Join(dir, name), data, 0o600); err != nil {
 			return err
 		}
 	}
@@ -264,7 +265,7 @@ func (s Store) commit(p *Pin, dir string, files map[string][]byte) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(p.dir, "pin.json"), append(data, '\n')); err != nil {
+	if err := wholefile.Replace(filepath.Join(p.dir, "pin.json"), append(data, '\n'), 0o600); err != nil {
 		return err
 	}
 	s.clean(p)
@@ -300,23 +301,6 @@ func readLimited(path string, limit int64) ([]byte, error) {
 		err = fmt.Errorf("%s has more than %d bytes", path, limit)
 	}
 	return data, err
-}
-
-// writeFile writes a file durably and as a whole.
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
 }
 
 // Expiry is metadata that has expired, or will.
