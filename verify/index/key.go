@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"math/bits"
-	"strconv"
 	"strings"
 )
 
@@ -52,15 +51,18 @@ func SubjectKey(alg, digest string) Key { return keyOf("subject:" + alg + ":" + 
 // supersede it. The id is "sha256:" and 64 lower-case hexadecimal digits.
 func TargetKey(statementID string) Key { return keyOf("target:" + statementID) }
 
-// Signer names who signed an entry: [KeySigner] or [IdentitySigner].
+// Signer names who signed an entry: [KeySigner] or [IdentitySigner]. It is the signer's id in every other place, too
+// ("sha256:" and 64 lower-case hexadecimal digits), and no key has the id of an identity.
 type Signer string
 
 // KeySigner names a public key: "sha256:" and the hexadecimal SHA-256 of its DER SubjectPublicKeyInfo.
-func KeySigner(keyID string) Signer { return Signer("key:" + keyID) }
+func KeySigner(keyID string) Signer { return Signer(keyID) }
 
-// IdentitySigner names the identity of a certificate. The length keeps two identities from sharing a name.
+// IdentitySigner names the identity of a certificate, by the SHA-256 of "avow-identity-v1", its issuer and its subject, each
+// followed by a line feed. Neither of them may hold one.
 func IdentitySigner(issuer, subject string) Signer {
-	return Signer("identity:" + strconv.Itoa(len(issuer)) + ":" + issuer + ":" + subject)
+	sum := sha256.Sum256([]byte("avow-identity-v1\n" + issuer + "\n" + subject + "\n"))
+	return Signer("sha256:" + hex.EncodeToString(sum[:]))
 }
 
 // SignerKey is the key of everything that somebody signed.
