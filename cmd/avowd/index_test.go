@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
-	"github.com/avow-dev/avow/server/index"
 	"github.com/avow-dev/avow/server/tlog/posix"
 	"github.com/avow-dev/avow/verify"
 	vindex "github.com/avow-dev/avow/verify/index"
@@ -98,7 +96,8 @@ func TestIndexOfAnOldService(t *testing.T) {
 	}
 }
 
-// TestForgedIndex: a root that the log and the statements do not give is found, and the service does not answer from it.
+// TestForgedIndex: a root that the log and the statements do not give is found, and the service answers nothing from it, while
+// it issues and serves everything else.
 func TestForgedIndex(t *testing.T) {
 	w := newWorld(t, t.TempDir())
 	p := w.start()
@@ -123,9 +122,17 @@ func TestForgedIndex(t *testing.T) {
 			t.Errorf("%s: %d, %s", command, code, errOut)
 		}
 	}
-	_, err = openParts(t.Context(), w.config, slog.New(slog.DiscardHandler))
-	var refused *index.Error
-	if !errors.As(err, &refused) || refused.Code != audit.CodeLateUnknown {
-		t.Errorf("serve: got %v, want %s", err, audit.CodeLateUnknown)
+	p = w.start()
+	issued, err := w.issue(t.Context(), p, w.envelope())
+	must(t, err)
+	w.mustVerify(issued.GetBundle())
+	_, err = avowv1.NewStandingServiceClient(p.conn).GetStanding(t.Context(), &avowv1.GetStandingRequest{
+		Subject: &avowv1.GetStandingRequest_StatementId{StatementId: issued.GetStatementId()}})
+	if reason, retry := refusalOf(err); reason != "INDEX_HALTED" || retry {
+		t.Errorf("standing: got %v, want INDEX_HALTED", err)
+	}
+	p.stop()
+	if !strings.Contains(p.stderr.String(), audit.CodeLateUnknown) {
+		t.Errorf("the log does not say why: %s", p.stderr)
 	}
 }
