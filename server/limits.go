@@ -44,7 +44,7 @@ const (
 	maxCachedEvidence   = 1024            // verified statements whose standing was asked for
 	maxIndexWait        = 2 * time.Second // for the index to cover what is published
 	maxIndexAge         = time.Hour       // of the service's own answers; far above index.MaxLag
-	entriesPerUnit      = 4096                   // of a proved list, beside the first
+	entriesPerUnit      = 4096            // of a proved list, beside the first
 	indexPoll           = 5 * time.Millisecond
 	maxStreams          = 64 // streams of BatchVerify, each of which holds a policy and up to 256 keys
 	maxCallerStreams    = 8  // of one caller
