@@ -93,10 +93,11 @@ func TestSaid(t *testing.T) {
 		"withdrawal in effect":      {withdrawal(t, one, effective...), false, standing.Withdrawn, standing.ReasonWithdrawal},
 		"withdrawal to come":        {withdrawal(t, one, future...), false, standing.InForce, standing.ReasonNothing},
 		"never valid, dated ahead":  {withdrawal(t, one, "2026-11-12", "2026-12-12"), false, standing.Withdrawn, standing.ReasonWithdrawal},
-		"withdrawal by a stranger":  {withdrawal(t, one), true, standing.InForce, standing.ReasonNothing},
+		"withdrawal by a stranger":  {withdrawal(t, one), true, standing.Unknown, standing.ReasonForeign},
+		"stranger's, to come":       {withdrawal(t, one, future...), true, standing.InForce, standing.ReasonNothing},
 		"all of its items":          {withdrawal(t, one, items("U-NOTIFY-CHANGE")...), false, standing.Withdrawn, standing.ReasonWithdrawal},
 		"another item":              {withdrawal(t, one, items("F1")...), false, standing.PartlyWithdrawn, standing.ReasonWithdrawal},
-		"an item, by a stranger":    {withdrawal(t, one, items("U-NOTIFY-CHANGE")...), true, standing.InForce, standing.ReasonNothing},
+		"an item, by a stranger":    {withdrawal(t, one, items("U-NOTIFY-CHANGE")...), true, standing.Unknown, standing.ReasonForeign},
 		"successor":                 {successor(t, 2, one), false, standing.Superseded, standing.ReasonSuccessor},
 		"successor of a stranger's": {successor(t, 2, one), true, standing.InForce, standing.ReasonNothing},
 	} {
@@ -134,7 +135,7 @@ func TestSaid(t *testing.T) {
 func TestIdentity(t *testing.T) {
 	const san, issuer = "https://acme.example/release", "https://issuer.example"
 	one := declaration(t, 1)
-	for by, wanted := range map[string]standing.Standing{issuer: standing.Withdrawn, "https://other.example": standing.InForce} {
+	for by, wanted := range map[string]standing.Standing{issuer: standing.Withdrawn, "https://other.example": standing.Unknown} {
 		w := newWorld(t)
 		target := w.evidenceOf(w.issueAs(one, san, issuer), san, issuer)
 		w.issueAs(withdrawal(t, one), san, by)
