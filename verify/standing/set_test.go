@@ -154,7 +154,7 @@ func fleet(tb testing.TB) (*world, []*verify.Evidence, *statusv1.StatusSet) {
 	w := newWorld(tb)
 	one, two := declaration(tb, 1), declaration(tb, 2)
 	places := []uint64{w.issue(one, w.Vendor), w.issue(one, w.other), w.issue(two, w.Vendor)}
-	delete(w.payloads, w.issue(withdrawal(tb, two), w.other)) // the other signer has something unresolved
+	delete(w.Payloads, w.issue(withdrawal(tb, two), w.other)) // the other signer has something unresolved
 	w.publish()
 	targets := []*verify.Evidence{w.evidence(places[0], w.Vendor), w.evidence(places[1], w.other), w.evidence(places[2], w.Vendor)}
 	set := &statusv1.StatusSet{}
