@@ -30,8 +30,11 @@ func life(key, first, second string) string {
         - pem: %s
         - pem: %s
           notAfter: 2027-01-01T00:00:00Z
-`, inline(key), digestOf("former"), inline(first), inline(second))
+`, inline(key), digestOf("former"), deeper(first), deeper(second))
 }
+
+// deeper writes a key as inline does, in a list below another member.
+func deeper(keyPEM string) string { return strings.ReplaceAll(inline(keyPEM), "\n", "\n    ") }
 
 func TestRolesSuccessorsRecovery(t *testing.T) {
 	key, first, second := newKey(t, elliptic.P256()), newKey(t, elliptic.P256()), newKey(t, elliptic.P256())
@@ -89,8 +92,8 @@ func TestRolesSuccessorsRecoveryRefused(t *testing.T) {
 		"former with both":        {"            san: release@acme.example", "            san: x\n            key: " + digestOf("x"), vendors.Value},
 		"former is no digest":     {digestOf("former"), "sha256:12", vendors.Value},
 		"succeeds itself":         {digestOf("former"), keyID(key), vendors.Value},
-		"recovery key in use":     {inline(first), inline(key), vendors.Duplicate},
-		"recovery key twice":      {inline(first), inline(second), vendors.Duplicate},
+		"recovery key in use":     {deeper(first), deeper(key), vendors.Duplicate},
+		"recovery key twice":      {deeper(first), deeper(second), vendors.Duplicate},
 		"recovery key succeeds":   {"          notAfter: 2027-01-01T00:00:00Z", "          succeeds: [{key: " + digestOf("former") + "}]", vendors.Value},
 		"recovery of two vendors": {"", "", vendors.Duplicate},
 	} {
