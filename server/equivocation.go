@@ -16,7 +16,7 @@ import (
 const (
 	// maxRivals is how many statements of the same signer, type and artifact are compared with a new one: those that have the
 	// most artifacts in common with it, and of these the newest.
-	maxRivals = 64
+	maxRivals = 16
 	// maxRivalSubjects is how many of its artifacts they are looked for by.
 	maxRivalSubjects = 64
 )
