@@ -83,6 +83,10 @@ var outcomes = map[avowv1.ErrorReason]outcome{
 	reasonTokenAudience:             {code: codes.Unauthenticated},
 	reasonTokenIdentity:             {code: codes.PermissionDenied},
 
+	reasonTargetNotFound: {code: codes.FailedPrecondition},
+	reasonTargetNotYours: {code: codes.PermissionDenied},
+	reasonRoleRequired:   {code: codes.PermissionDenied},
+
 	reasonStatementNotFound: {code: codes.NotFound},
 	reasonVendorNotFound:    {code: codes.NotFound},
 	reasonLogRange:          {code: codes.OutOfRange},
@@ -92,6 +96,7 @@ var outcomes = map[avowv1.ErrorReason]outcome{
 	reasonOverloaded:      {code: codes.ResourceExhausted, retry: time.Second},
 	reasonMessageTooLarge: {code: codes.ResourceExhausted},
 	reasonStorageFull:     {code: codes.ResourceExhausted, retry: time.Minute},
+	reasonTargetLimit:     {code: codes.ResourceExhausted},
 
 	reasonLogUnavailable:       {code: codes.Unavailable, retry: 2 * time.Second},
 	reasonLogHalted:            {code: codes.Unavailable},

@@ -69,6 +69,9 @@ type Limits struct {
 	RatePerSecond float64
 	// Burst is how many units a caller may use at once. Default twice RatePerSecond.
 	Burst int
+	// OpinionsPerHour is how many disputes and assessments of others' statements one vendor may issue per hour, and at once.
+	// Default 60.
+	OpinionsPerHour float64
 	// Callers is how many callers are remembered; the one that was seen longest ago is forgotten first. Default 16384.
 	Callers int
 	// ConcurrentStreams bounds the calls in hand on one gRPC connection. Default 1024.
@@ -87,6 +90,7 @@ func (l Limits) WithDefaults() Limits {
 	l.CallsInFlight = orElse(l.CallsInFlight, 4096)
 	l.RatePerSecond = orElse(l.RatePerSecond, 200)
 	l.Burst = orElse(l.Burst, int(min(2*l.RatePerSecond, 1<<30)))
+	l.OpinionsPerHour = orElse(l.OpinionsPerHour, 60)
 	l.Callers = orElse(l.Callers, 16384)
 	l.ConcurrentStreams = orElse(l.ConcurrentStreams, 1024)
 	l.DefaultDeadline = orElse(l.DefaultDeadline, 30*time.Second)
@@ -117,6 +121,8 @@ func (l Limits) Validate() error {
 		return fmt.Errorf("limits: rate per second: got %v, want more than 0", l.RatePerSecond)
 	case l.Burst < maxCost:
 		return fmt.Errorf("limits: burst: got %d, want at least %d, the cost of the dearest call", l.Burst, maxCost)
+	case !(l.OpinionsPerHour > 0):
+		return fmt.Errorf("limits: opinions per hour: got %v, want more than 0", l.OpinionsPerHour)
 	case l.Callers < 1:
 		return fmt.Errorf("limits: callers: got %d, want at least 1", l.Callers)
 	case l.DefaultDeadline < 0 || l.MaxDeadline < l.DefaultDeadline:

@@ -46,6 +46,10 @@ const (
 	reasonListingTooLarge             = avowv1.ErrorReason_ERROR_REASON_LISTING_TOO_LARGE
 	reasonIndexUnavailable            = avowv1.ErrorReason_ERROR_REASON_INDEX_UNAVAILABLE
 	reasonIndexHalted                 = avowv1.ErrorReason_ERROR_REASON_INDEX_HALTED
+	reasonTargetNotFound              = avowv1.ErrorReason_ERROR_REASON_TARGET_NOT_FOUND
+	reasonTargetNotYours              = avowv1.ErrorReason_ERROR_REASON_TARGET_NOT_YOURS
+	reasonRoleRequired                = avowv1.ErrorReason_ERROR_REASON_ROLE_REQUIRED
+	reasonTargetLimit                 = avowv1.ErrorReason_ERROR_REASON_TARGET_LIMIT
 	reasonStatementNotFound           = avowv1.ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND
 	reasonVendorNotFound              = avowv1.ErrorReason_ERROR_REASON_VENDOR_NOT_FOUND
 	reasonLogRange                    = avowv1.ErrorReason_ERROR_REASON_LOG_RANGE

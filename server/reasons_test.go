@@ -154,6 +154,29 @@ func TestReasons(t *testing.T) {
 			w := newWorld(t, withWindow(t, issuedAt.Add(-time.Hour), issuedAt))
 			return w.refused(signed(t, dataFlows(t), w.acme))
 		},
+		"TARGET_NOT_FOUND": onWorld(func(w *world) error {
+			return w.refused(signed(w.t, withdrawal(w.t, dataFlows(w.t)), w.acme))
+		}),
+		"TARGET_NOT_YOURS": onWorld(func(w *world) error {
+			target := dataFlows(w.t)
+			w.issue(target, w.acme)
+			return w.refused(signed(w.t, withdrawal(w.t, target), w.acmeSecond))
+		}),
+		"ROLE_REQUIRED": onWorld(func(w *world) error {
+			target := dataFlows(w.t)
+			w.issue(target, w.acme)
+			return w.refused(signed(w.t, dispute(w.t, target, "opened", acmeDeclarant, nil), w.acme))
+		}),
+		"TARGET_LIMIT": func(t *testing.T) error {
+			w := newLifeWorld(t)
+			target := dataFlows(t)
+			w.issue(target, w.acme)
+			var err error
+			for n := 0; err == nil && n <= MaxWithdrawals; n++ {
+				err = w.try(withdrawal(t, target), w.successor)
+			}
+			return err
+		},
 		"STATEMENT_NOT_FOUND": onWorld(func(w *world) error {
 			_, err := w.fetch("sha256:"+strings.Repeat("0", 64), "")
 			return err

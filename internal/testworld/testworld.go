@@ -54,6 +54,9 @@ type Config struct {
 	VendorKeys [][]byte
 	// Name, Declarant, Country and Product are the vendor's; by default those of the example statements.
 	Name, Declarant, Country, Product string
+	// Registry, if not empty, is the whole registry of vendors, in the place of the one vendor; names of files in it are relative to
+	// Dir.
+	Registry []byte
 	// TLS serves with a certificate of an authority of its own (World.CertificatePEM).
 	TLS bool
 	// PublicURL, if not empty, opens the log to Sigstore clients, who are told this address.
@@ -250,8 +253,11 @@ func (w *World) openIndex(ctx context.Context, c Config, logger *slog.Logger) (*
 	return &server.StandingConfig{Index: w.index, Roots: w.roots, Key: w.IndexKey}, nil
 }
 
-// registry renders the registry of the one vendor.
+// registry renders the registry of the one vendor, or gives the one that was configured.
 func (c *Config) registry() []byte {
+	if len(c.Registry) > 0 {
+		return c.Registry
+	}
 	if len(c.VendorKeys) == 0 && len(c.Identities) == 0 {
 		return []byte("vendors: []\n")
 	}
