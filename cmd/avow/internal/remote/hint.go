@@ -58,7 +58,7 @@ var hints = map[string]string{ //nolint:gosec // G101: the words token and key a
 	"INDEX_HALTED":         "tell the operator of the service; it stopped its index because it contradicts the log",
 	"LISTING_TOO_LARGE":    "ask for fewer at a time; a list that is too long for a proof is in the log itself",
 
-	"SIGNING_CONFIG_NOT_CONFIGURED": ""ask the operator of the service to set publicUrl and rekor.enabled in avowd.yaml",
+	"SIGNING_CONFIG_NOT_CONFIGURED": "ask the operator of the service to set publicUrl and rekor.enabled in avowd.yaml",
 }
 
 // Hint says what to do about the failure. It is never empty.
