@@ -294,7 +294,7 @@ func TestStandingTooLarge(t *testing.T) {
 	_, err := w.standing().BatchGetStanding(t.Context(), req)
 	wantOK(t, err)
 	// By the bundles alone: before they are verified.
-	a := must(w.server.standing.answering(t.Context()))(t)
+	a := must(w.server.standing.answering(t.Context(), t.Context()))(t)
 	a.size = maxAnswerBytes - 100
 	if _, err := a.answer(t.Context(), byID(issued.GetStatementId())); err == nil || toRefusal(err).reason != reasonListingTooLarge {
 		t.Errorf("got %v", err)
