@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"slices"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -35,7 +34,8 @@ func (a *attestationService) proveStatements(ctx context.Context, req *avowv1.Li
 	if err != nil {
 		return nil, err
 	}
-	until := time.Now().Add(maxIndexWait)
+	until, cancel := context.WithTimeout(ctx, maxIndexWait)
+	defer cancel()
 	set, err := a.server.currentSet(ctx, until)
 	if err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func (a *attestationService) proveStatements(ctx context.Context, req *avowv1.Li
 			resp.NextPageToken = l.token(row)
 			break
 		}
-		one, err := a.summaryAt(ctx, row, until)
+		one, err := a.summaryAt(ctx, until, row)
 		if err != nil {
 			return nil, err
 		}
@@ -182,8 +182,8 @@ func (l *provedList) cut(token string) (from uint64, err error) {
 }
 
 // summaryAt summarises the statement of a log entry. The index can be a moment ahead of its commit, which is waited for.
-func (a *attestationService) summaryAt(ctx context.Context, at uint64, until time.Time) (*avowv1.StatementSummary, error) {
-	rec, err := a.server.committedAt(ctx, at, until)
+func (a *attestationService) summaryAt(ctx, until context.Context, at uint64) (*avowv1.StatementSummary, error) {
+	rec, err := a.server.committedAt(ctx, until, at)
 	switch {
 	case err != nil:
 		return nil, err

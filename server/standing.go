@@ -45,7 +45,9 @@ func (s *standingService) GetStanding(ctx context.Context, req *avowv1.GetStandi
 	if err := checkStandingRequest("", req); err != nil {
 		return nil, err
 	}
-	a, err := s.answering(ctx)
+	until, cancel := context.WithTimeout(ctx, maxIndexWait)
+	defer cancel()
+	a, err := s.answering(ctx, until)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +71,9 @@ func (s *standingService) BatchGetStanding(
 	if err := s.server.charge(ctx, len(requests)-1); err != nil {
 		return nil, err
 	}
-	a, err := s.answering(ctx)
+	until, cancel := context.WithTimeout(ctx, maxIndexWait)
+	defer cancel()
+	a, err := s.answering(ctx, until)
 	if err != nil {
 		return nil, err
 	}
@@ -112,23 +116,23 @@ func checkStandingRequest(at string, req *avowv1.GetStandingRequest) error {
 type answering struct {
 	service *standingService
 	set     *index.Set
-	until   time.Time // how long to wait for what is logged and not committed yet
-	size    int       // of the answers so far, in bytes
-	count   int       // of standings so far
+	until   context.Context //nolint:containedctx // ends the wait for what is logged and not committed yet; lives for one call
+	size    int             // of the answers so far, in bytes
+	count   int             // of standings so far
 }
 
 // answering takes the set to answer from.
-func (s *standingService) answering(ctx context.Context) (*answering, error) {
-	a := &answering{service: s, until: time.Now().Add(maxIndexWait)}
+func (s *standingService) answering(ctx, until context.Context) (*answering, error) {
+	a := &answering{service: s, until: until}
 	var err error
 	a.set, err = s.server.currentSet(ctx, a.until)
 	return a, err
 }
 
 // currentSet returns what the index answers from. It covers everything that was published when the call came, so that who issued
-// something sees it: an index that keeps up is a moment behind, and that moment is waited for, until the given time. What it does
+// something sees it: an index that keeps up is a moment behind, and that moment is waited for, until that context ends. What it does
 // not cover then, it says of itself: every answer names the size that it is about.
-func (s *Server) currentSet(ctx context.Context, until time.Time) (*index.Set, error) {
+func (s *Server) currentSet(ctx, until context.Context) (*index.Set, error) {
 	c := s.cfg.Standing
 	if c == nil {
 		return nil, refuse(reasonIndexNotConfigured, "the operator has not set up a complete index")
@@ -152,16 +156,16 @@ func halted(err error) bool {
 	return errors.As(err, &e) && e.Halts()
 }
 
-// poll returns when something is so, when the time has come, or with the context's error.
-func poll(ctx context.Context, until time.Time, so func() bool) error {
+// poll returns when something is so, when until ends, or with the error of ctx, from which until comes.
+func poll(ctx, until context.Context, so func() bool) error {
 	if so() {
 		return nil
 	}
 	tick := time.NewTicker(indexPoll)
 	defer tick.Stop()
-	for time.Now().Before(until) {
+	for {
 		select {
-		case <-ctx.Done():
+		case <-until.Done():
 			return ctx.Err()
 		case <-tick.C:
 			if so() {
@@ -169,7 +173,6 @@ func poll(ctx context.Context, until time.Time, so func() bool) error {
 			}
 		}
 	}
-	return nil
 }
 
 // indexRefusal is the refusal for an error of the index.
@@ -267,12 +270,12 @@ func statedIndices(entries []vindex.Entry) []uint64 {
 
 // record returns the committed record of a log entry; nil if it does not come in time.
 func (a *answering) record(ctx context.Context, at uint64) (*statements.Record, error) {
-	return a.service.server.committedAt(ctx, at, a.until)
+	return a.service.server.committedAt(ctx, a.until, at)
 }
 
 // committedAt returns the committed record of a log entry that the index has with its statement. The index can be a moment ahead of
-// the commit, which is waited for; nil if it does not come by the given time.
-func (s *Server) committedAt(ctx context.Context, at uint64, until time.Time) (*statements.Record, error) {
+// the commit, which is waited for; nil if it does not come before until ends.
+func (s *Server) committedAt(ctx, until context.Context, at uint64) (*statements.Record, error) {
 	var rec statements.Record
 	var err error
 	waited := poll(ctx, until, func() bool {

@@ -16,6 +16,7 @@ import (
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/internal/bundletest"
+	"github.com/avow-dev/avow/internal/verdictpb"
 	"github.com/avow-dev/avow/verify"
 	"github.com/avow-dev/avow/verify/standing"
 )
@@ -49,7 +50,8 @@ func (w *world) say(payload []byte, key *attest.KeyFile) (id string, at uint64) 
 func withdrawal(t testing.TB, id string) []byte {
 	t.Helper()
 	return bundletest.Statement(t, "withdrawal", "2ffaec0dcc4e4a186dd534c6172d72e5b00118b9c9dbdcb363b2833890f75319",
-		strings.TrimPrefix(id, "sha256:"), "00000000-0000-4000-8000", fmt.Sprintf("00000000-0000-4%03d-8000", serial.Add(1)))
+		strings.TrimPrefix(id, "sha256:"), "00000000-0000-4000-8000-000000000007",
+		fmt.Sprintf("00000000-0000-4000-8000-%012d", serial.Add(1)))
 }
 
 // successor is a statement that supersedes another.
@@ -88,7 +90,7 @@ func (w *world) one(issued *avowv1.IssueResponse, key *attest.KeyFile) *avowv1.S
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if want := resultMessage(buyer); !proto.Equal(want, got.GetResult()) {
+	if want := verdictpb.Standing(buyer); !proto.Equal(want, got.GetResult()) {
 		w.t.Errorf("the service makes %v of it, a buyer %v", got.GetResult(), want)
 	}
 	return got
@@ -111,10 +113,10 @@ func TestStanding(t *testing.T) {
 		}
 	}
 	want("issued", avowv1.Standing_STANDING_IN_FORCE, standing.ReasonNothing, 0)
-	w.say(withdrawal(t, issued.GetStatementId()), w.acmeSecond)
-	want("withdrawn by another key", avowv1.Standing_STANDING_IN_FORCE, standing.ReasonNothing, 1)
 	w.issue(successor(t, issued.GetStatementId(), "https://w3id.org/avow/data-flows/v1"), w.acme)
-	want("superseded", avowv1.Standing_STANDING_SUPERSEDED, standing.ReasonSuccessor, 2)
+	want("superseded", avowv1.Standing_STANDING_SUPERSEDED, standing.ReasonSuccessor, 1)
+	w.say(withdrawal(t, issued.GetStatementId()), w.acmeSecond)
+	want("withdrawn by another key", avowv1.Standing_STANDING_UNKNOWN, standing.ReasonForeign, 2)
 	id, at := w.say(withdrawal(t, issued.GetStatementId()), w.acme)
 	want("withdrawn", avowv1.Standing_STANDING_WITHDRAWN, standing.ReasonWithdrawal, 3)
 	last := w.one(issued, w.acme).GetResult().GetSaid()[2]
@@ -156,7 +158,8 @@ func TestStandingOfArtifact(t *testing.T) {
 		}
 		return got
 	}
-	want := []string{fmt.Sprint(first.GetLogIndex(), " STANDING_WITHDRAWN"), fmt.Sprint(second.GetLogIndex(), " STANDING_IN_FORCE"),
+	// The statement that both signed is withdrawn by one of them: of the other's it is not known whether that counts.
+	want := []string{fmt.Sprint(first.GetLogIndex(), " STANDING_WITHDRAWN"), fmt.Sprint(second.GetLogIndex(), " STANDING_UNKNOWN"),
 		fmt.Sprint(third.GetLogIndex(), " STANDING_IN_FORCE")}
 	if got := ask(byArtifact(subject)); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", got, want)
@@ -291,7 +294,7 @@ func TestStandingTooLarge(t *testing.T) {
 	_, err := w.standing().BatchGetStanding(t.Context(), req)
 	wantOK(t, err)
 	// By the bundles alone: before they are verified.
-	a := must(w.server.standing.answering(t.Context()))(t)
+	a := must(w.server.standing.answering(t.Context(), t.Context()))(t)
 	a.size = maxAnswerBytes - 100
 	if _, err := a.answer(t.Context(), byID(issued.GetStatementId())); err == nil || toRefusal(err).reason != reasonListingTooLarge {
 		t.Errorf("got %v", err)

@@ -57,6 +57,11 @@ var hints = map[string]string{ //nolint:gosec // G101: the words token and key a
 	"SELF_CHECK_FAILED":             "tell the operator of the service; nothing was handed out",
 	"INTERNAL":                      "tell the operator of the service",
 
+	"INDEX_NOT_CONFIGURED": "ask the operator of the service to set up the complete index",
+	"INDEX_UNAVAILABLE":    "repeat the command; the complete index is behind the log",
+	"INDEX_HALTED":         "tell the operator of the service; it stopped its index because it contradicts the log",
+	"LISTING_TOO_LARGE":    "ask for fewer at a time; a list that is too long for a proof is in the log itself",
+
 	"SIGNING_CONFIG_NOT_CONFIGURED": "ask the operator of the service to set publicUrl and rekor.enabled in avowd.yaml",
 }
 
