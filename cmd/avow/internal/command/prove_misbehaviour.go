@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/avow-dev/avow/cmd/avow/internal/monitor"
+	"github.com/avow-dev/avow/cmd/avow/internal/follow"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 )
 
@@ -42,15 +42,15 @@ func (a *app) runProve(path, trustedRoot string) error {
 	if err != nil {
 		return err
 	}
-	logs, err := monitor.ParseLogs(root)
+	logs, err := follow.ParseLogs(root)
 	if err != nil {
 		return about(trustedRoot, err)
 	}
-	data, err := a.readLimited(path, monitor.MaxEvidenceBytes)
+	data, err := a.readLimited(path, follow.MaxEvidenceBytes)
 	if err != nil {
 		return err
 	}
-	evidence, err := monitor.ParseEvidence(data)
+	evidence, err := follow.ParseEvidence(data)
 	if err != nil {
 		return failed("give an evidence file that `avow monitor` wrote", "%s: %w", path, err)
 	}
