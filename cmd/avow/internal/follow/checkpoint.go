@@ -2,11 +2,13 @@ package follow
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/url"
 	"slices"
+	"time"
 
 	tilesnote "github.com/sigstore/rekor-tiles/v2/pkg/note"
 	"github.com/sigstore/sigstore-go/pkg/root"
@@ -20,6 +22,7 @@ import (
 // Logs are logs by their keys, which the caller trusts.
 type Logs struct {
 	verifiers []note.Verifier
+	vkeys     []string // of those with an ed25519 key
 }
 
 // NewLogs are the logs of these keys.
@@ -27,7 +30,21 @@ func NewLogs(verifiers ...note.Verifier) *Logs { return &Logs{verifiers: verifie
 
 // With are the logs of both.
 func (l *Logs) With(other *Logs) *Logs {
-	return NewLogs(slices.Concat(l.verifiers, other.verifiers)...)
+	return &Logs{slices.Concat(l.verifiers, other.verifiers), slices.Concat(l.vkeys, other.vkeys)}
+}
+
+// Key is the key that signed a checkpoint, for package verify, which knows ed25519 keys alone.
+func (l *Logs) Key(h *Head) (*verify.LogKey, error) {
+	for _, vkey := range l.vkeys {
+		key, err := verify.ParseLogKey(vkey)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := verify.OpenCheckpoint(string(h.Raw), key, nil, time.Time{}); err == nil {
+			return key, nil
+		}
+	}
+	return nil, fmt.Errorf("the log %s has no ed25519 key, which witness policies need", h.Origin)
 }
 
 // Origins are the names of the logs.
@@ -48,7 +65,7 @@ func ParseLogKey(vkey string) (*Logs, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", verify.ErrInput, err)
 	}
-	return NewLogs(v), nil
+	return &Logs{[]note.Verifier{v}, []string{vkey}}, nil
 }
 
 // ParseLogs reads the keys of the logs from a trusted_root.json. The error wraps [verify.ErrTrust].
@@ -71,8 +88,14 @@ func ParseLogs(trustedRoot []byte) (*Logs, error) {
 			continue // a key of a kind that is not known here: nothing will be accepted under it
 		}
 		verifier, err := tilesnote.NewNoteVerifier(u.Hostname(), v)
-		if err == nil {
-			logs.verifiers = append(logs.verifiers, verifier)
+		if err != nil {
+			continue
+		}
+		logs.verifiers = append(logs.verifiers, verifier)
+		if key, ok := l.PublicKey.(ed25519.PublicKey); ok {
+			if vkey, err := note.NewEd25519VerifierKey(u.Hostname(), key); err == nil {
+				logs.vkeys = append(logs.vkeys, vkey)
+			}
 		}
 	}
 	if len(logs.verifiers) == 0 {

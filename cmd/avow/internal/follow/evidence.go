@@ -31,6 +31,18 @@ const (
 	// KindEntry: Leaf is entry Index of the tree of Second, and no valid entry. It is proof: Before and After are the
 	// tree around it.
 	KindEntry Kind = "entry"
+	// KindIndexLeaf: Leaf is leaf Index of the index log, whose checkpoint is Second, and no root, or none that can follow
+	// Proof.Previous, or it names a statement log that is none. It is proof, as are the next three; Before and After are
+	// the tree around the leaf and the one before it.
+	KindIndexLeaf Kind = "index-leaf"
+	// KindIndexTree: the statement log, whose checkpoint is Proof.Log, has another root at the leaf's size.
+	KindIndexTree Kind = "index-tree"
+	// KindIndexLate: the index had no unresolved entry where the leaf calls one late.
+	KindIndexLate Kind = "index-late"
+	// KindIndexStep: the step from Proof.Previous to the leaf leads to another index than the leaf says.
+	KindIndexStep Kind = "index-step"
+	// KindIndexReplay: the same, too large for a file. It shows which leaf; whoever wants to know replays the index.
+	KindIndexReplay Kind = "index-replay"
 	// KindNotProvable: what a server answered, signed by nobody. It tells a person what to look into.
 	KindNotProvable Kind = "not-provable"
 )
@@ -50,6 +62,8 @@ type Evidence struct {
 	// Index and Leaf are an entry of the log.
 	Index uint64 `json:"index,omitempty"`
 	Leaf  []byte `json:"leaf,omitempty"`
+	// Proof is what the kinds about the index have beside that.
+	Proof *IndexProof `json:"proof,omitempty"`
 	// Asked is the path that was asked for, Status and Answered what came back, Wanted what should have.
 	Asked    string `json:"asked,omitempty"`
 	Status   int    `json:"status,omitempty"`
@@ -59,7 +73,7 @@ type Evidence struct {
 
 // ParseEvidence reads evidence strictly. Nothing in it is believed yet.
 func ParseEvidence(data []byte) (*Evidence, error) {
-	limits := predicate.JSONLimits{MaxBytes: MaxEvidenceBytes, MaxDepth: 4, MaxValues: 1024, AnyNumber: true}
+	limits := predicate.JSONLimits{MaxBytes: MaxEvidenceBytes, MaxDepth: 6, MaxValues: maxEvidenceValues, AnyNumber: true}
 	if err := predicate.StrictJSON(data, limits); err != nil {
 		return nil, err
 	}
@@ -72,6 +86,11 @@ func ParseEvidence(data []byte) (*Evidence, error) {
 	}
 	switch e.Kind {
 	case KindFork, KindInconsistent, KindEntry, KindNotProvable:
+		return e, nil
+	case KindIndexLeaf, KindIndexTree, KindIndexLate, KindIndexStep, KindIndexReplay:
+		if e.Proof == nil {
+			return nil, fmt.Errorf("kind %s without proof", e.Kind)
+		}
 		return e, nil
 	}
 	return nil, fmt.Errorf("kind %.40q is unknown", e.Kind)
@@ -103,9 +122,22 @@ func (e *Evidence) Write(dir string) (name string, err error) {
 // ErrNotProven is wrapped by what Check says about evidence that is none.
 var ErrNotProven = errors.New("not proven")
 
-// Check checks the evidence with nothing but the keys of the trusted root. It returns what is proven as a sentence, or
-// an error that says why nothing is.
-func (e *Evidence) Check(logs *Logs) (string, error) {
+// NeedsIndexKey reports whether nothing can be proven without the key of the index log.
+func (e *Evidence) NeedsIndexKey() bool { return e.Proof != nil }
+
+// Check checks the evidence with nothing but the keys of statement logs and, if it is not nil, of the index log. It returns
+// what is proven as a sentence, or an error that says why nothing is.
+func (e *Evidence) Check(logs, index *Logs) (string, error) {
+	if e.Proof != nil {
+		return e.checkIndex(logs, index)
+	}
+	entries := logs // an entry that is none is a fault of statement logs alone
+	if index != nil {
+		logs = logs.With(index)
+	}
+	if e.Kind == KindEntry {
+		logs = entries
+	}
 	second, err := logs.Open(e.Second)
 	if err != nil {
 		return "", fmt.Errorf("%w: second checkpoint: %w", ErrNotProven, err)

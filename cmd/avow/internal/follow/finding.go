@@ -53,6 +53,18 @@ const (
 	CodeFork Code = "fork"
 	// CodeInconsistent: the log signed a larger tree that does not contain the remembered one.
 	CodeInconsistent Code = "inconsistent"
+	// CodeIndexLeaf: a leaf of the index log is not in its form, or cannot follow the one before it.
+	CodeIndexLeaf Code = "index-root-malformed"
+	// CodeIndexTree: a leaf names another statement log, or another root than that log has.
+	CodeIndexTree Code = "index-log-differs"
+	// CodeIndexLate: a leaf calls an entry late that was not unresolved.
+	CodeIndexLate Code = "index-late-unknown"
+	// CodeIndexDiffers: entries and statements give another index than a leaf says.
+	CodeIndexDiffers Code = "index-differs"
+	// CodeIndexMissing: a statement that a leaf does not call unresolved cannot be had or read.
+	CodeIndexMissing Code = "index-statement-missing"
+	// CodeIndexAhead: a leaf covers more entries than the statement log shows.
+	CodeIndexAhead Code = "index-ahead"
 )
 
 // Finding is something that a round found. Its texts are foreign; see package text.

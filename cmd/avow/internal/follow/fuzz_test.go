@@ -185,7 +185,7 @@ func FuzzEvidence(f *testing.F) {
 		if err != nil || e.Kind == KindEntry {
 			return // its entries are not valid ones
 		}
-		if proven, err := e.Check(logs); !errors.Is(err, ErrNotProven) {
+		if proven, err := e.Check(logs, nil); !errors.Is(err, ErrNotProven) {
 			t.Errorf("%q, %v", proven, err)
 		}
 	})

@@ -22,11 +22,40 @@ type TreeReader struct {
 	tiles map[string][][]byte
 	kept  map[uint64][]byte
 	keep  int
+	// ahead is how many bundles are asked for at a time; asked are those whose answers were not read yet.
+	ahead uint64
+	asked map[uint64]chan bundleAnswer
+}
+
+type bundleAnswer struct {
+	data []byte
+	err  error
 }
 
 // NewTreeReader reads the tree of a checkpoint, and keeps so many bytes of entry bundles.
 func NewTreeReader(c *Client, now *Head, keep int) *TreeReader {
-	return &TreeReader{client: c, head: now, size: now.Size, keep: keep, tiles: map[string][][]byte{}, kept: map[uint64][]byte{}}
+	return &TreeReader{client: c, head: now, size: now.Size, keep: keep, tiles: map[string][][]byte{}, kept: map[uint64][]byte{}, asked: map[uint64]chan bundleAnswer{}}
+}
+
+// ReadAhead asks for n entry bundles at a time. What was asked for in vain ends with the context of the call that did.
+func (t *TreeReader) ReadAhead(n int) { t.ahead = uint64(max(n, 0)) } // #nosec G115 -- not negative
+
+// bundle is the bytes of an entry bundle, and asks for the next ones meanwhile.
+func (t *TreeReader) bundle(ctx context.Context, index uint64) ([]byte, error) {
+	for next := index; next <= index+t.ahead && next*TileWidth < t.size; next++ {
+		if _, ok := t.kept[next]; ok || t.asked[next] != nil {
+			continue
+		}
+		answer := make(chan bundleAnswer, 1)
+		t.asked[next] = answer
+		go func() {
+			data, err := t.fetch(ctx, EntriesPath, next, TileWidthAt(0, next, t.size), maxBundleBytes)
+			answer <- bundleAnswer{data, err}
+		}()
+	}
+	a := <-t.asked[index]
+	delete(t.asked, index)
+	return a.data, a.err
 }
 
 // path is a path of the log's as the client asks for it.
@@ -83,7 +112,7 @@ func (t *TreeReader) entries(ctx context.Context, index uint64) (data []byte, en
 	width := TileWidthAt(0, index, t.size)
 	data, ok := t.kept[index]
 	if !ok {
-		if data, err = t.fetch(ctx, EntriesPath, index, width, maxBundleBytes); err != nil {
+		if data, err = t.bundle(ctx, index); err != nil {
 			return nil, nil, err
 		}
 		if len(data) <= t.keep {
@@ -95,6 +124,37 @@ func (t *TreeReader) entries(ctx context.Context, index uint64) (data []byte, en
 		return nil, nil, &tileFault{path: t.path(EntriesPath(index, width)), index: index, got: data, want: fmt.Sprintf("%d entries", width), err: err}
 	}
 	return data, entries, nil
+}
+
+// Entries reads the entries of a range with the ranges around it, which are known to be the tree of the checkpoint when it
+// returns. The error is as that of Advance.
+func (t *TreeReader) Entries(ctx context.Context, begin, end uint64) (before *compact.Range, entries [][]byte, after *compact.Range, err error) {
+	own := tree.NewEmptyRange(begin)
+	for at := begin; at < end; at = (at/TileWidth + 1) * TileWidth {
+		_, bundle, err := t.entries(ctx, at/TileWidth)
+		if err != nil {
+			return nil, nil, nil, t.fault(err)
+		}
+		for _, entry := range bundle[at%TileWidth : min(uint64(len(bundle)), end-at/TileWidth*TileWidth)] {
+			entries = append(entries, entry)
+			if err := own.Append(rfc6962.DefaultHasher.HashLeaf(entry), nil); err != nil {
+				return nil, nil, nil, err
+			}
+		}
+	}
+	if before, err = t.Nodes(ctx, 0, begin); err != nil {
+		return nil, nil, nil, err
+	}
+	if after, err = t.Nodes(ctx, end, t.size); err != nil {
+		return nil, nil, nil, err
+	}
+	root, err := Joined(before, own, after)
+	if err == nil && !bytes.Equal(root, t.head.Root) {
+		err = t.caught(CodeTile, fmt.Sprintf("the entries %d to %d are not those of the tree", begin, end), &Evidence{Kind: KindNotProvable,
+			Asked:  t.path(EntriesPath(begin/TileWidth, TileWidthAt(0, begin/TileWidth, t.size))),
+			Wanted: fmt.Sprintf("entries that hash to the root %x of the checkpoint", t.head.Root)})
+	}
+	return before, entries, after, err
 }
 
 // node reads the hash of a perfect subtree.

@@ -19,14 +19,14 @@ func TestFork(t *testing.T) {
 	o.clean(w.copyOf())
 	fork := w.forge([][]byte{w.leaves[0], w.leaves[2], w.leaves[1]})
 	o.finds(fork, follow.CodeFork)
-	proven, err := o.evidence().Check(w.logs)
+	proven, err := o.evidence().Check(w.logs, nil)
 	if err != nil || !strings.Contains(proven, "two trees of 3 entries") {
 		t.Errorf("%q, %v", proven, err)
 	}
 	o.finds(fork, follow.CodeFork) // as long as it lasts
 	o.clean(w.copyOf())
 	// Another log's key proves nothing about this one.
-	if _, err := o.evidenceOf(fork).Check(newWorld(t).logs); !errors.Is(err, follow.ErrNotProven) {
+	if _, err := o.evidenceOf(fork).Check(newWorld(t).logs, nil); !errors.Is(err, follow.ErrNotProven) {
 		t.Error(err)
 	}
 }
@@ -52,7 +52,7 @@ func TestInconsistent(t *testing.T) {
 		changed[0], changed[5] = changed[5], changed[0]
 		o.finds(w.forge(changed), follow.CodeInconsistent)
 		e := o.evidence()
-		proven, err := e.Check(w.logs)
+		proven, err := e.Check(w.logs, nil)
 		if err != nil || !strings.Contains(proven, fmt.Sprintf("a tree of %d entries", size)) {
 			t.Errorf("%d: %q, %v", size, proven, err)
 		}
@@ -60,7 +60,7 @@ func TestInconsistent(t *testing.T) {
 			broken := *e
 			broken.Before = slices.Clone(e.Before)
 			broken.Before[i] = bytes.Repeat([]byte{1}, follow.HashSize)
-			if _, err := broken.Check(w.logs); !errors.Is(err, follow.ErrNotProven) {
+			if _, err := broken.Check(w.logs, nil); !errors.Is(err, follow.ErrNotProven) {
 				t.Errorf("%d: changed hash %d: %v", size, i, err)
 			}
 		}
@@ -110,7 +110,7 @@ func TestConsistentIsNoProof(t *testing.T) {
 		"entry elsewhere": {Kind: follow.KindEntry, Second: h.Raw, Index: 4, Leaf: []byte("{}"), Before: rangeOf(t, 0, 4, w), After: nil},
 		"entry beyond":    {Kind: follow.KindEntry, Second: h.Raw, Index: 5, Leaf: []byte("{}"), Before: rangeOf(t, 0, 5, w)},
 	} {
-		if proven, err := e.Check(w.logs); !errors.Is(err, follow.ErrNotProven) {
+		if proven, err := e.Check(w.logs, nil); !errors.Is(err, follow.ErrNotProven) {
 			t.Errorf("%s: %q, %v", name, proven, err)
 		}
 	}
@@ -138,7 +138,7 @@ func TestInvalidEntry(t *testing.T) {
 		leaves := slices.Clone(w.leaves)
 		leaves[1] = bad
 		o.finds(w.forge(leaves), follow.CodeEntryInvalid)
-		if proven, err := o.evidence().Check(w.logs); err != nil || !strings.Contains(proven, "invalid entry at 1") {
+		if proven, err := o.evidence().Check(w.logs, nil); err != nil || !strings.Contains(proven, "invalid entry at 1") {
 			t.Errorf("%s: %q, %v", name, proven, err)
 		}
 	}

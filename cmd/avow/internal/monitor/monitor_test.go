@@ -95,7 +95,7 @@ func TestWithheldStatement(t *testing.T) {
 	}
 	o.found = o.found[:2]
 	e := o.evidence()
-	if _, err := e.Check(w.logs); !errors.Is(err, follow.ErrNotProven) || e.Kind != follow.KindNotProvable || e.Asked != path || e.Status != 404 {
+	if _, err := e.Check(w.logs, nil); !errors.Is(err, follow.ErrNotProven) || e.Kind != follow.KindNotProvable || e.Asked != path || e.Status != 404 {
 		t.Errorf("%v: %+v", err, e)
 	}
 	o.finds(log.with(path, nil), follow.CodeMissing)
@@ -174,7 +174,7 @@ func TestRewrittenTiles(t *testing.T) {
 		o := w.observer()
 		o.finds(flipped(path), follow.CodeTile)
 		e := o.evidence()
-		if _, err := e.Check(w.logs); !errors.Is(err, follow.ErrNotProven) || e.Asked != path || len(e.Answered) == 0 || e.Wanted == "" {
+		if _, err := e.Check(w.logs, nil); !errors.Is(err, follow.ErrNotProven) || e.Asked != path || len(e.Answered) == 0 || e.Wanted == "" {
 			t.Errorf("%s: %v: asked %s, %d bytes, want %q", path, err, e.Asked, len(e.Answered), e.Wanted)
 		}
 		if _, err := os.Stat(filepath.Join(o.Dir, stateFile)); err == nil {
@@ -255,7 +255,7 @@ func TestRolledBack(t *testing.T) {
 	o := w.observer()
 	o.clean(w.copyOf())
 	o.finds(w.forge(w.leaves[:2]), follow.CodeRolledBack)
-	if _, err := o.evidence().Check(w.logs); !errors.Is(err, follow.ErrNotProven) {
+	if _, err := o.evidence().Check(w.logs, nil); !errors.Is(err, follow.ErrNotProven) {
 		t.Error(err)
 	}
 	o.clean(w.copyOf())
