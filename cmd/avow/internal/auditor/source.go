@@ -126,6 +126,7 @@ func (r *run) source() audit.Source {
 func (r *run) read(ctx context.Context, from, to uint64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		if from < r.builder.Size() {
+			r.entries.current = nil // it may be the same entry, which went by without its statement
 			_, entries, _, err := r.places.Entries(ctx, from, to)
 			for _, e := range entries {
 				if err != nil || !yield(e, nil) {
