@@ -9,7 +9,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"iter"
 	"log/slog"
 	"net/http"
@@ -42,6 +41,9 @@ const (
 
 // Start is when the keys begin to be valid.
 var Start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Log is a Tessera log on disk.
+type Log = tlog.Log
 
 // World is one statement log, and as many index logs under one key as the operator likes to show.
 type World struct {
@@ -97,7 +99,7 @@ func New(tb testing.TB) *World {
 func (w *World) open(name, origin string, key ed25519.PrivateKey) *tlog.Log {
 	w.tb.Helper()
 	c := tlog.Config{Dir: filepath.Join(w.dir, name), AnchorPath: filepath.Join(w.dir, "anchor", name), Origin: origin, Signer: key,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+		Logger: slog.New(slog.DiscardHandler)}
 	if err := posix.Create(w.tb.Context(), c); err != nil {
 		w.tb.Fatal(err)
 	}
@@ -106,7 +108,7 @@ func (w *World) open(name, origin string, key ed25519.PrivateKey) *tlog.Log {
 		w.tb.Fatal(err)
 	}
 	w.tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(w.tb.Context()), 10*time.Second)
 		defer cancel()
 		if err := l.Close(ctx); err != nil {
 			w.tb.Error(err)

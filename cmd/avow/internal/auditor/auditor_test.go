@@ -13,7 +13,6 @@ import (
 
 	"github.com/avow-dev/avow/cmd/avow/internal/follow"
 	"github.com/avow-dev/avow/internal/indexworld"
-	"github.com/avow-dev/avow/server/tlog"
 	"github.com/avow-dev/avow/verify/index"
 	"github.com/avow-dev/avow/verify/index/audit"
 	"github.com/avow-dev/avow/verify/index/replay"
@@ -307,7 +306,7 @@ func TestTwoIndexLogs(t *testing.T) {
 	honest := w.IndexLog(leaves...)
 	c := newClient(t, w)
 	c.clean(w.Handler(honest))
-	check := func(log *tlog.Log, code follow.Code, provable bool) {
+	check := func(log *indexworld.Log, code follow.Code, provable bool) {
 		t.Helper()
 		e := c.finds(w.Handler(log), code)
 		if proven, err := e.Check(c.Logs, c.Index); provable != (err == nil) || c.found[0].Origin != indexworld.IndexOrigin {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -95,12 +96,12 @@ func (a *app) runProve(ctx context.Context, path string, f *proveFlags) error {
 }
 
 // replayEvidence audits the whole index, and compares what it finds with what the evidence names.
-func (a *app) replayEvidence(ctx context.Context, f *proveFlags, e *follow.Evidence) (string, error) {
+func (a *app) replayEvidence(ctx context.Context, f *proveFlags, e *follow.Evidence) (proven string, err error) {
 	dir, err := os.MkdirTemp("", "avow-replay-")
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	out := &findings{app: a, ctx: ctx}
 	au, err := a.newAuditor(ctx, &auditFlags{server: f.replay, ca: f.ca, trustedRoot: f.trustedRoot, indexKey: f.indexKey, state: dir,
 		fromScratch: true, parallel: auditor.DefaultWorkers}, out)
@@ -109,7 +110,7 @@ func (a *app) replayEvidence(ctx context.Context, f *proveFlags, e *follow.Evide
 	}
 	var found *follow.Evidence
 	au.Report = func(f follow.Finding) error {
-		data, err := os.ReadFile(dir + "/" + f.Evidence)
+		data, err := os.ReadFile(filepath.Join(dir, f.Evidence))
 		if err == nil {
 			found, err = follow.ParseEvidence(data)
 		}

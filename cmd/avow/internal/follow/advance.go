@@ -50,7 +50,7 @@ func (c *Client) Current(ctx context.Context, logs *Logs, seen *Head) (*Head, er
 	}
 }
 
-// ErrOtherLog: what is remembered is of another log than the one that is shown.
+// ErrOtherLog says that what is remembered is of another log than the one that is shown.
 var ErrOtherLog = errors.New("another log than the one that is remembered")
 
 // caught is a Caught under the checkpoint that was read.
