@@ -102,6 +102,10 @@ the vendor's public key and the service's trusted root.`,
 		"vendor": {a.keygen(), a.publicKey(), a.draft(), a.lint(), a.attest(), a.submit(), a.attach(), a.schema()},
 		"buyer":  {a.verify(), a.policy(), a.diff(), a.list(), a.status(), a.fetch(), a.trust(), a.monitor(), a.proveMisbehaviour()},
 		"both":   {a.show(), a.verifyBundle(), a.signBundle(), a.version()},
+		"vendor": {a.keygen(), a.publicKey(), a.draft(), a.lint(), a.attest(), a.submit(), a.attach(), a.schema()},
+		"buyer": {a.verify(), a.policy(), a.diff(), a.list(), a.fetch(), a.trust(), a.monitor(), a.audit(),
+			a.proveMisbehaviour()},
+		"both": {a.show(), a.verifyBundle(), a.signBundle(), a.version()},
 	} {
 		for _, c := range commands {
 			c.GroupID = group

@@ -1,9 +1,6 @@
-package monitor
+package follow
 
-import (
-	"slices"
-	"strings"
-)
+import "github.com/avow-dev/avow/attest/predicate"
 
 // Class says what a finding means for whoever is on duty.
 type Class string
@@ -56,6 +53,18 @@ const (
 	CodeFork Code = "fork"
 	// CodeInconsistent: the log signed a larger tree that does not contain the remembered one.
 	CodeInconsistent Code = "inconsistent"
+	// CodeIndexLeaf: a leaf of the index log is not in its form, or cannot follow the one before it.
+	CodeIndexLeaf Code = "index-root-malformed"
+	// CodeIndexTree: a leaf names another statement log, or another root than that log has.
+	CodeIndexTree Code = "index-log-differs"
+	// CodeIndexLate: a leaf calls an entry late that was not unresolved.
+	CodeIndexLate Code = "index-late-unknown"
+	// CodeIndexDiffers: entries and statements give another index than a leaf says.
+	CodeIndexDiffers Code = "index-differs"
+	// CodeIndexMissing: a statement that a leaf does not call unresolved cannot be had or read.
+	CodeIndexMissing Code = "index-statement-missing"
+	// CodeIndexAhead: a leaf covers more entries than the statement log shows.
+	CodeIndexAhead Code = "index-ahead"
 )
 
 // Finding is something that a round found. Its texts are foreign; see package text.
@@ -92,41 +101,18 @@ type Identity struct {
 	Issuer string `json:"issuer"`
 }
 
-// Watch says whose entries are reported. The zero value watches nobody: the log itself is checked all the same.
-type Watch struct {
-	// KeyIDs are ids of keys, as in [Entry].
-	KeyIDs []string
-	// Identities are compared exactly.
-	Identities []Identity
-	// Products are prefixes of product identifiers. "pkg:generic/app" is also one of "pkg:generic/app2".
-	Products []string
-	// Expected are the statements that may appear; nil if nothing was said. A watched entry with another statement is
-	// CodeUnexpected.
-	Expected map[string]bool
-}
-
-// signer reports whether the entry's signer is watched.
-func (w *Watch) signer(e *Entry) bool {
-	return slices.Contains(w.KeyIDs, e.KeyID) || e.Identity != nil && slices.Contains(w.Identities, *e.Identity)
-}
-
-// product reports whether one of the entry's products is watched.
-func (w *Watch) product(e *Entry) bool {
-	return slices.ContainsFunc(e.Products, func(product string) bool {
-		return slices.ContainsFunc(w.Products, func(prefix string) bool { return strings.HasPrefix(product, prefix) })
-	})
-}
-
-// judge returns the finding about a watched entry, with an empty code for one that nobody watches. An entry whose
-// statement is unknown is never expected.
-func (w *Watch) judge(e *Entry) (Code, Class) {
-	switch {
-	case !w.signer(e) && !w.product(e):
-		return "", ""
-	case w.Expected == nil:
-		return CodeEntry, Unexpected
-	case w.Expected[e.StatementID]:
-		return CodeExpected, Notice
+// Read takes from a statement what is compared and shown. A statement that cannot be read strictly leaves the
+// predicate type empty.
+func (e *Entry) Read(payload []byte) {
+	e.StatementID = StatementID(payload)
+	st, err := predicate.Parse(payload, predicate.Consumption)
+	if err != nil {
+		return
 	}
-	return CodeUnexpected, Unexpected
+	e.PredicateType = st.Type
+	if common := st.Common(); common != nil {
+		for _, id := range common.Product.Identifiers {
+			e.Products = append(e.Products, id.Value)
+		}
+	}
 }

@@ -1,4 +1,4 @@
-package monitor
+package follow
 
 import (
 	"crypto"
@@ -18,10 +18,10 @@ import (
 	"github.com/avow-dev/avow/attest/predicate"
 )
 
-// leaf is an entry of the log: a Rekor v2 hashedrekord 0.0.2.
-type leaf struct {
+// Leaf is an entry of the log: a Rekor v2 hashedrekord 0.0.2.
+type Leaf struct {
 	algorithm  string
-	digest     []byte
+	Digest     []byte
 	signature  []byte
 	keyDetails string
 	// spki is the signer's public key; certificate is nil for a bare key.
@@ -55,9 +55,9 @@ type entryJSON struct {
 	} `json:"spec"`
 }
 
-// parseLeaf reads an entry strictly: it must be the canonical form of itself. Sizes of digests are checked, signatures
+// ParseLeaf reads an entry strictly: it must be the canonical form of itself. Sizes of digests are checked, signatures
 // are not.
-func parseLeaf(data []byte) (*leaf, error) {
+func ParseLeaf(data []byte) (*Leaf, error) {
 	limits := predicate.JSONLimits{MaxBytes: maxLeafBytes, MaxDepth: 8, MaxValues: 64}
 	if err := predicate.StrictJSON(data, limits); err != nil {
 		return nil, err
@@ -67,11 +67,11 @@ func parseLeaf(data []byte) (*leaf, error) {
 		return nil, err
 	}
 	v := &e.Spec.V002
-	l := &leaf{algorithm: v.Data.Algorithm, digest: v.Data.Digest, signature: v.Signature.Content,
+	l := &Leaf{algorithm: v.Data.Algorithm, Digest: v.Data.Digest, signature: v.Signature.Content,
 		keyDetails: v.Signature.Verifier.KeyDetails}
 	size := map[string]int{"SHA2_256": 32, "SHA2_384": 48, "SHA2_512": 64}[l.algorithm]
-	if size == 0 || len(l.digest) != size {
-		return nil, fmt.Errorf("digest of %d bytes by %.40q", len(l.digest), l.algorithm)
+	if size == 0 || len(l.Digest) != size {
+		return nil, fmt.Errorf("digest of %d bytes by %.40q", len(l.Digest), l.algorithm)
 	}
 	if (v.Signature.Verifier.PublicKey == nil) == (v.Signature.Verifier.Certificate == nil) {
 		return nil, errors.New("want exactly one of publicKey and x509Certificate")
@@ -87,18 +87,18 @@ func parseLeaf(data []byte) (*leaf, error) {
 }
 
 // canonical writes the entry by RFC 8785.
-func (l *leaf) canonical(member string, signer []byte) string {
+func (l *Leaf) canonical(member string, signer []byte) string {
 	b64 := base64.StdEncoding.EncodeToString
 	if strings.Trim(l.keyDetails, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" {
 		return "" // no name of an algorithm
 	}
 	return `{"apiVersion":"0.0.2","kind":"hashedrekord","spec":{"hashedRekordV002":{` +
-		`"data":{"algorithm":"` + l.algorithm + `","digest":"` + b64(l.digest) + `"},` +
+		`"data":{"algorithm":"` + l.algorithm + `","digest":"` + b64(l.Digest) + `"},` +
 		`"signature":{"content":"` + b64(l.signature) + `","verifier":{"keyDetails":"` + l.keyDetails + `",` +
 		`"` + member + `":{"rawBytes":"` + b64(signer) + `"}}}}}}`
 }
 
-func (l *leaf) readSigner(member string, data []byte) (err error) {
+func (l *Leaf) readSigner(member string, data []byte) (err error) {
 	l.spki = data
 	if member == "x509Certificate" {
 		if l.certificate, err = x509.ParseCertificate(data); err != nil {
@@ -110,46 +110,49 @@ func (l *leaf) readSigner(member string, data []byte) (err error) {
 	return err
 }
 
-// keyID is the signer's key as everywhere in avow: the SHA-256 of its SubjectPublicKeyInfo.
-func (l *leaf) keyID() string {
+// KeyID is the signer's key as everywhere in avow: the SHA-256 of its SubjectPublicKeyInfo.
+func (l *Leaf) KeyID() string {
 	sum := sha256.Sum256(l.spki)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// identity is who a certificate names, empty without one.
-func (l *leaf) identity() (Identity, error) {
+// Identity is who a certificate names; nil without one, and where it cannot be read: then it names nobody.
+func (l *Leaf) Identity() *Identity {
 	if l.certificate == nil {
-		return Identity{}, nil
+		return nil
 	}
 	summary, err := certificate.SummarizeCertificate(l.certificate)
-	return Identity{SAN: summary.SubjectAlternativeName, Issuer: summary.Issuer}, err
+	if err != nil {
+		return nil
+	}
+	return &Identity{SAN: summary.SubjectAlternativeName, Issuer: summary.Issuer}
 }
 
 // checkSignature checks the signature over the digest. Algorithms that avow does not issue with and that sign something
 // else than the digest are left alone: the entry alone cannot show whether they hold.
-func (l *leaf) checkSignature() error {
+func (l *Leaf) checkSignature() error {
 	switch key := l.key.(type) {
 	case *ecdsa.PublicKey:
-		if !ecdsa.VerifyASN1(key, l.digest, l.signature) {
+		if !ecdsa.VerifyASN1(key, l.Digest, l.signature) {
 			return errors.New("the signature is not by the entry's key over the entry's digest")
 		}
 	case ed25519.PublicKey:
 		if l.keyDetails == "PKIX_ED25519_PH" && l.algorithm == "SHA2_512" {
-			return ed25519.VerifyWithOptions(key, l.digest, l.signature, &ed25519.Options{Hash: crypto.SHA512})
+			return ed25519.VerifyWithOptions(key, l.Digest, l.signature, &ed25519.Options{Hash: crypto.SHA512})
 		}
 	}
 	return nil
 }
 
-// speaksOf reports whether the entry is over the DSSE encoding (PAE) of a statement.
-func (l *leaf) speaksOf(payload []byte) bool {
+// SpeaksOf reports whether the entry is over the DSSE encoding (PAE) of a statement.
+func (l *Leaf) SpeaksOf(payload []byte) bool {
 	pae := fmt.Sprintf("DSSEv1 %d %s %d ", len(predicate.PayloadType), predicate.PayloadType, len(payload))
 	sum := sha256.Sum256(append([]byte(pae), payload...))
-	return l.algorithm == "SHA2_256" && string(sum[:]) == string(l.digest)
+	return l.algorithm == "SHA2_256" && string(sum[:]) == string(l.Digest)
 }
 
-// statementID is the id of a statement: the SHA-256 of its bytes.
-func statementID(payload []byte) string {
+// StatementID is the id of a statement: the SHA-256 of its bytes.
+func StatementID(payload []byte) string {
 	sum := sha256.Sum256(payload)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }

@@ -1,4 +1,4 @@
-package monitor
+package follow
 
 import (
 	"crypto/sha256"
@@ -11,40 +11,40 @@ import (
 )
 
 const (
-	hashSize   = sha256.Size
-	tileHeight = 8
-	tileWidth  = 1 << tileHeight
+	HashSize   = sha256.Size
+	TileHeight = 8
+	TileWidth  = 1 << TileHeight
 )
 
 // tree builds compact ranges with the hash of RFC 6962.
 var tree = compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
 
-// tileWidthAt is the number of hashes of a tile in a tree of the given size; 0 if the tree does not reach it.
-func tileWidthAt(level, index, size uint64) uint64 {
-	nodes := size >> (tileHeight * level)
-	if nodes <= index*tileWidth {
+// TileWidthAt is the number of hashes of a tile in a tree of the given size; 0 if the tree does not reach it.
+func TileWidthAt(level, index, size uint64) uint64 {
+	nodes := size >> (TileHeight * level)
+	if nodes <= index*TileWidth {
 		return 0
 	}
-	return min(nodes-index*tileWidth, tileWidth)
+	return min(nodes-index*TileWidth, TileWidth)
 }
 
-// tilePath is the path of a hash tile of width hashes.
+// TilePath is the path of a hash tile of width hashes.
 //
 // > "<N> is the index ... encoded into 3-digit path elements. All but the last path element MUST begin with an x."
 // (https://c2sp.org/tlog-tiles)
-func tilePath(level, index, width uint64) string {
+func TilePath(level, index, width uint64) string {
 	return "/tile/" + strconv.FormatUint(level, 10) + "/" + indexPath(index, width)
 }
 
-// entriesPath is the path of an entry bundle of width entries.
-func entriesPath(index, width uint64) string { return "/tile/entries/" + indexPath(index, width) }
+// EntriesPath is the path of an entry bundle of width entries.
+func EntriesPath(index, width uint64) string { return "/tile/entries/" + indexPath(index, width) }
 
 func indexPath(index, width uint64) string {
 	path := fmt.Sprintf("%03d", index%1000)
 	for index /= 1000; index > 0; index /= 1000 {
 		path = fmt.Sprintf("x%03d/", index%1000) + path
 	}
-	if width < tileWidth {
+	if width < TileWidth {
 		path += ".p/" + strconv.FormatUint(width, 10)
 	}
 	return path
@@ -52,12 +52,12 @@ func indexPath(index, width uint64) string {
 
 // parseTile splits a tile into its hashes, exactly width of them.
 func parseTile(data []byte, width uint64) ([][]byte, error) {
-	if uint64(len(data)) != width*hashSize {
-		return nil, fmt.Errorf("tile of %d bytes, want %d", len(data), width*hashSize)
+	if uint64(len(data)) != width*HashSize {
+		return nil, fmt.Errorf("tile of %d bytes, want %d", len(data), width*HashSize)
 	}
 	hashes := make([][]byte, width)
 	for i := range hashes {
-		hashes[i] = data[i*hashSize : (i+1)*hashSize]
+		hashes[i] = data[i*HashSize : (i+1)*HashSize]
 	}
 	return hashes, nil
 }
@@ -86,19 +86,22 @@ func parseBundle(data []byte, width uint64) ([][]byte, error) {
 	return entries, nil
 }
 
-// rootOf is the root of a range that begins at 0; that of the empty tree is the hash of nothing.
-func rootOf(r *compact.Range) ([]byte, error) {
+// NewRange is the empty range that begins at 0.
+func NewRange() *compact.Range { return tree.NewEmptyRange(0) }
+
+// RootOf is the root of a range that begins at 0; that of the empty tree is the hash of nothing.
+func RootOf(r *compact.Range) ([]byte, error) {
 	if r.End() == 0 {
 		return rfc6962.DefaultHasher.EmptyRoot(), nil
 	}
 	return r.GetRootHash(nil)
 }
 
-// makeRange is the range of the hashes, which may be foreign.
-func makeRange(begin, end uint64, hashes [][]byte) (*compact.Range, error) {
+// MakeRange is the range of the hashes, which may be foreign.
+func MakeRange(begin, end uint64, hashes [][]byte) (*compact.Range, error) {
 	for i, h := range hashes {
-		if len(h) != hashSize {
-			return nil, fmt.Errorf("hash %d of %d bytes, want %d", i, len(h), hashSize)
+		if len(h) != HashSize {
+			return nil, fmt.Errorf("hash %d of %d bytes, want %d", i, len(h), HashSize)
 		}
 	}
 	if begin > end || end > maxTree {
@@ -107,13 +110,13 @@ func makeRange(begin, end uint64, hashes [][]byte) (*compact.Range, error) {
 	return tree.NewRange(begin, end, hashes)
 }
 
-// joined is the root of adjacent ranges that begin at 0. The ranges stay as they are.
-func joined(ranges ...*compact.Range) ([]byte, error) {
+// Joined is the root of adjacent ranges that begin at 0. The ranges stay as they are.
+func Joined(ranges ...*compact.Range) ([]byte, error) {
 	whole := tree.NewEmptyRange(0)
 	for _, r := range ranges {
 		if err := whole.AppendRange(r, nil); err != nil {
 			return nil, err
 		}
 	}
-	return rootOf(whole)
+	return RootOf(whole)
 }

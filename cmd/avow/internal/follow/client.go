@@ -1,4 +1,4 @@
-package monitor
+package follow
 
 import (
 	"context"
@@ -38,6 +38,8 @@ func (o *Outage) Unwrap() error { return o.Err }
 type Client struct {
 	// Base is the address of the service's HTTP port. Required; see [ParseServerURL].
 	Base *url.URL
+	// Prefix comes before the paths of the log's checkpoint and tiles; empty for the statement log.
+	Prefix string
 	// Transport makes the requests. Required.
 	Transport http.RoundTripper
 	// Sleep waits between tries. Required.
@@ -80,15 +82,15 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// answer is what came back: 200, or 404, which is an answer too.
-type answer struct {
-	status int
-	body   []byte
+// Answer is what came back: 200, or 404, which is an answer too.
+type Answer struct {
+	Status int
+	Body   []byte
 }
 
 // get asks until there is an answer of at most limit bytes. Redirects are not followed: nobody but the operator of the
 // monitor says whom it asks. The error is *Outage.
-func (c *Client) get(ctx context.Context, path string, limit int) (answer, error) {
+func (c *Client) get(ctx context.Context, path string, limit int) (Answer, error) {
 	pause := firstPause
 	for try := 1; ; try++ {
 		a, err := c.try(ctx, path, limit)
@@ -96,69 +98,69 @@ func (c *Client) get(ctx context.Context, path string, limit int) (answer, error
 			return a, nil
 		}
 		if try == maxTries || ctx.Err() != nil {
-			return answer{}, err
+			return Answer{}, err
 		}
 		if c.Notify != nil {
 			c.Notify(err, pause)
 		}
 		if c.Sleep(ctx, pause) != nil {
-			return answer{}, err // the reason says more than that time was up
+			return Answer{}, err // the reason says more than that time was up
 		}
 		pause *= 2
 	}
 }
 
-func (c *Client) try(ctx context.Context, path string, limit int) (answer, error) {
+func (c *Client) try(ctx context.Context, path string, limit int) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Base.String()+path, nil)
 	if err != nil {
-		return answer{}, &Outage{Path: path, Reason: "no request", Err: err}
+		return Answer{}, &Outage{Path: path, Reason: "no request", Err: err}
 	}
 	resp, err := c.Transport.RoundTrip(req) // below http.Client: no redirects, no cookies
 	if err != nil {
-		return answer{}, &Outage{Path: path, Reason: "no answer", Err: err}
+		return Answer{}, &Outage{Path: path, Reason: "no answer", Err: err}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNotFound {
-		return answer{}, &Outage{Path: path, Reason: "the answer is " + resp.Status}
+		return Answer{}, &Outage{Path: path, Reason: "the answer is " + resp.Status}
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
 	switch {
 	case err != nil:
-		return answer{}, &Outage{Path: path, Reason: "the answer breaks off", Err: err}
+		return Answer{}, &Outage{Path: path, Reason: "the answer breaks off", Err: err}
 	case len(body) > limit:
-		return answer{}, &Outage{Path: path, Reason: fmt.Sprintf("the answer has more than %d bytes", limit)}
+		return Answer{}, &Outage{Path: path, Reason: fmt.Sprintf("the answer has more than %d bytes", limit)}
 	}
-	return answer{resp.StatusCode, body}, nil
+	return Answer{resp.StatusCode, body}, nil
 }
 
 // need is get for what must be there.
 func (c *Client) need(ctx context.Context, path string, limit int) ([]byte, error) {
 	a, err := c.get(ctx, path, limit)
-	if err == nil && a.status != http.StatusOK {
+	if err == nil && a.Status != http.StatusOK {
 		err = &Outage{Path: path, Reason: "it is not there"}
 	}
-	return a.body, err
+	return a.Body, err
 }
 
-// checkpoint asks for the log's checkpoint and verifies it. What no log of the trusted root signed may come from
+// Checkpoint asks for the log's checkpoint and verifies it. What no log of the trusted root signed may come from
 // anybody on the way: that is an outage.
-func (c *Client) checkpoint(ctx context.Context, logs *Logs) (*head, error) {
-	raw, err := c.need(ctx, "/checkpoint", maxCheckpointBytes)
+func (c *Client) Checkpoint(ctx context.Context, logs *Logs) (*Head, error) {
+	raw, err := c.need(ctx, c.Prefix+"/checkpoint", maxCheckpointBytes)
 	if err != nil {
 		return nil, err
 	}
-	h, err := logs.open(raw)
+	h, err := logs.Open(raw)
 	if err != nil {
-		return nil, &Outage{Path: "/checkpoint", Reason: "the answer is not a checkpoint of a log of the trusted root", Err: err}
+		return nil, &Outage{Path: c.Prefix + "/checkpoint", Reason: "the answer is not a checkpoint of a log whose key was given", Err: err}
 	}
 	return h, nil
 }
 
-// statement asks for the statement of an entry. A statement is stored a moment after its entry is in the tree, so what
+// Statement asks for the statement of an entry. A statement is stored a moment after its entry is in the tree, so what
 // is not there is asked for again; if it stays away, the answer is returned with missing set.
-func (c *Client) statement(ctx context.Context, index uint64, limit int) (a answer, missing bool, err error) {
+func (c *Client) Statement(ctx context.Context, index uint64, limit int) (a Answer, missing bool, err error) {
 	path := fmt.Sprintf("/statements/by-index/%d", index)
 	pause := firstPause
 	for try := 1; ; try++ {
@@ -166,9 +168,9 @@ func (c *Client) statement(ctx context.Context, index uint64, limit int) (a answ
 		switch {
 		case err != nil:
 			return a, false, err
-		case a.status == http.StatusOK:
+		case a.Status == http.StatusOK:
 			return a, false, nil
-		case notOffered(a.body):
+		case notOffered(a.Body):
 			return a, false, &Outage{Path: path, Reason: "the service does not tell statements by log index", Err: errors.ErrUnsupported}
 		case try == maxTries-1:
 			return a, true, nil

@@ -1,7 +1,8 @@
-package monitor
+package follow
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ed25519"
 	"encoding/binary"
 	"errors"
@@ -9,22 +10,43 @@ import (
 	"strings"
 	"testing"
 
+	tilesnote "github.com/sigstore/rekor-tiles/v2/pkg/note"
+	"github.com/sigstore/sigstore/pkg/signature"
+	formats "github.com/transparency-dev/formats/log"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/avow-dev/avow/attest"
-	"github.com/avow-dev/avow/internal/testworld"
 )
 
 func hashOf(data []byte) []byte { return rfc6962.DefaultHasher.HashLeaf(data) }
 
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(tb testing.TB) T {
+		tb.Helper()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return v
+	}
+}
+
+// realLeaf is the entry of a signed statement.
+func realLeaf(tb testing.TB) (leaf, payload []byte, keyID string) {
+	tb.Helper()
+	key := must(attest.GenerateKey())(tb)
+	payload = must(os.ReadFile("../../../../testdata/vectors/v1/data-flows/valid/minimal-data-flows.json"))(tb)
+	envelope := must(must(attest.Prepare(payload, attest.PrepareOptions{}))(tb).Sign(tb.Context(), key))(tb)
+	return must(envelope.Leaf())(tb), payload, envelope.KeyID()
+}
+
 func TestPaths(t *testing.T) {
 	for want, got := range map[string]string{
-		"/tile/0/000":                  tilePath(0, 0, 256),
-		"/tile/1/000.p/7":              tilePath(1, 0, 7),
-		"/tile/entries/x001/x234/067":  entriesPath(1234067, 256),
-		"/tile/entries/x001/000.p/255": entriesPath(1000, 255),
-		"/tile/2/x999/999":             tilePath(2, 999999, 256),
+		"/tile/0/000":                  TilePath(0, 0, 256),
+		"/tile/1/000.p/7":              TilePath(1, 0, 7),
+		"/tile/entries/x001/x234/067":  EntriesPath(1234067, 256),
+		"/tile/entries/x001/000.p/255": EntriesPath(1000, 255),
+		"/tile/2/x999/999":             TilePath(2, 999999, 256),
 	} {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)
@@ -79,10 +101,9 @@ func FuzzTile(f *testing.F) {
 
 // TestRefusesLeaves: each change of a real entry is refused for its own reason.
 func TestRefusesLeaves(t *testing.T) {
-	w := newWorld(t)
-	w.issue(1)
-	good := string(w.leaves[0])
-	if _, err := parseLeaf([]byte(good)); err != nil {
+	leaf, _, _ := realLeaf(t)
+	good := string(leaf)
+	if _, err := ParseLeaf([]byte(good)); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct{ from, to, reason string }{
@@ -99,7 +120,7 @@ func TestRefusesLeaves(t *testing.T) {
 		"algorithm with quotes":  {`PKIX_ECDSA`, `PKIX_\u0022ECDSA`, "not the canonical form"},
 	} {
 		changed := strings.Replace(good, c.from, c.to, 1)
-		if _, err := parseLeaf([]byte(changed)); err == nil || !strings.Contains(err.Error(), c.reason) {
+		if _, err := ParseLeaf([]byte(changed)); err == nil || !strings.Contains(err.Error(), c.reason) {
 			t.Errorf("%s: %v, want %q", name, err, c.reason)
 		}
 	}
@@ -107,25 +128,16 @@ func TestRefusesLeaves(t *testing.T) {
 
 // FuzzLeaf: an entry has one spelling, and no change of an entry passes under its signature.
 func FuzzLeaf(f *testing.F) {
-	key, err := attest.GenerateKey()
-	if err != nil {
-		f.Fatal(err)
-	}
-	payload, err := os.ReadFile("../../../../testdata/vectors/v1/data-flows/valid/minimal-data-flows.json")
-	if err != nil {
-		f.Fatal(err)
-	}
-	envelope := must(must(attest.Prepare(payload, attest.PrepareOptions{}))(f).Sign(f.Context(), key))(f)
-	good := must(envelope.Leaf())(f)
-	l := must(parseLeaf(good))(f)
-	if l.keyID() != envelope.KeyID() || !l.speaksOf(payload) || l.speaksOf(payload[1:]) || l.checkSignature() != nil {
+	good, payload, keyID := realLeaf(f)
+	l := must(ParseLeaf(good))(f)
+	if l.KeyID() != keyID || !l.SpeaksOf(payload) || l.SpeaksOf(payload[1:]) || l.checkSignature() != nil {
 		f.Fatal("a real entry is not read as what it is")
 	}
 	f.Add(good)
 	f.Add(bytes.Replace(good, []byte("PKIX_ECDSA_P256_SHA_256"), []byte("PKIX_ED25519_PH"), 1))
 	f.Add([]byte(`{"apiVersion":"0.0.2"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		l, err := parseLeaf(data)
+		l, err := ParseLeaf(data)
 		if err != nil {
 			return
 		}
@@ -136,7 +148,7 @@ func FuzzLeaf(f *testing.F) {
 		if l.canonical(member, signer) != string(data) {
 			t.Errorf("a second spelling: %q", data)
 		}
-		if l.keyID() == envelope.KeyID() && !bytes.Equal(l.digest, must(parseLeaf(good))(t).digest) && l.checkSignature() == nil {
+		if l.KeyID() == keyID && !bytes.Equal(l.Digest, must(ParseLeaf(good))(t).Digest) && l.checkSignature() == nil {
 			t.Errorf("another digest under the key: %q", data)
 		}
 	})
@@ -148,12 +160,22 @@ func FuzzEvidence(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	log := forge(f, key, [][]byte{[]byte("a"), []byte("b")})
-	logs := &Logs{verifiers: []note.Verifier{verifierOf(f, key, testworld.Origin)}}
+	loaded := must(signature.LoadSigner(key, crypto.SHA256))(f)
+	signer := must(tilesnote.NewNoteSigner(f.Context(), "log.example.test", loaded))(f)
+	tree := NewRange()
+	for _, data := range []string{"a", "b"} {
+		if err := tree.Append(hashOf([]byte(data)), nil); err != nil {
+			f.Fatal(err)
+		}
+	}
+	text := formats.Checkpoint{Origin: "log.example.test", Size: 2, Hash: must(RootOf(tree))(f)}.Marshal()
+	checkpoint := must(note.Sign(&note.Note{Text: string(text)}, signer))(f)
+	verifier := must(tilesnote.NewNoteVerifier("log.example.test", must(signature.LoadVerifier(key.Public(), crypto.SHA256))(f)))(f)
+	logs := NewLogs(verifier)
 	for _, e := range []*Evidence{
-		{Kind: KindFork, First: log["/checkpoint"], Second: log["/checkpoint"]},
-		{Kind: KindInconsistent, First: log["/checkpoint"], Second: log["/checkpoint"], Before: [][]byte{hashOf([]byte("a"))}},
-		{Kind: KindNotProvable, Second: log["/checkpoint"], Asked: "/x"},
+		{Kind: KindFork, First: checkpoint, Second: checkpoint},
+		{Kind: KindInconsistent, First: checkpoint, Second: checkpoint, Before: [][]byte{hashOf([]byte("a"))}},
+		{Kind: KindNotProvable, Second: checkpoint, Asked: "/x"},
 	} {
 		f.Add(must(e.marshal())(f))
 	}
@@ -163,7 +185,7 @@ func FuzzEvidence(f *testing.F) {
 		if err != nil || e.Kind == KindEntry {
 			return // its entries are not valid ones
 		}
-		if proven, err := e.Check(logs); !errors.Is(err, errNotProven) {
+		if proven, err := e.Check(logs, nil); !errors.Is(err, ErrNotProven) {
 			t.Errorf("%q, %v", proven, err)
 		}
 	})
