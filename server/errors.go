@@ -72,6 +72,9 @@ var outcomes = map[avowv1.ErrorReason]outcome{
 	reasonCertificateNotValid:         {code: codes.PermissionDenied},
 	reasonLogNotInUse:                 {code: codes.FailedPrecondition},
 
+	reasonIndexNotConfigured: {code: codes.FailedPrecondition},
+	reasonListingTooLarge:    {code: codes.FailedPrecondition},
+
 	reasonCertificatesNotConfigured: {code: codes.FailedPrecondition},
 	reasonTokenIssuerUnknown:        {code: codes.Unauthenticated},
 	reasonTokenSignature:            {code: codes.Unauthenticated},
@@ -97,6 +100,8 @@ var outcomes = map[avowv1.ErrorReason]outcome{
 	reasonSignerUnavailable:    {code: codes.Unavailable, retry: 5 * time.Second},
 	reasonIssuerUnavailable:    {code: codes.Unavailable, retry: 5 * time.Second},
 	reasonAuthorityExpired:     {code: codes.Unavailable},
+	reasonIndexUnavailable:     {code: codes.Unavailable, retry: time.Second},
+	reasonIndexHalted:          {code: codes.Unavailable},
 
 	reasonDeadlineExceeded: {code: codes.DeadlineExceeded, retry: time.Second},
 	reasonCancelled:        {code: codes.Canceled},

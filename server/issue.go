@@ -272,6 +272,9 @@ func (i *issuer) appendLeaves(ctx context.Context, todo []*work) error {
 		if w.leaf, err = w.envelope.Leaf(); err != nil {
 			return err
 		}
+		if i.cfg.Standing != nil { // the index asks as soon as the leaf is published, which is before step 12
+			i.cfg.Store.Hold(leafHash(w.leaf), w.envelope.Statement().Payload())
+		}
 		if w.stored {
 			index, found, err := i.cfg.Log.Find(ctx, w.leaf, w.record.LogSize)
 			if err != nil {

@@ -42,6 +42,10 @@ const (
 	reasonIdentityNotValid            = avowv1.ErrorReason_ERROR_REASON_IDENTITY_NOT_VALID
 	reasonCertificateNotValid         = avowv1.ErrorReason_ERROR_REASON_CERTIFICATE_NOT_VALID
 	reasonLogNotInUse                 = avowv1.ErrorReason_ERROR_REASON_LOG_NOT_IN_USE
+	reasonIndexNotConfigured          = avowv1.ErrorReason_ERROR_REASON_INDEX_NOT_CONFIGURED
+	reasonListingTooLarge             = avowv1.ErrorReason_ERROR_REASON_LISTING_TOO_LARGE
+	reasonIndexUnavailable            = avowv1.ErrorReason_ERROR_REASON_INDEX_UNAVAILABLE
+	reasonIndexHalted                 = avowv1.ErrorReason_ERROR_REASON_INDEX_HALTED
 	reasonStatementNotFound           = avowv1.ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND
 	reasonVendorNotFound              = avowv1.ErrorReason_ERROR_REASON_VENDOR_NOT_FOUND
 	reasonLogRange                    = avowv1.ErrorReason_ERROR_REASON_LOG_RANGE

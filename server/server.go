@@ -114,7 +114,7 @@ func (s *Server) newGRPCServer(identify identifyFunc, opts ...grpc.ServerOption)
 	avowv1.RegisterTrustServiceServer(gs, &trustService{
 		verdictKey: s.cfg.VerdictKey,
 		root:       s.cfg.TrustedRoot, rootHash: s.rootHash, registry: s.cfg.Vendors.Registry,
-		signingConfig: s.cfg.SigningConfig,
+		signingConfig: s.cfg.SigningConfig, standing: s.cfg.Standing,
 	})
 	rekorpb.RegisterRekorServer(gs, s.rekor)
 	fulciopb.RegisterCAServer(gs, s.certificates)

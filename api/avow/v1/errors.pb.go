@@ -119,6 +119,11 @@ const (
 	// FAILED_PRECONDITION. The log takes no entry now: by the trusted root its window has not begun, or has ended. The message gives
 	// the time, and the successor if one is announced. Reads go on, and what was issued before is answered as before.
 	ErrorReason_ERROR_REASON_LOG_NOT_IN_USE ErrorReason = 44
+	// FAILED_PRECONDITION. Standing or a proved list was asked for and the operator has not set up the complete index.
+	ErrorReason_ERROR_REASON_INDEX_NOT_CONFIGURED ErrorReason = 48
+	// FAILED_PRECONDITION. The answer would be larger than one may be: too much was said about the statement, or the list asked for has too
+	// many entries. Ask for less.
+	ErrorReason_ERROR_REASON_LISTING_TOO_LARGE ErrorReason = 49
 	// NOT_FOUND. No committed statement has this id.
 	ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND ErrorReason = 40
 	// NOT_FOUND. No registered vendor has this name.
@@ -151,6 +156,10 @@ const (
 	ErrorReason_ERROR_REASON_ISSUER_UNAVAILABLE ErrorReason = 88
 	// UNAVAILABLE. The certificate authority's own certificates are not valid for as long as a new one would be. An operator must act.
 	ErrorReason_ERROR_REASON_CERTIFICATE_AUTHORITY_EXPIRED ErrorReason = 89
+	// UNAVAILABLE, with RetryInfo. The complete index has no answer yet, or is behind the log.
+	ErrorReason_ERROR_REASON_INDEX_UNAVAILABLE ErrorReason = 90
+	// UNAVAILABLE. The complete index has stopped because its data contradicts the log. An operator must act.
+	ErrorReason_ERROR_REASON_INDEX_HALTED ErrorReason = 91
 	// DEADLINE_EXCEEDED, with RetryInfo. The call's deadline passed. Issue may be repeated: it continues and never logs a statement twice.
 	ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED ErrorReason = 100
 	// CANCELLED. The caller went away.
@@ -203,6 +212,8 @@ var (
 		32:  "ERROR_REASON_IDENTITY_NOT_VALID",
 		33:  "ERROR_REASON_CERTIFICATE_NOT_VALID",
 		44:  "ERROR_REASON_LOG_NOT_IN_USE",
+		48:  "ERROR_REASON_INDEX_NOT_CONFIGURED",
+		49:  "ERROR_REASON_LISTING_TOO_LARGE",
 		40:  "ERROR_REASON_STATEMENT_NOT_FOUND",
 		41:  "ERROR_REASON_VENDOR_NOT_FOUND",
 		42:  "ERROR_REASON_LOG_RANGE",
@@ -219,6 +230,8 @@ var (
 		85:  "ERROR_REASON_SIGNER_UNAVAILABLE",
 		88:  "ERROR_REASON_ISSUER_UNAVAILABLE",
 		89:  "ERROR_REASON_CERTIFICATE_AUTHORITY_EXPIRED",
+		90:  "ERROR_REASON_INDEX_UNAVAILABLE",
+		91:  "ERROR_REASON_INDEX_HALTED",
 		100: "ERROR_REASON_DEADLINE_EXCEEDED",
 		101: "ERROR_REASON_CANCELLED",
 		102: "ERROR_REASON_SELF_CHECK_FAILED",
@@ -264,6 +277,8 @@ var (
 		"ERROR_REASON_IDENTITY_NOT_VALID":             32,
 		"ERROR_REASON_CERTIFICATE_NOT_VALID":          33,
 		"ERROR_REASON_LOG_NOT_IN_USE":                 44,
+		"ERROR_REASON_INDEX_NOT_CONFIGURED":           48,
+		"ERROR_REASON_LISTING_TOO_LARGE":              49,
 		"ERROR_REASON_STATEMENT_NOT_FOUND":            40,
 		"ERROR_REASON_VENDOR_NOT_FOUND":               41,
 		"ERROR_REASON_LOG_RANGE":                      42,
@@ -280,6 +295,8 @@ var (
 		"ERROR_REASON_SIGNER_UNAVAILABLE":             85,
 		"ERROR_REASON_ISSUER_UNAVAILABLE":             88,
 		"ERROR_REASON_CERTIFICATE_AUTHORITY_EXPIRED":  89,
+		"ERROR_REASON_INDEX_UNAVAILABLE":              90,
+		"ERROR_REASON_INDEX_HALTED":                   91,
 		"ERROR_REASON_DEADLINE_EXCEEDED":              100,
 		"ERROR_REASON_CANCELLED":                      101,
 		"ERROR_REASON_SELF_CHECK_FAILED":              102,
@@ -318,7 +335,7 @@ var File_avow_v1_errors_proto protoreflect.FileDescriptor
 
 const file_avow_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x14avow/v1/errors.proto\x12\aavow.v1*\xcd\x10\n" +
+	"\x14avow/v1/errors.proto\x12\aavow.v1*\xdb\x11\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_REQUEST_INVALID\x10\x01\x12#\n" +
@@ -359,7 +376,9 @@ const file_avow_v1_errors_proto_rawDesc = "" +
 	"\x1dERROR_REASON_IDENTITY_UNKNOWN\x10\x1f\x12#\n" +
 	"\x1fERROR_REASON_IDENTITY_NOT_VALID\x10 \x12&\n" +
 	"\"ERROR_REASON_CERTIFICATE_NOT_VALID\x10!\x12\x1f\n" +
-	"\x1bERROR_REASON_LOG_NOT_IN_USE\x10,\x12$\n" +
+	"\x1bERROR_REASON_LOG_NOT_IN_USE\x10,\x12%\n" +
+	"!ERROR_REASON_INDEX_NOT_CONFIGURED\x100\x12\"\n" +
+	"\x1eERROR_REASON_LISTING_TOO_LARGE\x101\x12$\n" +
 	" ERROR_REASON_STATEMENT_NOT_FOUND\x10(\x12!\n" +
 	"\x1dERROR_REASON_VENDOR_NOT_FOUND\x10)\x12\x1a\n" +
 	"\x16ERROR_REASON_LOG_RANGE\x10*\x12\x1e\n" +
@@ -376,6 +395,8 @@ const file_avow_v1_errors_proto_rawDesc = "" +
 	"\x1fERROR_REASON_SIGNER_UNAVAILABLE\x10U\x12#\n" +
 	"\x1fERROR_REASON_ISSUER_UNAVAILABLE\x10X\x12.\n" +
 	"*ERROR_REASON_CERTIFICATE_AUTHORITY_EXPIRED\x10Y\x12\"\n" +
+	"\x1eERROR_REASON_INDEX_UNAVAILABLE\x10Z\x12\x1d\n" +
+	"\x19ERROR_REASON_INDEX_HALTED\x10[\x12\"\n" +
 	"\x1eERROR_REASON_DEADLINE_EXCEEDED\x10d\x12\x1a\n" +
 	"\x16ERROR_REASON_CANCELLED\x10e\x12\"\n" +
 	"\x1eERROR_REASON_SELF_CHECK_FAILED\x10f\x12\x19\n" +
