@@ -93,6 +93,9 @@ func (a *attestationService) openAll(ctx context.Context, requests []*avowv1.Iss
 	return subs, nil
 }
 
+// member is the place of a batch's member in the request.
+func member(n int) string { return fmt.Sprintf("requests[%d].", n) }
+
 // ofMember says which member of a batch a refusal is about.
 func ofMember(member string, r *refusal) *refusal {
 	named := *r

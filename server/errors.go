@@ -19,6 +19,7 @@ import (
 	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/server/certauthority"
 	"github.com/avow-dev/avow/server/identity"
+	"github.com/avow-dev/avow/server/index"
 	"github.com/avow-dev/avow/server/statements"
 	"github.com/avow-dev/avow/server/tlog"
 	"github.com/avow-dev/avow/verify"
@@ -161,6 +162,7 @@ func toRefusal(err error) *refusal {
 	var store *statements.Error
 	var token *identity.Error
 	var certificate *certauthority.Error
+	var complete *index.Error
 	switch {
 	case errors.As(err, &own):
 		return own
@@ -176,6 +178,8 @@ func toRefusal(err error) *refusal {
 		return tokenRefusal(token)
 	case errors.As(err, &certificate):
 		return certificateRefusal(certificate)
+	case errors.As(err, &complete):
+		return indexRefusal(complete)
 	case errors.Is(err, verify.ErrInput), errors.Is(err, verify.ErrTrust):
 		return &refusal{reason: reasonVerificationInput, message: err.Error()}
 	case errors.Is(err, context.DeadlineExceeded):

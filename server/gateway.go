@@ -89,7 +89,7 @@ func (s *Server) Handler(ctx context.Context) (http.Handler, error) {
 	)
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		avowv1.RegisterAttestationServiceHandler, avowv1.RegisterVerificationServiceHandler,
-		avowv1.RegisterLogServiceHandler, avowv1.RegisterTrustServiceHandler,
+		avowv1.RegisterStandingServiceHandler, avowv1.RegisterLogServiceHandler, avowv1.RegisterTrustServiceHandler,
 		rekorpb.RegisterRekorHandler, fulciopb.RegisterCAHandler,
 	} {
 		if err := register(ctx, gateway, conn); err != nil {

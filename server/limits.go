@@ -27,6 +27,10 @@ const (
 	MaxBatchItems = 1 << 17
 	// MaxItemIDBytes is the longest id of an item, in bytes.
 	MaxItemIDBytes = 256
+	// MaxStandings is the largest number of questions in a batch, and of statements whose standing one answer gives.
+	MaxStandings = 256
+	// MaxArtifactEntries is the largest number of statements about an artifact among which those with a standing are looked for.
+	MaxArtifactEntries = 1024
 	// MaxTimestampers is the largest number of timestamp authorities: a bundle takes no more timestamps.
 	MaxTimestampers = 4
 
@@ -35,8 +39,12 @@ const (
 	maxViolationText    = 300     // bytes of one violation's description
 	maxCachedStatements = 128     // parsed statements that others refer to
 	maxCachedBytes      = 32 << 10
-	maxCachedVerifiers  = 16 // verifiers for trusted roots that callers bring
-	maxCachedPolicies   = 16 // policies that callers bring
+	maxCachedVerifiers  = 16              // verifiers for trusted roots that callers bring
+	maxCachedPolicies   = 16              // policies that callers bring
+	maxCachedEvidence   = 1024            // verified statements whose standing was asked for
+	maxIndexWait        = 2 * time.Second // for the index to cover what is published
+	maxIndexAge         = time.Hour       // of the service's own answers; far above index.MaxLag
+	indexPoll           = 5 * time.Millisecond
 	maxStreams          = 64 // streams of BatchVerify, each of which holds a policy and up to 256 keys
 	maxCallerStreams    = 8  // of one caller
 	timestampTimeout    = 10 * time.Second

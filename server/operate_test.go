@@ -178,6 +178,7 @@ func TestReflection(t *testing.T) {
 	}
 	for _, want := range []string{
 		"avow.v1.AttestationService", "avow.v1.VerificationService", "avow.v1.LogService", "avow.v1.TrustService",
+		"avow.v1.StandingService",
 	} {
 		if !strings.Contains(strings.Join(names, " "), want) {
 			t.Errorf("%s is not listed: %v", want, names)

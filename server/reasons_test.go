@@ -21,6 +21,7 @@ import (
 	"github.com/avow-dev/avow/server/authority"
 	"github.com/avow-dev/avow/server/certauthority"
 	"github.com/avow-dev/avow/server/identity"
+	"github.com/avow-dev/avow/server/index"
 	"github.com/avow-dev/avow/server/statements"
 	"github.com/avow-dev/avow/server/tlog"
 	"github.com/avow-dev/avow/server/vendors"
@@ -220,6 +221,15 @@ func TestReasons(t *testing.T) {
 			_, err := fulciopb.NewCAClient(w.conn).GetTrustBundle(w.t.Context(), &fulciopb.GetTrustBundleRequest{})
 			return err
 		}),
+		"INDEX_NOT_CONFIGURED": onWorld(func(w *world) error {
+			_, err := w.standing().GetStanding(w.t.Context(), byID("sha256:"+strings.Repeat("0", 64)))
+			return err
+		}, withoutIndex),
+		"INDEX_UNAVAILABLE": mapped(&index.Error{Code: index.CodeBehind}),
+		"INDEX_HALTED":      mapped(&index.Error{Code: index.CodeForeign}),
+		"LISTING_TOO_LARGE": func(t *testing.T) error { // by the whole service in standing_test.go
+			return toStatus(toRefusal(new(answering).tooLarge())).Err()
+		},
 		"SELF_CHECK_FAILED": onWorld(func(w *world) error { return w.refused(signed(w.t, dataFlows(w.t), w.acme)) },
 			func(w *world) { w.stamps = []Timestamper{strangerAuthority(w)} }),
 		"INTERNAL": mapped(errors.New("something else")),

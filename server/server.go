@@ -37,6 +37,7 @@ type Server struct {
 	streams      *streamSlots
 	rekor        *rekorService
 	certificates *certificateService
+	standing     *standingService
 	own          trustedVerifier
 	window       *logWindow
 	rootHash     string
@@ -82,6 +83,9 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("server rekor: %w", err)
 	}
 	s.certificates = newCertificateService(s)
+	if s.standing, err = newStandingService(s); err != nil {
+		return nil, fmt.Errorf("server standing: %w", err)
+	}
 	s.setHealth(errNotStarted)
 	return s, nil
 }
@@ -110,6 +114,7 @@ func (s *Server) newGRPCServer(identify identifyFunc, opts ...grpc.ServerOption)
 	gs := grpc.NewServer(all...)
 	avowv1.RegisterAttestationServiceServer(gs, &attestationService{issuer: s.issuer})
 	avowv1.RegisterVerificationServiceServer(gs, newVerificationService(s))
+	avowv1.RegisterStandingServiceServer(gs, s.standing)
 	avowv1.RegisterLogServiceServer(gs, &logService{log: s.cfg.Log})
 	avowv1.RegisterTrustServiceServer(gs, &trustService{
 		verdictKey: s.cfg.VerdictKey,
