@@ -17,7 +17,7 @@ import (
 // Limits and defaults. They are all here.
 const (
 	// MaxFilters is how many members a [Filter] has at most, all lists together.
-	MaxFilters = 1000
+	MaxFilters = 8192
 	// DefaultRing is how many events are kept for all watchers together.
 	DefaultRing = 4096
 	// DefaultPoll is how often the index is looked at while somebody watches.
@@ -25,6 +25,7 @@ const (
 	// MaxBatch is how many events a [Batch] has at most.
 	MaxBatch = 64
 
+	maxKeys      = 1 << 22         // keys of all watchers, about 150 bytes each
 	maxRingKeys  = 1 << 20         // keys of the events that are kept, 32 bytes each
 	chunk        = 256             // entries that are read at a time
 	maxCatchUps  = 4               // watchers that read from the logs at the same time

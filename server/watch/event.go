@@ -99,7 +99,7 @@ func (h *Hub) event(ctx context.Context, at uint64, entry []byte, late, unresolv
 		}
 		st := l.Statement(payload)
 		if st == nil {
-			return nil, fmt.Errorf("the statement of entry %d was indexed, and cannot be had any more", at)
+			return nil, fmt.Errorf("%w: that of entry %d", ErrMissing, at)
 		}
 		if err := h.describe(ctx, e, st); err != nil {
 			return nil, err

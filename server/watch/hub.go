@@ -12,8 +12,15 @@ import (
 	vindex "github.com/avow-dev/avow/verify/index"
 )
 
-// ErrNoIndex says that the index has answered nothing yet. It goes away by itself.
-var ErrNoIndex = errors.New("watch: the index has not been answered from yet")
+// Errors of a hub. All go away by themselves or by an operator's act.
+var (
+	// ErrNoIndex: the index has answered nothing yet.
+	ErrNoIndex = errors.New("watch: the index has not been answered from yet")
+	// ErrFull: the watchers have as many keys together as are kept.
+	ErrFull = errors.New("watch: too many keys are watched")
+	// ErrMissing: a statement was indexed, and cannot be had now.
+	ErrMissing = errors.New("watch: an indexed statement is missing")
+)
 
 // Hub tells watchers of events. It is safe for concurrent use, follows the index only while somebody watches, and needs no
 // closing.
@@ -24,6 +31,7 @@ type Hub struct {
 
 	mu       sync.Mutex
 	watchers int
+	keys     int // of all watchers
 	byKey    map[vindex.Key][]*Watcher
 	stop     context.CancelFunc // of the goroutine that follows; nil if there is none
 	ring     []*Event           // in the order of the index
@@ -53,6 +61,9 @@ func (h *Hub) enter(w *Watcher) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.keys+len(w.keys) > maxKeys {
+		return ErrFull
+	}
 	if h.watchers == 0 {
 		h.ring, h.ringKeys = nil, 0
 		h.set, h.head, h.index = set, place{leaf: set.RootsSize}, set.Root.Size
@@ -62,6 +73,7 @@ func (h *Hub) enter(w *Watcher) error {
 		go h.follow(ctx, h.head)
 	}
 	h.watchers++
+	h.keys += len(w.keys)
 	for _, k := range w.keys {
 		h.byKey[k] = append(h.byKey[k], w)
 	}
@@ -77,6 +89,7 @@ func (h *Hub) leave(w *Watcher) {
 		return
 	}
 	w.left = true
+	h.keys -= len(w.keys)
 	for _, k := range w.keys {
 		list := h.byKey[k]
 		if i := slices.Index(list, w); i >= 0 {
@@ -101,6 +114,7 @@ func (h *Hub) extend(w *Watcher, keys []vindex.Key) {
 			continue
 		}
 		w.keys = slices.Insert(w.keys, i, k)
+		h.keys++
 		h.byKey[k] = append(h.byKey[k], w)
 	}
 }

@@ -170,7 +170,7 @@ func TestFilters(t *testing.T) {
 // TestFilterGrows: who watches statements about more artifacts than are kept for one watcher is told everything of their
 // signers, and too many members are refused.
 func TestFilterGrows(t *testing.T) {
-	x := &Watcher{pairs: maxPairs - 1}
+	x := &Watcher{pairs: maxPairs - 1, hub: &Hub{}}
 	if keys := x.limited("s", make([]vindex.Key, 2)); !slices.Contains(keys, vindex.SignerKey("s")) || x.pairs != maxPairs-1 {
 		t.Errorf("%d keys beyond the limit", len(keys))
 	}

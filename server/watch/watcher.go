@@ -81,7 +81,7 @@ type Batch struct {
 }
 
 // Watch begins to watch, with what comes next, or from an index of the statement log on if one is given. Errors are
-// [ErrNoIndex], and those of the logs and of [Config.Find].
+// [ErrNoIndex], [ErrFull], and those of the logs and of [Config.Find].
 func (h *Hub) Watch(ctx context.Context, f Filter, from *uint64) (*Watcher, error) {
 	if n := f.members(); n > MaxFilters {
 		return nil, fmt.Errorf("watch: got %d members of a filter, want at most %d", n, MaxFilters)
@@ -137,7 +137,7 @@ func (h *Hub) prepare(ctx context.Context, w *Watcher, f Filter, from *uint64) e
 // missing. Where these are too many for the watcher, it is everything of the signer's.
 func (w *Watcher) limited(s vindex.Signer, pairs []vindex.Key) []vindex.Key {
 	keys := []vindex.Key{vindex.UnresolvedKey(s)}
-	if w.pairs+len(pairs) > maxPairs {
+	if w.pairs+len(pairs) > maxPairs || w.hub.keys+len(pairs) > maxKeys {
 		return append(keys, vindex.SignerKey(s))
 	}
 	w.pairs += len(pairs)
