@@ -22,6 +22,7 @@ import (
 type attestationService struct {
 	avowv1.UnsafeAttestationServiceServer // a new method without an implementation does not compile
 	issuer                                *issuer
+	server                                *Server
 }
 
 // Issue implements avow.v1.AttestationService.
@@ -246,6 +247,9 @@ func (a *attestationService) ListStatements(
 	if s := filter[0]; s != "" && (len(s) != 64 || !isHex(s)) {
 		return nil, invalidField("subject_sha256", "got %q, want 64 lower-case hexadecimal digits", clip(s, 80))
 	}
+	if req.GetProve() {
+		return a.proveStatements(ctx, req)
+	}
 	from, err := readPageToken(req.GetPageToken(), filter)
 	if err != nil {
 		return nil, err
@@ -337,8 +341,7 @@ func readPageToken(token string, filter []string) (uint64, error) {
 	if token == "" {
 		return 0, nil
 	}
-	bad := refuse(reasonPageTokenInvalid,
-		"the page token is not one that was given out for this filter; start again without a token")
+	bad := badPageToken()
 	if len(token) > 64 {
 		return 0, bad
 	}
@@ -352,6 +355,10 @@ func readPageToken(token string, filter []string) (uint64, error) {
 		return 0, bad
 	}
 	return from, nil
+}
+
+func badPageToken() error {
+	return refuse(reasonPageTokenInvalid, "the page token is not one that was given out for this filter; start again without a token")
 }
 
 func filterSum(filter []string) []byte {

@@ -35,15 +35,34 @@ type IndexConfig struct {
 }
 
 // OpenIndex opens the complete index over the statement log, with the store as its source of statements. Errors are those of
-// [index.Open]. Close it before the logs and the store.
+// [index.OpenHalting]: where the index differs from what was logged of it, as after the store was restored from a backup, it is open
+// and answers nothing, and statements are issued as before. Close it before the logs and the store.
 func OpenIndex(ctx context.Context, c IndexConfig) (*index.Index, error) {
-	if c.Store == nil {
-		return nil, &index.Error{Code: index.CodeConfig, Message: "the statement store is not set"}
+	cfg, err := c.index()
+	if err != nil {
+		return nil, err
 	}
-	return index.Open(ctx, index.Config{
+	return index.OpenHalting(ctx, cfg)
+}
+
+// CheckIndex builds the index from nothing and compares every root that was logged of it. It writes nothing, and nothing else
+// may have the logs open. Errors are those of [index.Check].
+func CheckIndex(ctx context.Context, c IndexConfig) (*index.Report, error) {
+	cfg, err := c.index()
+	if err != nil {
+		return nil, err
+	}
+	return index.Check(ctx, cfg)
+}
+
+func (c IndexConfig) index() (index.Config, error) {
+	if c.Store == nil {
+		return index.Config{}, &index.Error{Code: index.CodeConfig, Message: "the statement store is not set"}
+	}
+	return index.Config{
 		Statements: c.Log, Roots: c.Roots, Statement: statementSource{c.Store}.statement,
 		SnapshotPath: c.SnapshotPath, Logger: c.Logger, Registerer: c.Registerer, Clock: c.Clock,
-	})
+	}, nil
 }
 
 // statementSource finds the statements of log entries in the store.

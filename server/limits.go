@@ -48,6 +48,7 @@ const (
 	maxCachedEvidence   = 1024            // verified statements whose standing was asked for
 	maxIndexWait        = 2 * time.Second // for the index to cover what is published
 	maxIndexAge         = time.Hour       // of the service's own answers; far above index.MaxLag
+	entriesPerUnit      = 4096            // of a proved list, beside the first
 	indexPoll           = 5 * time.Millisecond
 	maxWatchers         = 10_000           // streams of Watch
 	maxCallerWatchers   = 256              // of one caller

@@ -114,7 +114,7 @@ func (s *Server) newGRPCServer(identify identifyFunc, opts ...grpc.ServerOption)
 		grpc.ChainStreamInterceptor(s.streamChain(identify)...),
 	}, opts...)
 	gs := grpc.NewServer(all...)
-	avowv1.RegisterAttestationServiceServer(gs, &attestationService{issuer: s.issuer})
+	avowv1.RegisterAttestationServiceServer(gs, &attestationService{issuer: s.issuer, server: s})
 	avowv1.RegisterVerificationServiceServer(gs, newVerificationService(s))
 	avowv1.RegisterStandingServiceServer(gs, s.standing)
 	avowv1.RegisterLogServiceServer(gs, &logService{log: s.cfg.Log})

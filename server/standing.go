@@ -274,13 +274,18 @@ func statedIndices(entries []vindex.Entry) []uint64 {
 	return slices.Compact(indices)
 }
 
-// record returns the committed record of a log entry. The index can be a moment ahead of its commit, which is waited for; nil if
-// it does not come.
+// record returns the committed record of a log entry; nil if it does not come in time.
 func (a *answering) record(ctx context.Context, at uint64) (*statements.Record, error) {
+	return a.service.server.committedAt(ctx, at, a.until)
+}
+
+// committedAt returns the committed record of a log entry that the index has with its statement. The index can be a moment ahead of
+// the commit, which is waited for; nil if it does not come by the given time.
+func (s *Server) committedAt(ctx context.Context, at uint64, until time.Time) (*statements.Record, error) {
 	var rec statements.Record
 	var err error
-	waited := poll(ctx, a.until, func() bool {
-		rec, err = a.service.server.cfg.Store.At(ctx, at)
+	waited := poll(ctx, until, func() bool {
+		rec, err = s.cfg.Store.At(ctx, at)
 		return !errors.Is(err, statements.ErrNotFound)
 	})
 	switch {

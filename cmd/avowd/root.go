@@ -32,7 +32,7 @@ Exit codes: 0 done, 1 it could not be done or what was checked is not in order, 
 	})
 	root.AddCommand(newQuickstartCommand(), newInitCommand(), newServeCommand(), newFsckCommand(), newReindexCommand(),
 		newVendorCommand(), newTrustedRootCommand(), newBenchCommand(), newWitnessCommand(), newShardCommand(), newTUFCommand(),
-		newVersionCommand())
+		newIndexCommand(), newVersionCommand())
 	return root
 }
 

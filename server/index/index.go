@@ -2,6 +2,7 @@ package index
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"log/slog"
 	"sync"
@@ -60,6 +61,25 @@ func Open(ctx context.Context, cfg Config) (*Index, error) {
 	x.cancel = cancel
 	x.running.Go(func() { x.follow(running) })
 	x.running.Go(func() { x.keepSnapshots(running) })
+	return x, nil
+}
+
+// OpenHalting is [Open], but an index that differs from what was logged is open all the same, and halted: it answers nothing
+// for as long as it is open, and [Index.Health] says why. What does not need the index can go on.
+func OpenHalting(ctx context.Context, cfg Config) (*Index, error) {
+	x, err := Open(ctx, cfg)
+	var why *Error
+	if !errors.As(err, &why) || !why.Halts() || why.Code == CodeConfig {
+		return x, err
+	}
+	if cfg, err = cfg.withDefaults(); err != nil {
+		return nil, err
+	}
+	cfg.Logger.ErrorContext(ctx, "the index is halted", slog.String("code", why.Code), slog.String("message", why.Message), slog.Any("cause", why.Err))
+	x = &Index{cfg: cfg, cancel: func() {}}
+	x.failed.Store(why)
+	x.behind.Store(cfg.Clock().UnixNano())
+	x.metrics = newMetrics(x)
 	return x, nil
 }
 

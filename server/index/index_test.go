@@ -289,4 +289,15 @@ func TestCheck(t *testing.T) {
 	}
 	_, err = Check(t.Context(), cfg)
 	wantCode(t, err, audit.CodeLateUnknown)
+	halted, err := OpenHalting(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, halted.Health(), audit.CodeLateUnknown)
+	if halted.Current() != nil || w.roots.Size() != before+1 {
+		t.Errorf("a halted index answers %v, or wrote: %d leaves", halted.Current(), w.roots.Size())
+	}
+	if err := halted.Close(); err != nil {
+		t.Error(err)
+	}
 }
