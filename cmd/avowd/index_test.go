@@ -101,8 +101,9 @@ func TestIndexOfAnOldService(t *testing.T) {
 func TestForgedIndex(t *testing.T) {
 	w := newWorld(t, t.TempDir())
 	p := w.start()
-	_, err := w.issue(t.Context(), p, w.envelope())
+	before, err := w.issue(t.Context(), p, w.envelope())
 	must(t, err)
+	w.standingOf(p, before) // the index covers it
 	p.stop()
 	tc, err := w.config.indexLogConfig(slog.New(slog.DiscardHandler))
 	must(t, err)
