@@ -36,7 +36,6 @@ type rendering struct {
 	message *avowv1.WatchResponse
 	err     error
 	size    int
-	made    time.Time
 }
 
 func newRendered(makeIt func(context.Context, *watch.Event) (*avowv1.WatchResponse, error)) *rendered {
@@ -48,8 +47,7 @@ func (r *rendered) get(ctx context.Context, e *watch.Event) (*avowv1.WatchRespon
 	key := eventKey{e.LogIndex, e.Late, e.Unresolved()}
 	r.mu.Lock()
 	x, ok := r.known[key]
-	if !ok || !x.made.IsZero() && (x.err != nil || time.Since(x.made) > renderedFor) {
-		r.forget(key)
+	if !ok {
 		x = &rendering{done: make(chan struct{})}
 		r.known[key] = x
 		r.order = append(r.order, key)
@@ -73,11 +71,22 @@ func (r *rendered) render(ctx context.Context, key eventKey, x *rendering, e *wa
 	<-r.slots
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	x.message, x.err, x.made = message, err, time.Now()
+	x.message, x.err = message, err
 	close(x.done)
 	if r.known[key] != x {
 		return
 	}
+	if err != nil {
+		r.forget(key)
+		return
+	}
+	time.AfterFunc(renderedFor, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.known[key] == x {
+			r.forget(key)
+		}
+	})
 	x.size = proto.Size(message)
 	r.bytes += x.size
 	for len(r.order) > 1 && (r.bytes > maxRenderedBytes || len(r.order) > maxRendered) && r.order[0] != key {
@@ -114,7 +123,8 @@ func (s *standingService) event(ctx context.Context, e *watch.Event) (_ *avowv1.
 	if e.Unresolved() {
 		return out, nil
 	}
-	a := &answering{service: s, set: s.server.cfg.Standing.Index.Current(), until: time.Now().Add(commitWait), shared: true}
+	deadline, _ := ctx.Deadline() // of render
+	a := &answering{service: s, set: s.server.cfg.Standing.Index.Current(), until: deadline.Add(commitWait - renderTimeout), shared: true}
 	rec, err := a.record(ctx, e.LogIndex)
 	if err != nil {
 		return nil, err

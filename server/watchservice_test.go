@@ -114,6 +114,7 @@ func TestWatchFilters(t *testing.T) {
 	w := newWorld(t)
 	flows := dataFlows(t)
 	issued := w.issue(flows, w.acme)
+	waitFor(t, func() bool { return w.index.Current().Root.Size == 1 }) // or it is what comes next
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	open := map[string]*watching{}
@@ -214,6 +215,7 @@ func TestWatchPace(t *testing.T) {
 	for range 3 {
 		w.issue(dataFlows(t), w.acme) // 6 units
 	}
+	waitFor(t, func() bool { return w.index.Current().Root.Size == 3 }) // so that they come together
 	x := w.watching(t.Context(), from(0)).begun() // and 1
 	if got := indices(x.take(1)); !slices.Equal(got, []uint64{0}) {
 		t.Errorf("with the last unit: %v", got)

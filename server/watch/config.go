@@ -25,13 +25,12 @@ const (
 	// MaxBatch is how many events a [Batch] has at most.
 	MaxBatch = 64
 
-	maxKeys      = 1 << 22         // keys of all watchers, about 150 bytes each
-	maxRingKeys  = 1 << 20         // keys of the events that are kept, 32 bytes each
-	chunk        = 256             // entries that are read at a time
-	maxCatchUps  = 4               // watchers that read from the logs at the same time
-	maxPairs     = 4096            // keys of signers with artifacts that a watcher has at most
-	maxTargets   = 64              // statements whose artifacts and products an event takes over
-	complainWait = 1 * time.Minute // between two lines in the log about the same fault
+	maxKeys     = 1 << 22 // keys of all watchers, about 150 bytes each
+	maxRingKeys = 1 << 20 // keys of the events that are kept, 32 bytes each
+	chunk       = 256     // entries that are read at a time
+	maxCatchUps = 4       // watchers that read from the logs at the same time
+	maxPairs    = 4096    // keys of signers with artifacts that a watcher has at most
+	maxTargets  = 64      // statements whose artifacts and products an event takes over
 )
 
 // Known is a statement with who signed it.

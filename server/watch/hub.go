@@ -123,7 +123,7 @@ func (h *Hub) extend(w *Watcher, keys []vindex.Key) {
 func (h *Hub) follow(ctx context.Context, at place) {
 	tick := time.NewTicker(h.cfg.Poll)
 	defer tick.Stop()
-	var complained time.Time
+	failing := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -132,10 +132,10 @@ func (h *Hub) follow(ctx context.Context, at place) {
 		}
 		next, err := h.advance(ctx, at)
 		at = next
-		if err != nil && ctx.Err() == nil && time.Since(complained) > complainWait {
-			complained = time.Now()
+		if err != nil && ctx.Err() == nil && !failing {
 			h.cfg.Logger.ErrorContext(ctx, "events wait for the logs", slog.Any("cause", err))
 		}
+		failing = err != nil
 	}
 }
 
