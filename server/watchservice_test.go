@@ -216,7 +216,7 @@ func TestWatchPace(t *testing.T) {
 		w.issue(dataFlows(t), w.acme) // 6 units
 	}
 	waitFor(t, func() bool { return w.index.Current().Root.Size == 3 }) // so that they come together
-	x := w.watching(t.Context(), from(0)).begun() // and 1
+	x := w.watching(t.Context(), from(0)).begun()                       // and 1
 	if got := indices(x.take(1)); !slices.Equal(got, []uint64{0}) {
 		t.Errorf("with the last unit: %v", got)
 	}

@@ -54,7 +54,7 @@ func New(cfg Config) (*Hub, error) {
 }
 
 // enter adds a watcher, which begins with what comes next, and starts the following with the first one.
-func (h *Hub) enter(w *Watcher) error {
+func (h *Hub) enter(ctx context.Context, w *Watcher) error {
 	set := h.cfg.Index.Current()
 	if set == nil {
 		return ErrNoIndex
@@ -68,9 +68,9 @@ func (h *Hub) enter(w *Watcher) error {
 		h.ring, h.ringKeys = nil, 0
 		h.set, h.head, h.index = set, place{leaf: set.RootsSize}, set.Root.Size
 		h.from = h.head
-		ctx, cancel := context.WithCancel(context.Background())
+		following, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it outlives the first watcher
 		h.stop = cancel
-		go h.follow(ctx, h.head)
+		go h.follow(following, h.head)
 	}
 	h.watchers++
 	h.keys += len(w.keys)

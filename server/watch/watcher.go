@@ -87,7 +87,7 @@ func (h *Hub) Watch(ctx context.Context, f Filter, from *uint64) (*Watcher, erro
 		return nil, fmt.Errorf("watch: got %d members of a filter, want at most %d", n, MaxFilters)
 	}
 	w := &Watcher{hub: h, woken: make(chan struct{}, 1), keys: f.keys(), all: f.members() == 0}
-	if err := h.enter(w); err != nil {
+	if err := h.enter(ctx, w); err != nil {
 		return nil, err
 	}
 	if err := h.prepare(ctx, w, f, from); err != nil {
