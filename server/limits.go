@@ -31,6 +31,10 @@ const (
 	MaxStandings = 256
 	// MaxArtifactEntries is the largest number of statements about an artifact among which those with a standing are looked for.
 	MaxArtifactEntries = 1024
+	// MaxWatched is the largest number of filters of one subscription.
+	MaxWatched = 1000
+	// MaxEventStandings is the largest number of statements whose standing one event gives.
+	MaxEventStandings = 16
 	// MaxTimestampers is the largest number of timestamp authorities: a bundle takes no more timestamps.
 	MaxTimestampers = 4
 
@@ -46,8 +50,17 @@ const (
 	maxIndexAge         = time.Hour       // of the service's own answers; far above index.MaxLag
 	entriesPerUnit      = 4096            // of a proved list, beside the first
 	indexPoll           = 5 * time.Millisecond
-	maxStreams          = 64 // streams of BatchVerify, each of which holds a policy and up to 256 keys
-	maxCallerStreams    = 8  // of one caller
+	maxWatchers         = 10_000           // streams of Watch
+	maxCallerWatchers   = 256              // of one caller
+	watchHeartbeat      = 25 * time.Second // between two messages of a stream of Watch, at most
+	commitWait          = 10 * time.Second // for an entry that watchers are told of to be committed
+	renderTimeout       = 20 * time.Second // for the message of an event
+	renderedFor         = 2 * time.Second  // that messages of events are told again without being made again
+	maxRendered         = 64               // messages of events that are kept
+	maxRenderedBytes    = 32 << 20         // of them all
+	maxRenderings       = 4                // messages that are being made at the same time
+	maxStreams          = 64               // streams of BatchVerify, each of which holds a policy and up to 256 keys
+	maxCallerStreams    = 8                // of one caller
 	timestampTimeout    = 10 * time.Second
 	publicationPoll     = 20 * time.Millisecond
 	healthInterval      = time.Second

@@ -34,7 +34,8 @@ type Server struct {
 	metrics      *metrics
 	health       *health.Server
 	issuer       *issuer
-	streams      *streamSlots
+	streams      *streamSlots // of BatchVerify
+	watchers     *streamSlots // of Watch
 	rekor        *rekorService
 	certificates *certificateService
 	standing     *standingService
@@ -70,7 +71,8 @@ func New(cfg Config) (*Server, error) {
 		rates:    newRateLimiter(cfg.Limits),
 		load:     &admission{maxBytes: cfg.Limits.BytesInFlight, maxCalls: cfg.Limits.CallsInFlight},
 		health:   health.NewServer(),
-		streams:  newStreamSlots(),
+		streams:  newStreamSlots(maxStreams, maxCallerStreams),
+		watchers: newStreamSlots(maxWatchers, maxCallerWatchers),
 		own:      own,
 		window:   window,
 		rootHash: hex.EncodeToString(hash[:]),

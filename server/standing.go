@@ -13,18 +13,22 @@ import (
 	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/server/index"
 	"github.com/avow-dev/avow/server/statements"
+	"github.com/avow-dev/avow/server/watch"
 	"github.com/avow-dev/avow/verify"
 	vindex "github.com/avow-dev/avow/verify/index"
 	"github.com/avow-dev/avow/verify/standing"
 )
 
-// standingService is avow.v1.StandingService. Of its methods only Watch is not there yet.
+// standingService is avow.v1.StandingService.
 type standingService struct {
-	avowv1.UnimplementedStandingServiceServer
+	avowv1.UnsafeStandingServiceServer
 	server *Server
 	// log and roots are the keys of both logs; nil without an index.
 	log, roots *verify.LogKey
 	evidence   *digestCache[*verify.Evidence]
+	// hub tells watchers, and rendered makes their messages; nil without an index.
+	hub      *watch.Hub
+	rendered *rendered
 }
 
 func newStandingService(s *Server) (*standingService, error) {
@@ -36,7 +40,11 @@ func newStandingService(s *Server) (*standingService, error) {
 	if x.log, err = logKey(s.cfg.Log); err != nil {
 		return nil, err
 	}
-	x.roots, err = logKey(s.cfg.Standing.Roots)
+	if x.roots, err = logKey(s.cfg.Standing.Roots); err != nil {
+		return nil, err
+	}
+	x.rendered = newRendered(x.event)
+	x.hub, err = newHub(s)
 	return x, err
 }
 
@@ -119,6 +127,10 @@ type answering struct {
 	until   context.Context //nolint:containedctx // ends the wait for what is logged and not committed yet; lives for one call
 	size    int             // of the answers so far, in bytes
 	count   int             // of standings so far
+	until   time.Time // how long to wait for what is logged and not committed yet
+	size    int       // of the answers so far, in bytes
+	count   int       // of standings so far
+	shared  bool      // by many callers, none of whom is charged
 }
 
 // answering takes the set to answer from.
@@ -303,8 +315,10 @@ func (a *answering) standing(ctx context.Context, rec *statements.Record) (*avow
 			rec.StatementID, len(said), len(unresolved), standing.MaxEntries)
 	}
 	// Each of them is loaded and verified.
-	if err := a.service.server.charge(ctx, len(said)); err != nil {
-		return nil, err
+	if !a.shared {
+		if err := a.service.server.charge(ctx, len(said)); err != nil {
+			return nil, err
+		}
 	}
 	size := a.size
 	status, err := a.set.Status(ctx, rec.StatementID, signer, func(ctx context.Context, at uint64) ([]byte, error) {

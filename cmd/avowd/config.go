@@ -47,6 +47,8 @@ type Config struct {
 	Operator string `yaml:"operator"`
 	// Shards is the path of the list of the operator's other shards; a file that is not there lists none.
 	Shards string `yaml:"shards"`
+	// Webhooks is the path of the list of addresses that the service tells of events; empty: none.
+	Webhooks string `yaml:"webhooks"`
 	// TUF is the repository by which buyers follow changes of the trusted root.
 	TUF TUFConfig `yaml:"tuf"`
 	// Rekor opens the log to Sigstore clients.

@@ -17,6 +17,7 @@ import (
 	"github.com/avow-dev/avow/server/tlog"
 	"github.com/avow-dev/avow/server/tlog/posix"
 	"github.com/avow-dev/avow/server/vendors"
+	"github.com/avow-dev/avow/server/webhook"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -27,8 +28,9 @@ const maxTrustedRootBytes = 1 << 20
 // which of two servers on one directory may go on.
 type parts struct {
 	log      *tlog.Log
-	ctLog    *tlog.Log // nil without a certificate authority
-	roots    *tlog.Log // the index log; nil without an index
+	ctLog    *tlog.Log       // nil without a certificate authority
+	roots    *tlog.Log       // the index log; nil without an index
+	webhooks *webhook.Teller // nil without any
 	index    *index.Index
 	store    *statements.Store
 	registry *vendors.Watcher
@@ -57,7 +59,10 @@ func openParts(ctx context.Context, c *Config, logger *slog.Logger) (p *parts, e
 	if err != nil {
 		return p, err
 	}
-	p.server, err = newServer(ctx, c, p, standing, logger)
+	if p.server, err = newServer(ctx, c, p, standing, logger); err != nil {
+		return p, err
+	}
+	p.webhooks, err = c.openWebhooks(p, logger)
 	return p, err
 }
 

@@ -51,7 +51,7 @@ func Keys(st *predicate.Statement) []index.Key {
 			keys = append(keys, index.SubjectKey(alg, digest))
 		}
 	}
-	for _, ref := range targets(st) {
+	for _, ref := range Targets(st) {
 		if id := ref.ID(); id != "" {
 			keys = append(keys, index.TargetKey(id))
 		}
@@ -65,8 +65,8 @@ func Keys(st *predicate.Statement) []index.Key {
 	return slices.Compact(keys)
 }
 
-// targets are the statements that this one says something about.
-func targets(st *predicate.Statement) []predicate.StatementRef {
+// Targets are the statements that this one says something about: whose key in the index it has.
+func Targets(st *predicate.Statement) []predicate.StatementRef {
 	var refs []predicate.StatementRef
 	if common := st.Common(); common != nil {
 		refs = append(refs, common.Supersedes...)
