@@ -127,10 +127,7 @@ type answering struct {
 	until   context.Context //nolint:containedctx // ends the wait for what is logged and not committed yet; lives for one call
 	size    int             // of the answers so far, in bytes
 	count   int             // of standings so far
-	until   time.Time // how long to wait for what is logged and not committed yet
-	size    int       // of the answers so far, in bytes
-	count   int       // of standings so far
-	shared  bool      // by many callers, none of whom is charged
+	shared  bool            // by many callers, none of whom is charged
 }
 
 // answering takes the set to answer from.

@@ -50,7 +50,6 @@ func withdrawal(t testing.TB, id string) []byte {
 	return bundletest.Statement(t, "withdrawal", "2ffaec0dcc4e4a186dd534c6172d72e5b00118b9c9dbdcb363b2833890f75319",
 		strings.TrimPrefix(id, "sha256:"), "00000000-0000-4000-8000-000000000007",
 		fmt.Sprintf("00000000-0000-4000-8000-%012d", serial.Add(1)))
-		strings.TrimPrefix(id, "sha256:"), "00000000-0000-4000-8000", fmt.Sprintf("%08x-0000-4000-8000", serial.Add(1)))
 }
 
 // successor is a statement that supersedes another.

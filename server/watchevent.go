@@ -123,8 +123,9 @@ func (s *standingService) event(ctx context.Context, e *watch.Event) (_ *avowv1.
 	if e.Unresolved() {
 		return out, nil
 	}
-	deadline, _ := ctx.Deadline() // of render
-	a := &answering{service: s, set: s.server.cfg.Standing.Index.Current(), until: deadline.Add(commitWait - renderTimeout), shared: true}
+	until, cancel := context.WithTimeout(ctx, commitWait)
+	defer cancel()
+	a := &answering{service: s, set: s.server.cfg.Standing.Index.Current(), until: until, shared: true}
 	rec, err := a.record(ctx, e.LogIndex)
 	if err != nil {
 		return nil, err

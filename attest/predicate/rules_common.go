@@ -45,8 +45,8 @@ func commonRules() []Rule {
 		{Code: "R18", Severity: SeverityError, Needs: "S", check: checkUndertakings,
 			When: "undertakings are without U-NOTIFY-CHANGE, or an undertaking is without its parameter; U-LOG-ONLY names a log by " +
 				"something else than https:// and its origin",
-			Why:  "it would be a promise without a time",
-			Fix:  "add U-NOTIFY-CHANGE with hours, and the parameter that the registry names"},
+			Why: "it would be a promise without a time",
+			Fix: "add U-NOTIFY-CHANGE with hours, and the parameter that the registry names"},
 		{Code: "R25", Severity: SeverityError, Needs: "S, D", check: checkPlaces,
 			When: "a country or jurisdiction is not an ISO 3166-1 code, a part of one (FR-NC), EU, EEA or anywhere; anywhere stands " +
 				"beside others; a country is none of the 249 two-letter codes (anywhere: for a publicService only)",
