@@ -59,7 +59,7 @@ func TestProvedList(t *testing.T) {
 		acme = append(acme, w.issue(dataFlows(t), key).GetLogIndex())
 	}
 	held := must(w.attestation().Issue(withToken(t.Context(), w.heldToken), unsigned(heldFlows(t))))(t)
-	_, withdrawn := w.say(withdrawal(t, "sha256:"+digestOf(flows)), w.acme)
+	_, withdrawn := w.say(withdrawalOf(t, "sha256:"+digestOf(flows)), w.acme)
 	bare := must(must(attest.Reopen(envelope(t, dataFlows(t), w.acme), w.acme.PublicKey()))(t).Leaf())(t)
 	entry := must(w.log.Append(t.Context(), bare))(t)
 

@@ -40,12 +40,12 @@ func (w *world) say(payload []byte, key *attest.KeyFile) (id string, at uint64) 
 		w.t.Fatal("no vendor")
 	}
 	sub := &submission{vendor: vendor, envelope: env}
-	results := must(w.server.issuer.issue(w.t.Context(), []*submission{sub}, ""))(w.t)
+	results := must(w.server.issuer.issue(w.t.Context(), []*submission{sub}, "", func() {}))(w.t)
 	return env.StatementID(), results[sub.row()].logIndex
 }
 
-// withdrawal withdraws a statement as a whole.
-func withdrawal(t testing.TB, id string) []byte {
+// withdrawalOf withdraws a statement as a whole.
+func withdrawalOf(t testing.TB, id string) []byte {
 	t.Helper()
 	return bundletest.Statement(t, "withdrawal", "2ffaec0dcc4e4a186dd534c6172d72e5b00118b9c9dbdcb363b2833890f75319",
 		strings.TrimPrefix(id, "sha256:"), "00000000-0000-4000-8000-000000000007",
@@ -113,9 +113,9 @@ func TestStanding(t *testing.T) {
 	want("issued", avowv1.Standing_STANDING_IN_FORCE, standing.ReasonNothing, 0)
 	w.issue(successor(t, issued.GetStatementId(), "https://w3id.org/avow/data-flows/v1"), w.acme)
 	want("superseded", avowv1.Standing_STANDING_SUPERSEDED, standing.ReasonSuccessor, 1)
-	w.say(withdrawal(t, issued.GetStatementId()), w.acmeSecond)
+	w.say(withdrawalOf(t, issued.GetStatementId()), w.acmeSecond)
 	want("withdrawn by another key", avowv1.Standing_STANDING_UNKNOWN, standing.ReasonForeign, 2)
-	id, at := w.say(withdrawal(t, issued.GetStatementId()), w.acme)
+	id, at := w.say(withdrawalOf(t, issued.GetStatementId()), w.acme)
 	want("withdrawn", avowv1.Standing_STANDING_WITHDRAWN, standing.ReasonWithdrawal, 3)
 	last := w.one(issued, w.acme).GetResult().GetSaid()[2]
 	if last.GetStatementId() != id || last.GetLogIndex() != at || !last.GetOwn() || "sha256:"+digestOf(last.GetStatement()) != id {
@@ -147,7 +147,7 @@ func TestStandingOfArtifact(t *testing.T) {
 	first := w.issue(flows, w.acme)
 	second := w.issue(flows, w.acmeSecond)
 	third := w.issue(noBackdoor(t, flows), w.acme)
-	w.say(withdrawal(t, first.GetStatementId()), w.acme)
+	w.say(withdrawalOf(t, first.GetStatementId()), w.acme)
 	ask := func(req *avowv1.GetStandingRequest) []string {
 		t.Helper()
 		var got []string
@@ -254,7 +254,7 @@ func TestStandingRequests(t *testing.T) {
 func TestStandingCosts(t *testing.T) {
 	w := newWorld(t, func(w *world) { w.limits = Limits{RatePerSecond: 1, Burst: 12} })
 	issued := w.issue(dataFlows(t), w.acme) // 2
-	w.say(withdrawal(t, issued.GetStatementId()), w.acme)
+	w.say(withdrawalOf(t, issued.GetStatementId()), w.acme)
 	ask := func(n int) error {
 		req := &avowv1.BatchGetStandingRequest{}
 		for range n {
@@ -273,7 +273,7 @@ func TestStandingCosts(t *testing.T) {
 func TestStandingTooLarge(t *testing.T) {
 	w := newWorld(t)
 	issued := w.issue(dataFlows(t), w.acme)
-	w.say(withdrawal(t, issued.GetStatementId()), w.acme)
+	w.say(withdrawalOf(t, issued.GetStatementId()), w.acme)
 	one := must(w.standing().GetStanding(t.Context(), byID(issued.GetStatementId())))(t)
 	fits := min(maxAnswerBytes/proto.Size(one), MaxStandings)
 	req := &avowv1.BatchGetStandingRequest{}

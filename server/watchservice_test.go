@@ -14,6 +14,7 @@ import (
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/internal/verdictpb"
 	"github.com/avow-dev/avow/server/watch"
 )
 
@@ -71,7 +72,7 @@ func TestWatch(t *testing.T) {
 		t.Errorf("the beginning: %v", x.last)
 	}
 	issued := w.issue(dataFlows(t), w.acme)
-	id, at := w.say(withdrawal(t, issued.GetStatementId()), w.acme)
+	id, at := w.say(withdrawalOf(t, issued.GetStatementId()), w.acme)
 	events := x.take(2)
 	first, second := events[0], events[1]
 	if first.GetLogIndex() != issued.GetLogIndex() || first.GetStatementId() != issued.GetStatementId() || first.GetKeyId() != idOf(t, w.acme) ||
@@ -84,7 +85,7 @@ func TestWatch(t *testing.T) {
 		t.Fatalf("the second event: %v", second)
 	}
 	buyer, err := w.asBuyer(second.GetStandings()[0], issued.GetBundle(), w.acme)
-	if err != nil || !proto.Equal(resultMessage(buyer), second.GetStandings()[0].GetResult()) || second.GetStandings()[0].GetResult().GetStanding() != avowv1.Standing_STANDING_WITHDRAWN {
+	if err != nil || !proto.Equal(verdictpb.Standing(buyer), second.GetStandings()[0].GetResult()) || second.GetStandings()[0].GetResult().GetStanding() != avowv1.Standing_STANDING_WITHDRAWN {
 		t.Errorf("%v: a buyer makes %v of it", err, buyer)
 	}
 	for next := range uint64(2) {
@@ -125,7 +126,7 @@ func TestWatchFilters(t *testing.T) {
 	} {
 		open[name] = w.watching(ctx, req).begun()
 	}
-	w.say(withdrawal(t, issued.GetStatementId()), w.acmeSecond)
+	w.say(withdrawalOf(t, issued.GetStatementId()), w.acmeSecond)
 	for name, x := range open {
 		if name == "other vendor" {
 			continue
@@ -268,7 +269,7 @@ func BenchmarkWatch(b *testing.B) {
 	x := w.watching(b.Context(), &avowv1.WatchRequest{KeyIds: []string{idOf(b, w.acme)}}).begun()
 	var latencies []time.Duration
 	for b.Loop() {
-		payload := withdrawal(b, w.issue(dataFlows(b), w.acme).GetStatementId())
+		payload := withdrawalOf(b, w.issue(dataFlows(b), w.acme).GetStatementId())
 		x.take(1)
 		start := time.Now()
 		w.say(payload, w.acme)
