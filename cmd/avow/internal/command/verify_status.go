@@ -28,7 +28,6 @@ const defaultStaleness = 24 * time.Hour
 type standingFlags struct {
 	file        string
 	indexKey    string
-	pinnedKey   string // of the pin whose trusted root is used
 	time        string
 	staleness   time.Duration
 	withdrawers []string
@@ -50,7 +49,7 @@ func (f *standingFlags) register(c *cobra.Command) {
 	o := c.Flags()
 	o.StringVar(&f.file, "status", "", "`FILE` that shows how the statements stand (avow status)")
 	o.StringVar(&f.indexKey, "index-key", "",
-		"`FILE|VKEY` with the key of the index log (default: "+indexKeyFile+" beside the trusted root, or that of the pin)")
+		"`FILE|VKEY` with the key of the index log (default: "+indexKeyFile+" beside --trusted-root)")
 	o.StringVar(&f.time, "status-time", "",
 		"`TIME` at which you got the status from the operator, as 2026-11-23T12:00:00Z; only without --witness-policy")
 	o.DurationVar(&f.staleness, "max-staleness", defaultStaleness, "`DURATION` since the time of the status, at most")
@@ -142,13 +141,12 @@ func (f *standingFlags) apply(a *app, input *verify.Input, trust *verify.Trust, 
 	return nil
 }
 
-// readIndexKey finds the key of the index log: a file or the key itself, the pin's, or the file beside the trusted root.
+// readIndexKey finds the key of the index log: a file or the key itself, or the file beside the trusted root.
+// A pin holds none yet: with --trust it has to be given.
 func (f *standingFlags) readIndexKey(a *app, trustedRoot string) (*verify.LogKey, error) {
 	const hint = "`avow trust --server` writes it beside the trusted root; compare it with the operator's on another channel"
 	name := f.indexKey
 	switch {
-	case name == "" && f.pinnedKey != "":
-		return verify.ParseLogKey(f.pinnedKey)
 	case name == "":
 		name = filepath.Join(filepath.Dir(trustedRoot), indexKeyFile)
 	case strings.Count(name, "+") >= 2:
