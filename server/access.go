@@ -46,6 +46,11 @@ var rules = map[string]rule{
 	avowv1.VerificationService_Verify_FullMethodName:      {access: accessAnyone, cost: 4},
 	avowv1.VerificationService_BatchVerify_FullMethodName: {access: accessAnyone, cost: 4},
 
+	// The questions of a batch after the first, and what was said about a statement, cost 1 each beside: see charge.
+	avowv1.StandingService_GetStanding_FullMethodName:      {access: accessAnyone, cost: 1},
+	avowv1.StandingService_BatchGetStanding_FullMethodName: {access: accessAnyone, cost: 1},
+	avowv1.StandingService_Watch_FullMethodName:            {access: accessAnyone, cost: 1},
+
 	avowv1.LogService_GetCheckpoint_FullMethodName:       {access: accessAnyone, cost: 1},
 	avowv1.LogService_GetInclusionProof_FullMethodName:   {access: accessAnyone, cost: 1},
 	avowv1.LogService_GetConsistencyProof_FullMethodName: {access: accessAnyone, cost: 1},

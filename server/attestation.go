@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -22,6 +24,7 @@ import (
 type attestationService struct {
 	avowv1.UnsafeAttestationServiceServer // a new method without an implementation does not compile
 	issuer                                *issuer
+	server                                *Server
 }
 
 // Issue implements avow.v1.AttestationService.
@@ -31,10 +34,7 @@ func (a *attestationService) Issue(ctx context.Context, req *avowv1.IssueRequest
 		return nil, err
 	}
 	subs := []*submission{sub}
-	if err := a.issuer.checkRelated(ctx, subs, ""); err != nil {
-		return nil, err
-	}
-	results, err := a.issuer.issue(ctx, subs, "")
+	results, err := a.issuer.checkAndIssue(ctx, subs, "", "")
 	if err != nil {
 		return nil, err
 	}
@@ -57,10 +57,7 @@ func (a *attestationService) IssueBatch(
 	if err != nil {
 		return nil, err
 	}
-	if err := a.issuer.checkRelated(ctx, subs, "requests[%d]"); err != nil {
-		return nil, err
-	}
-	results, err := a.issuer.issue(ctx, subs, declaration)
+	results, err := a.issuer.checkAndIssue(ctx, subs, declaration, "requests[%d]")
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +89,9 @@ func (a *attestationService) openAll(ctx context.Context, requests []*avowv1.Iss
 	}
 	return subs, nil
 }
+
+// member is the place of a batch's member in the request.
+func member(n int) string { return fmt.Sprintf("requests[%d].", n) }
 
 // ofMember says which member of a batch a refusal is about.
 func ofMember(member string, r *refusal) *refusal {
@@ -133,6 +133,27 @@ func declarationID(subs []*submission) (string, error) {
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// checkAndIssue applies what needs other statements, and takes the submissions through steps 7 to 12. member is the format of a
+// batch's field prefix.
+func (i *issuer) checkAndIssue(
+	ctx context.Context, subs []*submission, declaration, member string,
+) (map[rowKey]*issued, error) {
+	if err := i.life.check(ctx, subs, member); err != nil {
+		return nil, err
+	}
+	if err := i.checkRelated(ctx, subs, member); err != nil {
+		return nil, err
+	}
+	if err := i.life.warn(ctx, subs); err != nil && ctx.Err() == nil {
+		i.cfg.Logger.WarnContext(ctx, "contradictions were not looked for", slog.Any("error", err))
+	}
+	release, err := i.life.admit(ctx, subs)
+	if err != nil {
+		return nil, err
+	}
+	return i.issue(ctx, subs, declaration, release)
+}
+
 // checkRelated applies the rules that need other statements. member is the format of a batch's field prefix.
 func (i *issuer) checkRelated(ctx context.Context, subs []*submission, member string) error {
 	all, err := i.related.check(ctx, subs)
@@ -161,7 +182,7 @@ func (a *attestationService) response(sub *submission, results map[rowKey]*issue
 	return &avowv1.IssueResponse{
 		StatementId: row.statementID, KeyId: row.keyID, Bundle: out.bundle, LogIndex: out.logIndex,
 		LogOrigin: a.issuer.cfg.Log.Origin(), AlreadyIssued: out.before,
-		Warnings: verdictpb.Findings(sub.envelope.Warnings()), Identity: identityMessage(sub.envelope),
+		Warnings: verdictpb.Findings(slices.Concat(sub.envelope.Warnings(), sub.warnings)), Identity: identityMessage(sub.envelope),
 	}
 }
 
@@ -242,6 +263,9 @@ func (a *attestationService) ListStatements(
 	}
 	if s := filter[0]; s != "" && (len(s) != 64 || !isHex(s)) {
 		return nil, invalidField("subject_sha256", "got %q, want 64 lower-case hexadecimal digits", clip(s, 80))
+	}
+	if req.GetProve() {
+		return a.proveStatements(ctx, req)
 	}
 	from, err := readPageToken(req.GetPageToken(), filter)
 	if err != nil {
@@ -334,8 +358,7 @@ func readPageToken(token string, filter []string) (uint64, error) {
 	if token == "" {
 		return 0, nil
 	}
-	bad := refuse(reasonPageTokenInvalid,
-		"the page token is not one that was given out for this filter; start again without a token")
+	bad := badPageToken()
 	if len(token) > 64 {
 		return 0, bad
 	}
@@ -349,6 +372,10 @@ func readPageToken(token string, filter []string) (uint64, error) {
 		return 0, bad
 	}
 	return from, nil
+}
+
+func badPageToken() error {
+	return refuse(reasonPageTokenInvalid, "the page token is not one that was given out for this filter; start again without a token")
 }
 
 func filterSum(filter []string) []byte {

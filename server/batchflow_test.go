@@ -116,7 +116,7 @@ func TestBatchStreams(t *testing.T) {
 	if _, err := w.batchFor(t.Context(), nil).rest(); err != nil {
 		t.Errorf("after one has ended: %v", err)
 	}
-	slots := newStreamSlots()
+	slots := newStreamSlots(maxStreams, maxCallerStreams)
 	for n := range maxStreams {
 		must(slots.enter(fmt.Sprint(n)))(t)
 	}

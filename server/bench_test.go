@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
+	"github.com/avow-dev/avow/attest/predicate"
 )
 
 // BenchmarkIssue issues distinct, pre-signed statements over gRPC on loopback. cpu-us/op is the CPU time of the whole
@@ -57,4 +58,20 @@ func cpuTime(b *testing.B) float64 {
 		b.Fatal(err)
 	}
 	return float64(u.Utime.Sec+u.Stime.Sec) + float64(u.Utime.Usec+u.Stime.Usec)/1e6
+}
+
+// BenchmarkEquivocations looks for contradictions of a statement whose signer has said 16 others about the same artifact: the
+// most that are compared.
+func BenchmarkEquivocations(b *testing.B) {
+	w := newWorld(b)
+	for range maxRivals {
+		w.issue(dataFlows(b), w.acme)
+	}
+	st := must(predicate.Parse(dataFlows(b), predicate.Issuance))(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := w.server.issuer.life.equivocations(b.Context(), st, idOf(b, w.acme)); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -85,6 +85,8 @@ type Config struct {
 	Rekor *RekorConfig
 	// Certificates is the certificate authority; nil: the service certifies nobody.
 	Certificates *CertificatesConfig
+	// Standing is the complete index over the log; nil: the service proves no standing and no list.
+	Standing *StandingConfig
 	// SigningConfig is the signing_config.json that TrustService answers; see [SigningConfig]. Nil: there is none.
 	SigningConfig []byte
 	// Tables are the dated tables of the issuance rules; nil means predicate.EmbeddedTables().
@@ -124,6 +126,9 @@ func (c Config) Validate() error {
 		return errors.New("server config: the trusted root is not set")
 	case c.Logger == nil:
 		return errors.New("server config: the logger is not set")
+	}
+	if err := c.Standing.validate(); err != nil {
+		return err
 	}
 	return c.Limits.Validate()
 }

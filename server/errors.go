@@ -19,6 +19,7 @@ import (
 	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/server/certauthority"
 	"github.com/avow-dev/avow/server/identity"
+	"github.com/avow-dev/avow/server/index"
 	"github.com/avow-dev/avow/server/statements"
 	"github.com/avow-dev/avow/server/tlog"
 	"github.com/avow-dev/avow/verify"
@@ -72,12 +73,19 @@ var outcomes = map[avowv1.ErrorReason]outcome{
 	reasonCertificateNotValid:         {code: codes.PermissionDenied},
 	reasonLogNotInUse:                 {code: codes.FailedPrecondition},
 
+	reasonIndexNotConfigured: {code: codes.FailedPrecondition},
+	reasonListingTooLarge:    {code: codes.FailedPrecondition},
+
 	reasonCertificatesNotConfigured: {code: codes.FailedPrecondition},
 	reasonTokenIssuerUnknown:        {code: codes.Unauthenticated},
 	reasonTokenSignature:            {code: codes.Unauthenticated},
 	reasonTokenTime:                 {code: codes.Unauthenticated},
 	reasonTokenAudience:             {code: codes.Unauthenticated},
 	reasonTokenIdentity:             {code: codes.PermissionDenied},
+
+	reasonTargetNotFound: {code: codes.FailedPrecondition},
+	reasonTargetNotYours: {code: codes.PermissionDenied},
+	reasonRoleRequired:   {code: codes.PermissionDenied},
 
 	reasonStatementNotFound: {code: codes.NotFound},
 	reasonVendorNotFound:    {code: codes.NotFound},
@@ -88,6 +96,7 @@ var outcomes = map[avowv1.ErrorReason]outcome{
 	reasonOverloaded:      {code: codes.ResourceExhausted, retry: time.Second},
 	reasonMessageTooLarge: {code: codes.ResourceExhausted},
 	reasonStorageFull:     {code: codes.ResourceExhausted, retry: time.Minute},
+	reasonTargetLimit:     {code: codes.ResourceExhausted},
 
 	reasonLogUnavailable:       {code: codes.Unavailable, retry: 2 * time.Second},
 	reasonLogHalted:            {code: codes.Unavailable},
@@ -97,6 +106,8 @@ var outcomes = map[avowv1.ErrorReason]outcome{
 	reasonSignerUnavailable:    {code: codes.Unavailable, retry: 5 * time.Second},
 	reasonIssuerUnavailable:    {code: codes.Unavailable, retry: 5 * time.Second},
 	reasonAuthorityExpired:     {code: codes.Unavailable},
+	reasonIndexUnavailable:     {code: codes.Unavailable, retry: time.Second},
+	reasonIndexHalted:          {code: codes.Unavailable},
 
 	reasonDeadlineExceeded: {code: codes.DeadlineExceeded, retry: time.Second},
 	reasonCancelled:        {code: codes.Canceled},
@@ -156,6 +167,7 @@ func toRefusal(err error) *refusal {
 	var store *statements.Error
 	var token *identity.Error
 	var certificate *certauthority.Error
+	var complete *index.Error
 	switch {
 	case errors.As(err, &own):
 		return own
@@ -171,6 +183,8 @@ func toRefusal(err error) *refusal {
 		return tokenRefusal(token)
 	case errors.As(err, &certificate):
 		return certificateRefusal(certificate)
+	case errors.As(err, &complete):
+		return indexRefusal(complete)
 	case errors.Is(err, verify.ErrInput), errors.Is(err, verify.ErrTrust):
 		return &refusal{reason: reasonVerificationInput, message: err.Error()}
 	case errors.Is(err, context.DeadlineExceeded):

@@ -54,6 +54,7 @@ func HTTPServer(h http.Handler) *http.Server {
 //	/api/v2/checkpoint, .../tile the log, as Rekor's clients read it
 //	/api/v2/signingCert, ...     Fulcio, if configured: certificates for identity tokens
 //	/ct/checkpoint, /ct/tile/... the certificate log, if there is one
+//	/index/checkpoint, ../tile   the log of the complete index, if there is one
 //	/checkpoint, /tile/...       the log, C2SP tlog-tiles
 //	/tuf/...                     a TUF repository, if configured
 //	/statements/sha256/<hex>     the exact bytes of a committed statement
@@ -88,7 +89,7 @@ func (s *Server) Handler(ctx context.Context) (http.Handler, error) {
 	)
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		avowv1.RegisterAttestationServiceHandler, avowv1.RegisterVerificationServiceHandler,
-		avowv1.RegisterLogServiceHandler, avowv1.RegisterTrustServiceHandler,
+		avowv1.RegisterStandingServiceHandler, avowv1.RegisterLogServiceHandler, avowv1.RegisterTrustServiceHandler,
 		rekorpb.RegisterRekorHandler, fulciopb.RegisterCAHandler,
 	} {
 		if err := register(ctx, gateway, conn); err != nil {

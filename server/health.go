@@ -25,6 +25,9 @@ const (
 	// HealthCertificates is red while the certificate log cannot publish, and where there is no certificate authority.
 	// Statements do not need it, so "" stays green.
 	HealthCertificates = "avow.certificates"
+	// HealthIndex is red while the complete index is not answered from or is behind, and where there is none. Everything but
+	// the standing of statements does without it, so "" stays green.
+	HealthIndex = "avow.index"
 )
 
 var (
@@ -76,6 +79,7 @@ func (s *Server) checkHealth(ctx context.Context) {
 	registry := s.cfg.Vendors.Health()
 	s.health.SetServingStatus(HealthRegistry, servingStatus(registry))
 	s.health.SetServingStatus(HealthCertificates, servingStatus(s.certificates.health()))
+	s.health.SetServingStatus(HealthIndex, servingStatus(s.cfg.Standing.health()))
 	err := s.Health()
 	s.setHealth(err)
 	s.metrics.setHealthy(err == nil, registry == nil)
@@ -100,6 +104,11 @@ func (s *Server) setHealth(err error) {
 	s.health.SetServingStatus(avowv1.AttestationService_ServiceDesc.ServiceName, servingStatus(err))
 	s.health.SetServingStatus(fulciopb.CA_ServiceDesc.ServiceName, servingStatus(s.certificates.health()))
 	s.health.SetServingStatus(avowv1.VerificationService_ServiceDesc.ServiceName, reading)
+	standing := reading
+	if s.cfg.Standing.health() != nil {
+		standing = grpchealth.HealthCheckResponse_NOT_SERVING
+	}
+	s.health.SetServingStatus(avowv1.StandingService_ServiceDesc.ServiceName, standing)
 	s.health.SetServingStatus(avowv1.LogService_ServiceDesc.ServiceName, reading)
 	s.health.SetServingStatus(avowv1.TrustService_ServiceDesc.ServiceName, reading)
 }

@@ -133,6 +133,12 @@ func (s *Server) admit(ctx context.Context, identify identifyFunc, method string
 	return context.WithValue(ctx, callerKey{}, c), nil
 }
 
+// charge takes what an admitted call costs beside its rule's cost. What is above the burst, which nobody could ever pay, is not
+// asked for.
+func (s *Server) charge(ctx context.Context, units int) error {
+	return s.rates.take(callerOf(ctx).limitKey(), min(units, s.cfg.Limits.Burst), s.cfg.Clock())
+}
+
 // admitMessage refuses a call when there is too much in hand.
 func (s *Server) admitMessage(
 	ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler,

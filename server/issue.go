@@ -19,7 +19,7 @@ import (
 // issuer takes statements from the request to the committed bundle.
 //
 //	 5  who is calling, which vendor, which keys and product names      open.go (open)
-//	 6  limits, strict parse, rules, signature                          attest.Open, related.go
+//	 6  limits, strict parse, rules, signature                          attest.Open, related.go, lifecycle.go
 //	 7  issued before by the same signer: answer with its bundle        issue
 //	 8  store the envelope durably, marked pending                      issue
 //	 9  RFC 3161 timestamps over the signature                          complete; before 8 where a certificate signed
@@ -35,12 +35,15 @@ type issuer struct {
 	window   *logWindow
 	metrics  *metrics
 	related  *related
+	life     *lifecycle
 	flights  flights
 }
 
 func newIssuer(cfg Config, verifier *verify.Verifier, window *logWindow, m *metrics) *issuer {
+	r := newRelated(cfg.Store)
 	return &issuer{
-		cfg: cfg, verifier: verifier, window: window, metrics: m, related: newRelated(cfg.Store),
+		cfg: cfg, verifier: verifier, window: window, metrics: m, related: r,
+		life:    &lifecycle{store: cfg.Store, related: r, vendors: cfg.Vendors, said: newSaidLimits(cfg)},
 		flights: flights{by: make(map[rowKey]*flight)},
 	}
 }
@@ -57,7 +60,11 @@ type issued struct {
 //
 // The work goes on when the caller goes away: the statement may be in the log by then, and the repeated call should
 // find it committed. It has a deadline of its own.
-func (i *issuer) issue(ctx context.Context, subs []*submission, declaration string) (map[rowKey]*issued, error) {
+//
+// release is called when the work is done, whoever waits for it.
+func (i *issuer) issue(
+	ctx context.Context, subs []*submission, declaration string, release func(),
+) (map[rowKey]*issued, error) {
 	keys := make([]rowKey, len(subs))
 	for n, sub := range subs {
 		keys[n] = sub.row()
@@ -65,18 +72,23 @@ func (i *issuer) issue(ctx context.Context, subs []*submission, declaration stri
 	for {
 		mine, other := i.flights.start(keys)
 		if mine != nil {
-			go i.fly(context.WithoutCancel(ctx), mine, subs, declaration)
+			go func() {
+				defer release()
+				i.fly(context.WithoutCancel(ctx), mine, subs, declaration)
+			}()
 			if err := mine.wait(ctx); err != nil {
 				return nil, err
 			}
 			return mine.issued, mine.err
 		}
 		if err := other.wait(ctx); err != nil {
+			release()
 			return nil, err
 		}
 		if len(keys) > 1 {
 			continue // the store knows more now; claim again
 		}
+		release()
 		if other.err != nil {
 			return nil, other.err
 		}
@@ -271,6 +283,9 @@ func (i *issuer) appendLeaves(ctx context.Context, todo []*work) error {
 		var err error
 		if w.leaf, err = w.envelope.Leaf(); err != nil {
 			return err
+		}
+		if i.cfg.Standing != nil { // the index asks as soon as the leaf is published, which is before step 12
+			i.cfg.Store.Hold(leafHash(w.leaf), w.envelope.Statement().Payload())
 		}
 		if w.stored {
 			index, found, err := i.cfg.Log.Find(ctx, w.leaf, w.record.LogSize)

@@ -27,6 +27,14 @@ const (
 	MaxBatchItems = 1 << 17
 	// MaxItemIDBytes is the longest id of an item, in bytes.
 	MaxItemIDBytes = 256
+	// MaxStandings is the largest number of questions in a batch, and of statements whose standing one answer gives.
+	MaxStandings = 256
+	// MaxArtifactEntries is the largest number of statements about an artifact among which those with a standing are looked for.
+	MaxArtifactEntries = 1024
+	// MaxWatched is the largest number of filters of one subscription.
+	MaxWatched = 1000
+	// MaxEventStandings is the largest number of statements whose standing one event gives.
+	MaxEventStandings = 16
 	// MaxTimestampers is the largest number of timestamp authorities: a bundle takes no more timestamps.
 	MaxTimestampers = 4
 
@@ -35,10 +43,24 @@ const (
 	maxViolationText    = 300     // bytes of one violation's description
 	maxCachedStatements = 128     // parsed statements that others refer to
 	maxCachedBytes      = 32 << 10
-	maxCachedVerifiers  = 16 // verifiers for trusted roots that callers bring
-	maxCachedPolicies   = 16 // policies that callers bring
-	maxStreams          = 64 // streams of BatchVerify, each of which holds a policy and up to 256 keys
-	maxCallerStreams    = 8  // of one caller
+	maxCachedVerifiers  = 16              // verifiers for trusted roots that callers bring
+	maxCachedPolicies   = 16              // policies that callers bring
+	maxCachedEvidence   = 1024            // verified statements whose standing was asked for
+	maxIndexWait        = 2 * time.Second // for the index to cover what is published
+	maxIndexAge         = time.Hour       // of the service's own answers; far above index.MaxLag
+	entriesPerUnit      = 4096            // of a proved list, beside the first
+	indexPoll           = 5 * time.Millisecond
+	maxWatchers         = 10_000           // streams of Watch
+	maxCallerWatchers   = 256              // of one caller
+	watchHeartbeat      = 25 * time.Second // between two messages of a stream of Watch, at most
+	commitWait          = 10 * time.Second // for an entry that watchers are told of to be committed
+	renderTimeout       = 20 * time.Second // for the message of an event
+	renderedFor         = 2 * time.Second  // that messages of events are told again without being made again
+	maxRendered         = 64               // messages of events that are kept
+	maxRenderedBytes    = 32 << 20         // of them all
+	maxRenderings       = 4                // messages that are being made at the same time
+	maxStreams          = 64               // streams of BatchVerify, each of which holds a policy and up to 256 keys
+	maxCallerStreams    = 8                // of one caller
 	timestampTimeout    = 10 * time.Second
 	publicationPoll     = 20 * time.Millisecond
 	healthInterval      = time.Second
@@ -60,6 +82,9 @@ type Limits struct {
 	RatePerSecond float64
 	// Burst is how many units a caller may use at once. Default twice RatePerSecond.
 	Burst int
+	// OpinionsPerHour is how many disputes and assessments of others' statements one vendor may issue per hour, and at once.
+	// Default 60.
+	OpinionsPerHour float64
 	// Callers is how many callers are remembered; the one that was seen longest ago is forgotten first. Default 16384.
 	Callers int
 	// ConcurrentStreams bounds the calls in hand on one gRPC connection. Default 1024.
@@ -78,6 +103,7 @@ func (l Limits) WithDefaults() Limits {
 	l.CallsInFlight = orElse(l.CallsInFlight, 4096)
 	l.RatePerSecond = orElse(l.RatePerSecond, 200)
 	l.Burst = orElse(l.Burst, int(min(2*l.RatePerSecond, 1<<30)))
+	l.OpinionsPerHour = orElse(l.OpinionsPerHour, 60)
 	l.Callers = orElse(l.Callers, 16384)
 	l.ConcurrentStreams = orElse(l.ConcurrentStreams, 1024)
 	l.DefaultDeadline = orElse(l.DefaultDeadline, 30*time.Second)
@@ -108,6 +134,8 @@ func (l Limits) Validate() error {
 		return fmt.Errorf("limits: rate per second: got %v, want more than 0", l.RatePerSecond)
 	case l.Burst < maxCost:
 		return fmt.Errorf("limits: burst: got %d, want at least %d, the cost of the dearest call", l.Burst, maxCost)
+	case !(l.OpinionsPerHour > 0):
+		return fmt.Errorf("limits: opinions per hour: got %v, want more than 0", l.OpinionsPerHour)
 	case l.Callers < 1:
 		return fmt.Errorf("limits: callers: got %d, want at least 1", l.Callers)
 	case l.DefaultDeadline < 0 || l.MaxDeadline < l.DefaultDeadline:

@@ -20,6 +20,8 @@ type submission struct {
 	envelope *attest.Envelope
 	// tokens are the RFC 3161 tokens that came with it, verified.
 	tokens [][]byte
+	// warnings are what the service has to say about it besides the rules' own.
+	warnings predicate.Findings
 	// known is set if the statement was taken before; then the rules were met.
 	known *statements.Record
 }
@@ -148,6 +150,9 @@ func (i *issuer) signerFor(ctx context.Context, keyID string, now time.Time) (*v
 		return nil, nil, invalidField("signed_envelope.key_id", wantDigestID, clip(keyID, 80))
 	}
 	vendor, key, ok := i.cfg.Vendors.Registry().ByKey(keyID)
+	if !ok { // what a recovery key may sign is decided when the statement is known
+		vendor, key, ok = i.cfg.Vendors.Registry().ByRecoveryKey(keyID)
+	}
 	if !ok {
 		return nil, nil, refuse(reasonKeyUnknown,
 			"no registered vendor has the key %s; ask the operator of the service to register it", keyID)
@@ -182,21 +187,25 @@ func bound(t time.Time) string {
 //
 // The declarant's name must equal the registered one byte for byte: no folding of case, space or Unicode, because
 // every folding makes two names out of which one can pass for the other. Every product identifier must be permitted,
-// not only one.
+// not only one. What a statement about another statement says of products is that other one's business: whose it may
+// be about is decided by lifecycle.
 func checkPermitted(vendor *vendors.Vendor, st *predicate.Statement) error {
-	common := st.Common()
-	if common == nil {
+	party := speaker(st)
+	if party == nil {
 		return refuse(reasonPredicateTypeUnsupported,
 			"statements of type %s cannot be issued by this call", st.Type)
 	}
-	party := common.Declarant.Party
 	if party.Name != vendor.Declarant {
 		return refuse(reasonDeclarantMismatch,
-			"the statement's declarant is %q, the key is registered for %q", clip(party.Name, 200), vendor.Declarant)
+			"the statement is made by %q, the key is registered for %q", clip(party.Name, 200), vendor.Declarant)
 	}
 	if party.Country != vendor.Country {
 		return refuse(reasonDeclarantMismatch,
-			"the declarant's country is %q, the vendor is registered in %q", clip(party.Country, 20), vendor.Country)
+			"the country of who makes the statement is %q, the vendor is registered in %q", clip(party.Country, 20), vendor.Country)
+	}
+	common := st.Common()
+	if common == nil {
+		return nil
 	}
 	for _, id := range common.Product.Identifiers {
 		if !vendor.Permits(id.Value) {
@@ -204,6 +213,21 @@ func checkPermitted(vendor *vendors.Vendor, st *predicate.Statement) error {
 				"%s may not speak about %q; permitted are identifiers below %q",
 				vendor.Name, clip(id.Value, 200), vendor.Products)
 		}
+	}
+	return nil
+}
+
+// speaker is who makes a statement by its own words, nil for the types that the service does not issue for others.
+func speaker(st *predicate.Statement) *predicate.Party {
+	switch common := st.Common(); {
+	case common != nil:
+		return &common.Declarant.Party
+	case st.Withdrawal != nil:
+		return &st.Withdrawal.Declarant.Party
+	case st.Dispute != nil:
+		return &st.Dispute.Party
+	case st.Assessment != nil:
+		return &st.Assessment.Assessor
 	}
 	return nil
 }

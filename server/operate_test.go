@@ -178,6 +178,7 @@ func TestReflection(t *testing.T) {
 	}
 	for _, want := range []string{
 		"avow.v1.AttestationService", "avow.v1.VerificationService", "avow.v1.LogService", "avow.v1.TrustService",
+		"avow.v1.StandingService",
 	} {
 		if !strings.Contains(strings.Join(names, " "), want) {
 			t.Errorf("%s is not listed: %v", want, names)
@@ -259,12 +260,16 @@ func TestEmptyFields(t *testing.T) {
 		rekorpb.Rekor_CreateEntry_FullMethodName:             w.entry(w.acme, "empty fields"),
 		avowv1.TrustService_ListVendors_FullMethodName:       &avowv1.ListVendorsRequest{PageSize: 1},
 		avowv1.TrustService_GetVendor_FullMethodName:         &avowv1.GetVendorRequest{Name: "acme"},
+		avowv1.StandingService_GetStanding_FullMethodName:    byID(flows.GetStatementId()),
+		avowv1.StandingService_BatchGetStanding_FullMethodName: &avowv1.BatchGetStandingRequest{
+			Requests: []*avowv1.GetStandingRequest{byID(flows.GetStatementId())}},
 	}
 	ctx := withToken(t.Context(), w.heldToken)
 	sent := 0
 	for method := range rules {
-		if !strings.HasPrefix(method, "/avow.v1.") && method != rekorpb.Rekor_CreateEntry_FullMethodName || method == avowv1.VerificationService_BatchVerify_FullMethodName {
-			continue // the batch has a test of its own
+		if !strings.HasPrefix(method, "/avow.v1.") && method != rekorpb.Rekor_CreateEntry_FullMethodName || method == avowv1.VerificationService_BatchVerify_FullMethodName ||
+			method == avowv1.StandingService_Watch_FullMethodName {
+			continue // streams have tests of their own
 		}
 		req, ok := full[method]
 		if !ok {

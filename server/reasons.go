@@ -42,6 +42,14 @@ const (
 	reasonIdentityNotValid            = avowv1.ErrorReason_ERROR_REASON_IDENTITY_NOT_VALID
 	reasonCertificateNotValid         = avowv1.ErrorReason_ERROR_REASON_CERTIFICATE_NOT_VALID
 	reasonLogNotInUse                 = avowv1.ErrorReason_ERROR_REASON_LOG_NOT_IN_USE
+	reasonIndexNotConfigured          = avowv1.ErrorReason_ERROR_REASON_INDEX_NOT_CONFIGURED
+	reasonListingTooLarge             = avowv1.ErrorReason_ERROR_REASON_LISTING_TOO_LARGE
+	reasonIndexUnavailable            = avowv1.ErrorReason_ERROR_REASON_INDEX_UNAVAILABLE
+	reasonIndexHalted                 = avowv1.ErrorReason_ERROR_REASON_INDEX_HALTED
+	reasonTargetNotFound              = avowv1.ErrorReason_ERROR_REASON_TARGET_NOT_FOUND
+	reasonTargetNotYours              = avowv1.ErrorReason_ERROR_REASON_TARGET_NOT_YOURS
+	reasonRoleRequired                = avowv1.ErrorReason_ERROR_REASON_ROLE_REQUIRED
+	reasonTargetLimit                 = avowv1.ErrorReason_ERROR_REASON_TARGET_LIMIT
 	reasonStatementNotFound           = avowv1.ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND
 	reasonVendorNotFound              = avowv1.ErrorReason_ERROR_REASON_VENDOR_NOT_FOUND
 	reasonLogRange                    = avowv1.ErrorReason_ERROR_REASON_LOG_RANGE

@@ -21,6 +21,7 @@ import (
 	"github.com/avow-dev/avow/server/authority"
 	"github.com/avow-dev/avow/server/certauthority"
 	"github.com/avow-dev/avow/server/identity"
+	"github.com/avow-dev/avow/server/index"
 	"github.com/avow-dev/avow/server/statements"
 	"github.com/avow-dev/avow/server/tlog"
 	"github.com/avow-dev/avow/server/vendors"
@@ -153,6 +154,29 @@ func TestReasons(t *testing.T) {
 			w := newWorld(t, withWindow(t, issuedAt.Add(-time.Hour), issuedAt))
 			return w.refused(signed(t, dataFlows(t), w.acme))
 		},
+		"TARGET_NOT_FOUND": onWorld(func(w *world) error {
+			return w.refused(signed(w.t, withdrawal(w.t, dataFlows(w.t)), w.acme))
+		}),
+		"TARGET_NOT_YOURS": onWorld(func(w *world) error {
+			target := dataFlows(w.t)
+			w.issue(target, w.acme)
+			return w.refused(signed(w.t, withdrawal(w.t, target), w.acmeSecond))
+		}),
+		"ROLE_REQUIRED": onWorld(func(w *world) error {
+			target := dataFlows(w.t)
+			w.issue(target, w.acme)
+			return w.refused(signed(w.t, dispute(w.t, target, "opened", acmeDeclarant, nil), w.acme))
+		}),
+		"TARGET_LIMIT": func(t *testing.T) error {
+			w := newLifeWorld(t)
+			target := dataFlows(t)
+			w.issue(target, w.acme)
+			var err error
+			for n := 0; err == nil && n <= MaxWithdrawals; n++ {
+				err = w.try(withdrawal(t, target), w.successor)
+			}
+			return err
+		},
 		"STATEMENT_NOT_FOUND": onWorld(func(w *world) error {
 			_, err := w.fetch("sha256:"+strings.Repeat("0", 64), "")
 			return err
@@ -220,6 +244,15 @@ func TestReasons(t *testing.T) {
 			_, err := fulciopb.NewCAClient(w.conn).GetTrustBundle(w.t.Context(), &fulciopb.GetTrustBundleRequest{})
 			return err
 		}),
+		"INDEX_NOT_CONFIGURED": onWorld(func(w *world) error {
+			_, err := w.standing().GetStanding(w.t.Context(), byID("sha256:"+strings.Repeat("0", 64)))
+			return err
+		}, withoutIndex),
+		"INDEX_UNAVAILABLE": mapped(&index.Error{Code: index.CodeBehind}),
+		"INDEX_HALTED":      mapped(&index.Error{Code: index.CodeForeign}),
+		"LISTING_TOO_LARGE": func(t *testing.T) error { // by the whole service in standing_test.go
+			return toStatus(toRefusal(new(answering).tooLarge())).Err()
+		},
 		"SELF_CHECK_FAILED": onWorld(func(w *world) error { return w.refused(signed(w.t, dataFlows(w.t), w.acme)) },
 			func(w *world) { w.stamps = []Timestamper{strangerAuthority(w)} }),
 		"INTERNAL": mapped(errors.New("something else")),

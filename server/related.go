@@ -60,13 +60,12 @@ func (r *related) referenced(
 	for _, o := range others {
 		have[o.ID()] = true
 	}
-	refs := st.Common().Related
-	if len(refs) > MaxReferences {
+	if common := st.Common(); common != nil && len(common.Related) > MaxReferences {
 		return nil, invalidField("/predicate/common/related",
-			"got %d references, want at most %d", len(refs), MaxReferences)
+			"got %d references, want at most %d", len(common.Related), MaxReferences)
 	}
 	var found []*predicate.Statement
-	for _, ref := range refs {
+	for _, ref := range st.References() {
 		id := ref.ID()
 		if !isDigestID(id) || have[id] {
 			continue

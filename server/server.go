@@ -34,9 +34,11 @@ type Server struct {
 	metrics      *metrics
 	health       *health.Server
 	issuer       *issuer
-	streams      *streamSlots
+	streams      *streamSlots // of BatchVerify
+	watchers     *streamSlots // of Watch
 	rekor        *rekorService
 	certificates *certificateService
+	standing     *standingService
 	own          trustedVerifier
 	window       *logWindow
 	rootHash     string
@@ -69,7 +71,8 @@ func New(cfg Config) (*Server, error) {
 		rates:    newRateLimiter(cfg.Limits),
 		load:     &admission{maxBytes: cfg.Limits.BytesInFlight, maxCalls: cfg.Limits.CallsInFlight},
 		health:   health.NewServer(),
-		streams:  newStreamSlots(),
+		streams:  newStreamSlots(maxStreams, maxCallerStreams),
+		watchers: newStreamSlots(maxWatchers, maxCallerWatchers),
 		own:      own,
 		window:   window,
 		rootHash: hex.EncodeToString(hash[:]),
@@ -82,6 +85,9 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("server rekor: %w", err)
 	}
 	s.certificates = newCertificateService(s)
+	if s.standing, err = newStandingService(s); err != nil {
+		return nil, fmt.Errorf("server standing: %w", err)
+	}
 	s.setHealth(errNotStarted)
 	return s, nil
 }
@@ -108,13 +114,14 @@ func (s *Server) newGRPCServer(identify identifyFunc, opts ...grpc.ServerOption)
 		grpc.ChainStreamInterceptor(s.streamChain(identify)...),
 	}, opts...)
 	gs := grpc.NewServer(all...)
-	avowv1.RegisterAttestationServiceServer(gs, &attestationService{issuer: s.issuer})
+	avowv1.RegisterAttestationServiceServer(gs, &attestationService{issuer: s.issuer, server: s})
 	avowv1.RegisterVerificationServiceServer(gs, newVerificationService(s))
+	avowv1.RegisterStandingServiceServer(gs, s.standing)
 	avowv1.RegisterLogServiceServer(gs, &logService{log: s.cfg.Log})
 	avowv1.RegisterTrustServiceServer(gs, &trustService{
 		verdictKey: s.cfg.VerdictKey,
 		root:       s.cfg.TrustedRoot, rootHash: s.rootHash, registry: s.cfg.Vendors.Registry,
-		signingConfig: s.cfg.SigningConfig,
+		signingConfig: s.cfg.SigningConfig, standing: s.cfg.Standing,
 	})
 	rekorpb.RegisterRekorServer(gs, s.rekor)
 	fulciopb.RegisterCAServer(gs, s.certificates)

@@ -27,6 +27,9 @@ func (s *Server) routes(gateway http.Handler) http.Handler {
 	if c := s.cfg.Certificates; c != nil && c.Log != nil {
 		mux.Handle("/ct/", http.StripPrefix("/ct", s.limited(c.Log.Handler())))
 	}
+	if c := s.cfg.Standing; c != nil {
+		mux.Handle("/index/", http.StripPrefix("/index", s.limited(c.Roots.Handler())))
+	}
 	log := s.limited(s.cfg.Log.Handler())
 	mux.Handle("/checkpoint", log)
 	mux.Handle("/tile/", log)

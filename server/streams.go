@@ -122,23 +122,25 @@ func (i *streamIn) RecvMsg(m any) error {
 type streamSlots struct {
 	stopping chan struct{}
 	stop     sync.Once
+	// most and perCaller bound them in all and for each caller.
+	most, perCaller int
 
 	mu    sync.Mutex
 	total int
 	by    map[string]int
 }
 
-func newStreamSlots() *streamSlots {
-	return &streamSlots{stopping: make(chan struct{}), by: make(map[string]int)}
+func newStreamSlots(most, perCaller int) *streamSlots {
+	return &streamSlots{stopping: make(chan struct{}), by: make(map[string]int), most: most, perCaller: perCaller}
 }
 
 // enter takes a slot and returns what gives it back.
 func (s *streamSlots) enter(caller string) (leave func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.total >= maxStreams || s.by[caller] >= maxCallerStreams {
+	if s.total >= s.most || s.by[caller] >= s.perCaller {
 		return nil, refuse(reasonOverloaded, "%d streams are open, %d of them the caller's; at most %d and %d are admitted",
-			s.total, s.by[caller], maxStreams, maxCallerStreams)
+			s.total, s.by[caller], s.most, s.perCaller)
 	}
 	s.total++
 	s.by[caller]++

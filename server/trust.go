@@ -33,6 +33,7 @@ type trustService struct {
 	registry   func() *vendors.Registry
 	// signingConfig is nil if there is none.
 	signingConfig []byte
+	standing      *StandingConfig
 }
 
 // GetTrustedRoot implements avow.v1.TrustService.
@@ -42,6 +43,9 @@ func (t *trustService) GetTrustedRoot(
 	resp := &avowv1.GetTrustedRootResponse{TrustedRoot: t.root, Sha256: t.rootHash}
 	if k := t.verdictKey; k != nil {
 		resp.VerdictKeyPem, resp.VerifierId = string(k.PublicKeyPEM), k.VerifierID
+	}
+	if t.standing != nil {
+		resp.IndexLogKey = t.standing.Key
 	}
 	return resp, nil
 }

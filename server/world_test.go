@@ -34,6 +34,7 @@ import (
 	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/internal/bundletest"
 	"github.com/avow-dev/avow/server/authority"
+	"github.com/avow-dev/avow/server/index"
 	"github.com/avow-dev/avow/server/statements"
 	"github.com/avow-dev/avow/server/tlog"
 	"github.com/avow-dev/avow/server/tlog/posix"
@@ -43,6 +44,7 @@ import (
 // The vendors of the test world. acme signs on its own side and has two keys; held has its key with the service.
 const (
 	origin        = "log.example.test"
+	indexOrigin   = "index." + origin
 	acmeDeclarant = "Example Devices GmbH"
 	heldDeclarant = "Held Keys Inc."
 )
@@ -67,17 +69,20 @@ type world struct {
 	logger *slog.Logger
 	reg    *prometheus.Registry
 
-	logConfig tlog.Config
-	log       *tlog.Log
-	store     *statements.Store
-	authority *authority.Authority
-	vendors   *vendors.Watcher
-	stamps    []Timestamper
-	limits    Limits
-	change    func(*Config) // what a test configures besides
-	ca        *bundletest.CA
-	ct        *bundletest.Log
-	foreign   *bundletest.TSA // in the trusted root besides the service's own
+	logConfig   tlog.Config
+	log         *tlog.Log
+	rootsConfig tlog.Config // of the index log; the zero value: the service has no index
+	roots       *tlog.Log
+	index       *index.Index
+	store       *statements.Store
+	authority   *authority.Authority
+	vendors     *vendors.Watcher
+	stamps      []Timestamper
+	limits      Limits
+	change      func(*Config) // what a test configures besides
+	ca          *bundletest.CA
+	ct          *bundletest.Log
+	foreign     *bundletest.TSA // in the trusted root besides the service's own
 
 	acme, acmeSecond, expired, held *attest.KeyFile
 	acmeToken, heldToken            string
@@ -133,6 +138,17 @@ func newWorld(t testing.TB, opts ...option) *world {
 		Origin: origin, Signer: logKey, Logger: w.logger,
 	}
 	if err := posix.Create(t.Context(), w.logConfig); err != nil {
+		t.Fatal(err)
+	}
+	_, rootsKey, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.rootsConfig = tlog.Config{
+		Dir: filepath.Join(w.dir, "index"), AnchorPath: filepath.Join(w.dir, "index.anchor"),
+		Origin: indexOrigin, Signer: rootsKey, Logger: w.logger,
+	}
+	if err := posix.Create(t.Context(), w.rootsConfig); err != nil {
 		t.Fatal(err)
 	}
 	store := must(statements.Create(t.Context(), w.storeConfig()))(t)
@@ -227,6 +243,11 @@ func (w *world) start() {
 	w.log = must(posix.Open(t.Context(), w.logConfig))(t)
 	w.store = must(statements.Open(t.Context(), w.storeConfig()))(t)
 	w.reg = prometheus.NewRegistry()
+	if w.rootsConfig.Dir != "" {
+		w.roots = must(posix.Open(t.Context(), w.rootsConfig))(t)
+		w.index = must(OpenIndex(t.Context(), IndexConfig{Log: w.log, Roots: w.roots, Store: w.store,
+			SnapshotPath: filepath.Join(w.dir, "index.snapshot"), Logger: w.logger, Registerer: w.reg}))(t)
+	}
 	w.server = must(New(w.config()))(t)
 	lis := must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	gs := w.server.GRPCServer()
@@ -244,6 +265,11 @@ func (w *world) start() {
 			}
 			if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 				t.Errorf("serve: %v", err)
+			}
+			if w.index != nil {
+				if err := errors.Join(w.index.Close(), w.roots.Close(ctx)); err != nil {
+					t.Errorf("close index: %v", err)
+				}
 			}
 			if err := w.log.Close(ctx); err != nil {
 				t.Errorf("close log: %v", err)
@@ -270,11 +296,17 @@ func (w *world) config() Config {
 		TimestampHandler: w.authority.Handler(),
 		Logger:           w.logger, Clock: w.clock.Now, Registerer: w.reg, Limits: w.limits,
 	}
+	if w.index != nil {
+		c.Standing = &StandingConfig{Index: w.index, Roots: w.roots, Key: must(LogVerifierKey(indexOrigin, w.roots.PublicKey()))(w.t)}
+	}
 	if w.change != nil {
 		w.change(&c)
 	}
 	return c
 }
+
+// withoutIndex makes a service that has no complete index.
+func withoutIndex(w *world) { w.rootsConfig = tlog.Config{} }
 
 func (w *world) trustedRoot() []byte {
 	w.t.Helper()

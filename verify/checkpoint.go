@@ -26,6 +26,10 @@ func ParseLogKey(vkey string) (*LogKey, error) {
 // Origin is the log's name.
 func (k *LogKey) Origin() string { return k.log.origin }
 
+// ValidAt reports whether a time lies in the window of the log's key in the trusted root, both ends included. A key that was
+// given by itself has no window.
+func (k *LogKey) ValidAt(at time.Time) bool { return k.log.validAt(at) }
+
 // Checkpoint is a verified checkpoint.
 type Checkpoint struct {
 	// Size and Root are those of the tree.

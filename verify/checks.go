@@ -117,6 +117,11 @@ const (
 	// CheckStatementsAgree: no two statements of one type that are in force
 	// state different things about the same item.
 	CheckStatementsAgree CheckID = "statements-agree"
+	// CheckStanding: each declaration that counts is in force, or some of its items
+	// are, by what Input.Standing answers; a warning where items were withdrawn or a
+	// dispute is open. Skipped where no status is given, which shows nothing, and
+	// where what it would be asked of was not accepted.
+	CheckStanding CheckID = "standing"
 	// CheckPolicy: every rule of the buyer's policy that denies is met. Skipped
 	// where no policy is given, or where the evidence it would judge is not complete.
 	CheckPolicy CheckID = "policy"
@@ -143,10 +148,10 @@ var buyerChecks = append(slices.Clone(issuerChecks),
 // witnessChecks are those of the checkpoint against the witness policy.
 var witnessChecks = []CheckID{CheckWitnessQuorum, CheckWitnessTime, CheckWitnessAge}
 
-// inputChecks are what the input as a whole must pass; with a policy also CheckPolicy.
+// inputChecks are what the input as a whole must pass; with a status also CheckStanding, with a policy also CheckPolicy.
 var inputChecks = []CheckID{CheckBundlesGiven, CheckRequiredTypes, CheckStatementsAgree}
 
 // CheckIDs returns all check ids in the order in which a verdict lists them.
 func CheckIDs() []CheckID {
-	return slices.Concat(buyerChecks, witnessChecks, inputChecks, []CheckID{CheckPolicy})
+	return slices.Concat(buyerChecks, witnessChecks, inputChecks, []CheckID{CheckStanding, CheckPolicy})
 }

@@ -63,6 +63,9 @@ type Evidence struct {
 	// the log then, on the word of the witnesses and not of the log's operator.
 	// Zero where no policy was given.
 	WitnessedBy time.Time
+	// Standing is how the statement stands, where the input asked for it and the
+	// statement is a declaration; else nil, and nothing is known of it.
+	Standing *StandingResult
 	// SubjectName is the name of the subject that the artifact's digest matched;
 	// empty where no artifact was given.
 	SubjectName string

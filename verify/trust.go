@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
@@ -88,6 +89,17 @@ func ParseTrust(trustedRootJSON []byte) (*Trust, error) {
 // Digest is the SHA-256 of the bytes that were parsed: what to record beside a
 // verdict to say under which trust it was reached.
 func (t *Trust) Digest() [32]byte { return t.digest }
+
+// LogKey is the key of a log of the trusted root, by the log's id, for what is outside of a bundle. It is nil for a log
+// that the root does not list or that cannot be used.
+func (t *Trust) LogKey(id []byte) *LogKey {
+	for _, l := range t.logs {
+		if l.problem == nil && l.verifier != nil && bytes.Equal(l.id, id) {
+			return &LogKey{*l}
+		}
+	}
+	return nil
+}
 
 // checkTrustedRoot refuses what sigstore-go's parser lets through and would
 // make the root mean something else than it says.

@@ -70,9 +70,9 @@ func TestVectors(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".json"), func(t *testing.T) { runVector(t, vec) })
 	}
 	for _, id := range verify.CheckIDs() {
-		// sigstore-go's opinion never stands alone; the tests of the policy and of witnesses, which a vector
-		// does not ask about, are policy_test.go and witness_test.go.
-		unasked := []verify.CheckID{verify.CheckPolicy, verify.CheckWitnessQuorum, verify.CheckWitnessTime, verify.CheckWitnessAge}
+		// sigstore-go's opinion never stands alone; the tests of the policy, of standing and of witnesses, which a vector
+		// does not ask about, are policy_test.go, standing_check_test.go and witness_test.go.
+		unasked := []verify.CheckID{verify.CheckPolicy, verify.CheckStanding, verify.CheckWitnessQuorum, verify.CheckWitnessTime, verify.CheckWitnessAge}
 		if !failing[id] && id != verify.CheckSigstore && !slices.Contains(unasked, id) {
 			t.Errorf("no vector fails at %s", id)
 		}
@@ -94,7 +94,7 @@ func runVector(t *testing.T, vec vector) {
 			t.Log(c)
 		}
 	}
-	const ofInput = 4 // checks of the whole input
+	const ofInput = 5 // checks of the whole input
 	if want := len(vec.Bundles)*(len(verify.CheckIDs())-ofInput) + ofInput; len(verdict.Checks) != want {
 		t.Errorf("got %d lines of checks, want %d: one per check, run or not", len(verdict.Checks), want)
 	}

@@ -95,6 +95,9 @@ type Input struct {
 	// MaxCheckpointAge is how long before the time of verification the quorum of
 	// Witnesses may have been complete; zero means any time.
 	MaxCheckpointAge time.Duration
+	// Standing says how the statements that count stand; nil asks for nothing, and the
+	// check is skipped: whether a statement was withdrawn is not shown then.
+	Standing StandingFunc
 	// Policy are the buyer's rules over the evidence; nil asks for nothing more.
 	Policy Policy
 }
@@ -166,27 +169,37 @@ func (v *Verifier) Verify(ctx context.Context, in Input) (*Verdict, error) {
 			verdict.Evidence = append(verdict.Evidence, j.evidence)
 		}
 	}
-	whole, required := append(checkInput(req, verdict.Evidence), agree), inputChecks
-	if in.Policy == nil {
-		verdict.Outcome = conclude(perBundle, req.checks, whole, required)
-		verdict.Checks = append(append(verdict.Checks, whole...), notAsked("no policy was given"))
-		return verdict, nil
-	}
-	required = append(slices.Clone(required), CheckPolicy)
-	judged, err := v.judge(ctx, req, in.Policy, verdict, conclude(perBundle, req.checks, whole, inputChecks))
-	if err != nil {
-		return nil, err
-	}
-	whole = append(whole, judged)
+	whole, required := append(checkInput(req, verdict.Evidence), agree), slices.Clone(inputChecks)
+	outcome := func() Outcome { return conclude(perBundle, req.checks, whole, required) }
 	verdict.Checks = append(verdict.Checks, whole...)
-	verdict.Outcome = conclude(perBundle, req.checks, whole, required)
+	ask := func(id CheckID, c Check, err error) error {
+		whole, required, verdict.Checks = append(whole, c), append(required, id), append(verdict.Checks, c)
+		return err
+	}
+	if in.Standing == nil {
+		verdict.Checks = append(verdict.Checks, notAsked(CheckStanding, standingNotAsked))
+	} else {
+		c, err := askStanding(ctx, in.Standing, verdict, outcome())
+		if err := ask(CheckStanding, c, err); err != nil {
+			return nil, err
+		}
+	}
+	if in.Policy == nil {
+		verdict.Checks = append(verdict.Checks, notAsked(CheckPolicy, "no policy was given"))
+	} else {
+		c, err := v.judge(ctx, req, in.Policy, verdict, outcome())
+		if err := ask(CheckPolicy, c, err); err != nil {
+			return nil, err
+		}
+	}
+	verdict.Outcome = outcome()
 	return verdict, nil
 }
 
 // judge asks the policy, if all that it would build on was accepted.
 func (v *Verifier) judge(ctx context.Context, req *request, p Policy, verdict *Verdict, before Outcome) (Check, error) {
 	if before != Accepted {
-		return notAsked("the policy judges accepted bundles alone"), nil
+		return notAsked(CheckPolicy, "the policy judges accepted bundles alone"), nil
 	}
 	result, err := p.Judge(ctx, Facts{ArtifactSHA256: req.artifact, At: req.at, Evidence: verdict.Evidence})
 	if err != nil {
@@ -199,9 +212,9 @@ func (v *Verifier) judge(ctx context.Context, req *request, p Policy, verdict *V
 	return checkPolicy(result), nil
 }
 
-// notAsked is the line of a policy that was not evaluated.
-func notAsked(why string) Check {
-	return Check{ID: CheckPolicy, Status: StatusSkipped, Detail: why}
+// notAsked is the line of a check of the whole that was not run.
+func notAsked(id CheckID, why string) Check {
+	return Check{ID: id, Status: StatusSkipped, Detail: why}
 }
 
 // VerifyBundle is the service's check of its own output before it answers, and

@@ -5,7 +5,7 @@
 // one of seven types: no-backdoor, data-flows and undertakings (what a vendor
 // says about a release), withdrawal, dispute, assessment and standing (what
 // happens to such a statement afterwards). The specification of the types, of
-// their registries and of the rules R01 to R42 and W01 to W08 is
+// their registries and of the rules R01 to R42 and W01 to W10 is
 // docs/predicates.md; the shapes follow
 // https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md.
 //

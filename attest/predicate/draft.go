@@ -295,10 +295,17 @@ func NewUndertakingsDraft(o DraftOptions) ([]byte, error) {
 			case "until":
 				u.Until = fill("end of support, as 2030-12-31T00:00:00Z")
 			case "channels":
-				u.Channels = []Identifier{{Scheme: "url", Value: fill("page on which it is told")}}
+				u.Channels = []Identifier{{Scheme: "url", Value: fill(channelHint(term.ID))}}
 			}
 		}
 		p.Undertakings = append(p.Undertakings, u)
 	}
 	return o.render(UndertakingsType, p)
+}
+
+func channelHint(undertaking string) string {
+	if undertaking == UndertakingLogOnly {
+		return "log, as https://2026-1.log.example.com"
+	}
+	return "page on which it is told"
 }

@@ -134,6 +134,9 @@ func fillText(s, member, parent string) string {
 	case "until":
 		return "2030-12-31T00:00:00Z"
 	case "value":
+		if strings.HasPrefix(rest, "log, ") {
+			return "https://2026-1.log.example.com"
+		}
 		return "updates.example.com"
 	}
 	return "an answer"

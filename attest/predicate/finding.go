@@ -22,7 +22,7 @@ const (
 
 // Finding is one broken rule at one place of a statement.
 type Finding struct {
-	// Code is the rule, R01 to R42 or W01 to W08 (docs/predicates.md).
+	// Code is the rule, R01 to R42 or W01 to W10 (docs/predicates.md).
 	Code string `json:"code"`
 	// Severity is error for R codes and warning for W codes.
 	Severity Severity `json:"severity"`

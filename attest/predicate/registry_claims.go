@@ -96,7 +96,11 @@ const (
 	UndertakingNoRepatriation  = "U-NO-REPATRIATION"
 	UndertakingAccessRequests  = "U-ACCESS-REQUESTS"
 	UndertakingNotifyChange    = "U-NOTIFY-CHANGE"
+	UndertakingLogOnly         = "U-LOG-ONLY"
 )
+
+// logOnlyAdded is when U-LOG-ONLY was registered, after the others.
+const logOnlyAdded = "2026-11-26"
 
 // UndertakingTerm is an undertaking of the registry.
 type UndertakingTerm struct {
@@ -136,9 +140,13 @@ func undertakingTerms() []UndertakingTerm {
 			Sentence: "The vendor answers governments only by law and tells the customer unless forbidden."},
 		{ID: UndertakingNotifyChange, Parameters: []string{"hours"}, From: "CISA form's closing sentence",
 			Sentence: "The vendor withdraws or replaces a statement about the subject within the time once it is no longer true."},
+		{ID: UndertakingLogOnly, Parameters: []string{"channels"}, From: "completeness: an index covers one log", Added: logOnlyAdded,
+			Sentence: "The vendor publishes its statements about the product in the named logs and nowhere else."},
 	}
 	for i := range terms {
-		terms[i].Added = version1
+		if terms[i].Added == "" {
+			terms[i].Added = version1
+		}
 	}
 	return terms
 }

@@ -66,7 +66,7 @@ func TestRegistries(t *testing.T) {
 	if Label("purpose", "unknown") != "" || Label("unknown", "other") != "" || IDs("unknown") != nil {
 		t.Error("something unknown is found")
 	}
-	if got := len(IDs("claim")) + len(IDs("undertaking")) + len(IDs("mechanismKind")) + len(IDs("purpose")) + len(IDs("dataCategory")); got != 9+10+20+21+25 {
+	if got := len(IDs("claim")) + len(IDs("undertaking")) + len(IDs("mechanismKind")) + len(IDs("purpose")) + len(IDs("dataCategory")); got != 9+11+20+21+25 {
 		t.Errorf("%d claims, undertakings, mechanisms, purposes and categories", got)
 	}
 }

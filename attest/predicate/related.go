@@ -148,8 +148,12 @@ func (c *checker) mechanismFlows(nb *NoBackdoor, others related) {
 	}
 }
 
-// relatedTarget is the half of R40 that needs no signer.
+// relatedTarget is the half of R40 that needs no signer: what may be said about
+// what, and that it is said about the same files. An id is the digest of the
+// statement's own bytes, so nothing can name itself, and a chain of references
+// ends; the rest of what could go in circles is refused here.
 func relatedTarget(c *checker, others related) {
+	relatedSuperseded(c, others)
 	ref := c.s.Target()
 	if ref == nil {
 		return
@@ -158,10 +162,64 @@ func relatedTarget(c *checker, others related) {
 	switch {
 	case target == nil:
 		c.report("/predicate/target", ref.ID(), "the target is not in the store or the batch", "correct the digest")
+		return
 	case target.Type != ref.PredicateType:
 		c.report("/predicate/target/predicateType", ref.PredicateType, "the target is of the type "+target.Type, "correct the type")
 	case !sameSubjects(c.s, target):
 		c.report("/subject", "", "the subjects are not those of the target", "copy all subjects of the target")
+	}
+	if hint := unfitTarget(c.s, target); hint != "" {
+		c.report("/predicate/target", target.Type, "nothing of the type "+c.s.Type+" is said about such a statement", hint)
+	}
+	relatedThread(c, others)
+}
+
+// unfitTarget says what to do instead of saying this about the target, "" if it
+// can be said. A standing states nothing of its own.
+func unfitTarget(s, target *Statement) string {
+	switch {
+	case target.Standing != nil:
+		return "name the statement that the standing is about"
+	case s.Withdrawal != nil && target.Withdrawal != nil:
+		return "a withdrawal stays; issue the statement again if it holds after all"
+	case s.Dispute != nil && target.Dispute != nil:
+		return "go on with the dispute: name it as thread, and its target as target"
+	case s.Assessment != nil && target.Common() == nil:
+		return "assess a no-backdoor, data-flows or undertakings statement"
+	}
+	return ""
+}
+
+// relatedThread looks at the first dispute of the exchange.
+func relatedThread(c *checker, others related) {
+	d := c.s.Dispute
+	if d == nil || d.Thread == nil {
+		return
+	}
+	const at = "/predicate/thread"
+	thread := others[d.Thread.ID()]
+	switch {
+	case d.Event == "opened":
+		c.report(at, d.Thread.ID(), "a dispute that is opened goes on with no other", "remove thread, or name another event")
+	case thread == nil:
+		c.report(at, d.Thread.ID(), "the thread is not in the store or the batch", "correct the digest")
+	case thread.Dispute == nil || thread.Dispute.Event != "opened":
+		c.report(at, thread.Type, "the thread does not begin with this statement", "name the dispute with the event opened")
+	case thread.Dispute.Target.ID() != d.Target.ID():
+		c.report(at, thread.Dispute.Target.ID(), "the thread is about another target", "copy the target of the thread")
+	}
+}
+
+// relatedSuperseded reports a statement that would replace one of another type.
+func relatedSuperseded(c *checker, others related) {
+	common := c.s.Common()
+	if common == nil {
+		return
+	}
+	for i, ref := range common.Supersedes {
+		if old := others[ref.ID()]; old != nil && old.Type != c.s.Type {
+			c.report(pointer("predicate", "common", "supersedes", i), old.Type, "a statement replaces one of its own type", "correct the digest")
+		}
 	}
 }
 

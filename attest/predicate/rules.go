@@ -9,7 +9,7 @@ import (
 // Rule is one rule of the specification, section 10, in words. The code is
 // never reused; R09, R19 and R35 to R39 are free.
 type Rule struct {
-	// Code is R01 to R42 or W01 to W08.
+	// Code is R01 to R42 or W01 to W10.
 	Code string
 	// Severity is error for R codes and warning for W codes.
 	Severity Severity

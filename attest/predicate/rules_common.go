@@ -43,9 +43,10 @@ func commonRules() []Rule {
 			Why:  "it is open which one counts",
 			Fix:  "keep one of them"},
 		{Code: "R18", Severity: SeverityError, Needs: "S", check: checkUndertakings,
-			When: "undertakings are without U-NOTIFY-CHANGE, or an undertaking is without its parameter",
-			Why:  "it would be a promise without a time",
-			Fix:  "add U-NOTIFY-CHANGE with hours, and the parameter that the registry names"},
+			When: "undertakings are without U-NOTIFY-CHANGE, or an undertaking is without its parameter; U-LOG-ONLY names a log by " +
+				"something else than https:// and its origin",
+			Why: "it would be a promise without a time",
+			Fix: "add U-NOTIFY-CHANGE with hours, and the parameter that the registry names"},
 		{Code: "R25", Severity: SeverityError, Needs: "S, D", check: checkPlaces,
 			When: "a country or jurisdiction is not an ISO 3166-1 code, a part of one (FR-NC), EU, EEA or anywhere; anywhere stands " +
 				"beside others; a country is none of the 249 two-letter codes (anywhere: for a publicService only)",
@@ -317,9 +318,52 @@ func checkUndertakings(c *checker) {
 				c.report(pointer("predicate", "undertakings", i, name), "", u.ID+" is without its parameter "+name, "add "+name)
 			}
 		}
+		checkPledgedLogs(c, i, u)
 	}
 	if !notify {
 		c.report("/predicate/undertakings", "", "there is no "+UndertakingNotifyChange,
 			"add it with hours: within that time a statement that is no longer true is withdrawn")
 	}
+}
+
+// checkPledgedLogs: a pledge that names a log loosely could be read as naming another.
+func checkPledgedLogs(c *checker, i int, u Undertaking) {
+	if u.ID != UndertakingLogOnly {
+		return
+	}
+	for n, channel := range u.Channels {
+		if _, ok := logOrigin(channel); !ok {
+			c.report(pointer("predicate", "undertakings", i, "channels", n), channel.Value, "names no log",
+				"write the log as scheme url with https:// and its origin, for example https://2026-1.log.example.com")
+		}
+	}
+}
+
+// PledgedLogs returns the origins of the logs that the vendor pledges to publish in and nowhere else ([UndertakingLogOnly]),
+// and nil if the statement has no such undertaking without qualification.
+func (s *Statement) PledgedLogs() []string {
+	if s.Undertakings == nil {
+		return nil
+	}
+	var origins []string
+	for _, u := range s.Undertakings.Undertakings {
+		if u.ID != UndertakingLogOnly || u.Qualification != "unqualified" {
+			continue
+		}
+		for _, channel := range u.Channels {
+			if origin, ok := logOrigin(channel); ok {
+				origins = append(origins, origin)
+			}
+		}
+	}
+	return origins
+}
+
+// logOrigin reads a log out of a channel: the origin is a bare host name, as in the first line of its checkpoints.
+func logOrigin(channel Identifier) (string, bool) {
+	origin, ok := strings.CutPrefix(channel.Value, "https://")
+	if !ok || channel.Scheme != "url" || origin == "" || strings.ToLower(origin) != origin || strings.ContainsAny(origin, "/?#@: ") {
+		return "", false
+	}
+	return origin, true
 }

@@ -10,7 +10,9 @@ func lifecycleRules() []Rule {
 	return []Rule{
 		{Code: "R40", Severity: SeverityError, Needs: "T, I", related: relatedTarget,
 			When: "a withdrawal or answer is signed by another identity than that of the target or its successor; the target is not in " +
-				"the store; the subjects differ from the target's",
+				"the store; the subjects differ from the target's; a withdrawal is about a withdrawal, a dispute about a dispute, an " +
+				"assessment about something else than a declaration, any of them about a standing; a thread does not begin with the " +
+				"dispute that it names, or is about another target; a statement supersedes one of another type",
 			Why: "nobody withdraws for another",
 			Fix: "sign with the key of the target; copy all its subjects"},
 		{Code: "R41", Severity: SeverityError, Needs: "T, I", related: relatedAssessor,

@@ -3,8 +3,8 @@ package predicate
 import "slices"
 
 // warningRules are returned and do not block. W02, W03 and W08 need the SBOM,
-// the binary, or facts about a recipient that no statement holds; they are not
-// applied here.
+// the binary, or facts about a recipient that no statement holds, W09 and W10
+// who signed what; they are not applied here.
 func warningRules() []Rule {
 	return []Rule{
 		{Code: "W01", Severity: SeverityWarning, Needs: "S", check: warnMethods,
@@ -39,6 +39,15 @@ func warningRules() []Rule {
 			When: "storage is narrower than the recipient's published regions can show",
 			Why:  "it is displayed as declared, not verified",
 			Fix:  "name a document that shows it as evidence"},
+		{Code: "W09", Severity: SeverityWarning, Needs: "T, I",
+			When: "another statement of the same signer and type about the same artifact is in force at the same time and says something " +
+				"else, and neither supersedes the other",
+			Why: "a buyer who holds both refuses both",
+			Fix: "withdraw the other one, or issue one that names it in common.supersedes"},
+		{Code: "W10", Severity: SeverityWarning, Needs: "T, I",
+			When: "a withdrawal is signed by fewer recovery keys than the vendor's threshold",
+			Why:  "it has no effect yet",
+			Fix:  "have the same statement signed with the missing number of other recovery keys"},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -92,7 +93,8 @@ func (l *lies) fork(ts *testscript.TestScript) []byte {
 	return signed
 }
 
-// oneFile is `onefile VARIABLE DIR PREFIX`: sets the variable to the path of the only file in DIR with that prefix.
+// oneFile is `onefile VARIABLE DIR PREFIX`: sets the variable to the path of the only file in DIR with that prefix, bundles beside
+// their statements left out.
 func oneFile(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: onefile VARIABLE DIR PREFIX")
@@ -101,7 +103,7 @@ func oneFile(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	found := ""
 	for _, e := range entries {
-		if len(e.Name()) >= len(args[2]) && e.Name()[:len(args[2])] == args[2] {
+		if strings.HasPrefix(e.Name(), args[2]) && !strings.HasSuffix(e.Name(), ".sigstore.json") {
 			if found != "" {
 				ts.Fatalf("%s and %s begin with %s", found, e.Name(), args[2])
 			}

@@ -83,8 +83,9 @@ func runScripts(t *testing.T, directory string) {
 	})
 }
 
-// startService is `service [-tls] [-url=URL] KEY.pub...`: a real service for the rest of the script whose vendor may sign with
-// the keys, and that with -url tells Sigstore clients to write there. It writes trusted_root.json, and with -tls ca.pem, and sets
+// startService is `service [-tls] [-url=URL] [-registry=FILE] KEY.pub...`: a real service for the rest of the script whose vendor
+// may sign with the keys, or whose vendors are those of the registry (names of files in it are relative to $WORK/service), and that
+// with -url tells Sigstore clients to write there. It writes trusted_root.json, and with -tls ca.pem, and sets
 // AVOW_SERVER, and AVOW_URL for its HTTP port.
 func startService(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
@@ -101,6 +102,10 @@ func startService(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		if address, ok := strings.CutPrefix(arg, "-url="); ok {
 			config.PublicURL = address
+			continue
+		}
+		if file, ok := strings.CutPrefix(arg, "-registry="); ok {
+			config.Registry = []byte(ts.ReadFile(file))
 			continue
 		}
 		config.VendorKeys = append(config.VendorKeys, []byte(ts.ReadFile(arg)))

@@ -29,6 +29,8 @@ type Config struct {
 	Origin string `yaml:"origin"`
 	// Log is the statement log.
 	Log LogConfig `yaml:"log"`
+	// Index is the complete index and the log of its roots.
+	Index IndexConfig `yaml:"index"`
 	// Statements is the store of envelopes and its indexes.
 	Statements StatementsConfig `yaml:"statements"`
 	// Timestamps are the RFC 3161 authorities.
@@ -45,6 +47,8 @@ type Config struct {
 	Operator string `yaml:"operator"`
 	// Shards is the path of the list of the operator's other shards; a file that is not there lists none.
 	Shards string `yaml:"shards"`
+	// Webhooks is the path of the list of addresses that the service tells of events; empty: none.
+	Webhooks string `yaml:"webhooks"`
 	// TUF is the repository by which buyers follow changes of the trusted root.
 	TUF TUFConfig `yaml:"tuf"`
 	// Rekor opens the log to Sigstore clients.
@@ -165,6 +169,7 @@ func defaultConfig() Config {
 			CheckpointInterval: tlog.DefaultCheckpointInterval, ProofWindow: tlog.DefaultProofWindow,
 			Witnesses: LogWitnessesConfig{Timeout: tlog.DefaultWitnessTimeout},
 		},
+		Index:        IndexConfig{Dir: "index", Key: "keys/index.key", Anchor: "anchor/index.anchor", Snapshot: "index.snapshot"},
 		Statements:   StatementsConfig{Path: "statements.db"},
 		Timestamps:   TimestampsConfig{Minimum: 1, Embedded: EmbeddedTimestamps{Chain: "keys/tsa.pem", Key: "keys/tsa.key"}},
 		Certificates: CertificatesConfig{Lifetime: certauthority.DefaultLifetime},
@@ -256,7 +261,7 @@ func (c *Config) path(p string) string {
 // Validate reports all that is wrong with the values, one line each. It opens nothing.
 func (c *Config) Validate() error {
 	return errors.Join(c.validateLog(), c.validateTime(), c.validateListeners(), c.validateRest(), c.validateVerdicts(), c.validateRekor(),
-		c.validateTUF(), c.validateCertificates(), c.Limits.validate())
+		c.validateTUF(), c.validateCertificates(), c.validateIndex(), c.Limits.validate())
 }
 
 func (c *Config) validateVerdicts() error {

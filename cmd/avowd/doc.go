@@ -7,6 +7,7 @@
 //	avowd fsck --config F                  reads every entry, tile and statement and recomputes the log's root
 //	avowd reindex --config F               rebuilds every index from the stored envelopes and the log
 //	avowd vendor add|list|token            edits the registry of vendors
+//	avowd index init|key --config F        the complete index of a service from before there was one; its log's key
 //	avowd trusted-root --config F          what buyers need to verify, from the keys of this configuration
 //	avowd bench --server ADDR | --embedded drives a service and prints rate, latency and CPU per statement
 //	avowd witness init|enrol|serve         a witness of other logs, a service of its own; log-key prints what it needs to know

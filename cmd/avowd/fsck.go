@@ -22,7 +22,7 @@ func newFsckCommand() *cobra.Command {
 		Use:   "fsck --config F",
 		Short: "Read every entry, tile and statement and recompute the log's root",
 		Long: `Read every entry, tile and statement, recompute the log's root, compare it with the checkpoint and the anchor, and compare
-the store with the log both ways. Changes nothing. The service must not be running: the check would race with its writes.`,
+the store with the log both ways; then build the complete index again and compare every root that was logged of it. Changes nothing. The service must not be running: the check would race with its writes.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(config)
@@ -36,7 +36,7 @@ the store with the log both ways. Changes nothing. The service must not be runni
 	return cmd
 }
 
-// fsck checks the log alone, then the store alone, then both against each other.
+// fsck checks the log alone, then the store alone, then both against each other, and then the index against both.
 func fsck(ctx context.Context, c *Config, out io.Writer) error {
 	logger := slog.New(slog.DiscardHandler)
 	tc, err := c.tlogConfig(logger)
@@ -72,7 +72,10 @@ func fsck(ctx context.Context, c *Config, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "store: %d statements, each is the entry of the log that it says; %d pending\n", len(stated), pending)
-	return explainRest(ctx, out, store, log, stated, pending)
+	if err := explainRest(ctx, out, store, log, stated, pending); err != nil {
+		return err
+	}
+	return c.checkIndex(ctx, log, store, out)
 }
 
 // fsckCertificates checks the log of certificates, which nothing else is derived from.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -55,6 +56,7 @@ func newInitCommand() *cobra.Command {
 			if certificates {
 				c.Certificates.Embedded = embeddedCertificates(c.Origin)
 			}
+			c.Index.Anchor = filepath.Join(filepath.Dir(c.Log.Anchor), filepath.Base(c.Index.Anchor))
 			if err := initialise(cmd.Context(), dir, c, time.Now); err != nil {
 				return err
 			}
@@ -104,7 +106,7 @@ func initialise(ctx context.Context, dir string, c Config, clock func() time.Tim
 func refuseExisting(c *Config) error {
 	paths := []string{configName, c.Log.Key, publicName(c.Log.Key), c.Log.Anchor, c.Log.Dir, c.Statements.Path,
 		c.Timestamps.Embedded.Chain, c.Timestamps.Embedded.Key, c.Verdicts.Key, c.Vendors, c.TrustedRoot}
-	return refuseAny(c, append(paths, c.certificateFiles()...), "init overwrites nothing; choose an empty directory")
+	return refuseAny(c, slices.Concat(paths, c.certificateFiles(), c.indexFiles()), "init overwrites nothing; choose an empty directory")
 }
 
 // refuseAny refuses if any of the paths is there.
@@ -196,12 +198,12 @@ func createData(ctx context.Context, c *Config, clock func() time.Time) error {
 	return writeNew(c.path(c.TrustedRoot), root, 0o644)
 }
 
-// createStores makes the empty log, the empty log of certificates where there is one, and the empty store.
+// createStores makes the empty log, the empty logs of certificates and of the index where there are ones, and the empty store.
 func (c *Config) createStores(ctx context.Context, log tlog.Config) error {
 	if err := posix.Create(ctx, log); err != nil {
 		return err
 	}
-	if err := c.createCertificateLog(ctx, log.Logger); err != nil {
+	if err := errors.Join(c.createCertificateLog(ctx, log.Logger), c.createIndex(ctx, log.Logger)); err != nil {
 		return err
 	}
 	store, err := statements.Create(ctx, statements.Config{Path: c.path(c.Statements.Path), Logger: log.Logger})

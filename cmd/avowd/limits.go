@@ -15,6 +15,7 @@ type LimitsConfig struct {
 	CallsInFlight     int64         `yaml:"callsInFlight"`
 	RatePerSecond     float64       `yaml:"ratePerSecond"`
 	Burst             int           `yaml:"burst"`
+	OpinionsPerHour   float64       `yaml:"opinionsPerHour"`
 	Callers           int           `yaml:"callers"`
 	ConcurrentStreams uint32        `yaml:"concurrentStreams"`
 	DefaultDeadline   time.Duration `yaml:"defaultDeadline"`
@@ -44,6 +45,7 @@ func renderLimits(l LimitsConfig) string {
 		{"What one caller (a vendor with credentials, else an address) may use: a read costs 1, an issued statement 2, a\n" +
 			"  # verification 4, a batch 8.", "ratePerSecond", l.RatePerSecond},
 		{"How much of that at once.", "burst", l.Burst},
+		{"Disputes and assessments of others' statements that one vendor may issue per hour, and at once.", "opinionsPerHour", l.OpinionsPerHour},
 		{"How many callers are remembered.", "callers", l.Callers},
 		{"Calls in hand on one gRPC connection.", "concurrentStreams", l.ConcurrentStreams},
 		{"For calls without a deadline, and the longest that a call may ask for.", "defaultDeadline", l.DefaultDeadline},

@@ -12,10 +12,12 @@ import (
 	"github.com/avow-dev/avow/internal/trustroot"
 	"github.com/avow-dev/avow/server"
 	"github.com/avow-dev/avow/server/authority"
+	"github.com/avow-dev/avow/server/index"
 	"github.com/avow-dev/avow/server/statements"
 	"github.com/avow-dev/avow/server/tlog"
 	"github.com/avow-dev/avow/server/tlog/posix"
 	"github.com/avow-dev/avow/server/vendors"
+	"github.com/avow-dev/avow/server/webhook"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -26,7 +28,10 @@ const maxTrustedRootBytes = 1 << 20
 // which of two servers on one directory may go on.
 type parts struct {
 	log      *tlog.Log
-	ctLog    *tlog.Log // nil without a certificate authority
+	ctLog    *tlog.Log       // nil without a certificate authority
+	roots    *tlog.Log       // the index log; nil without an index
+	webhooks *webhook.Teller // nil without any
+	index    *index.Index
 	store    *statements.Store
 	registry *vendors.Watcher
 	server   *server.Server
@@ -50,7 +55,14 @@ func openParts(ctx context.Context, c *Config, logger *slog.Logger) (p *parts, e
 	if p.registry, err = vendors.Watch(ctx, vendors.WatcherConfig{Path: c.path(c.Vendors), Logger: logger}); err != nil {
 		return p, err
 	}
-	p.server, err = newServer(ctx, c, p, logger)
+	standing, err := c.openIndex(ctx, p, logger)
+	if err != nil {
+		return p, err
+	}
+	if p.server, err = newServer(ctx, c, p, standing, logger); err != nil {
+		return p, err
+	}
+	p.webhooks, err = c.openWebhooks(p, logger)
 	return p, err
 }
 
@@ -63,7 +75,7 @@ func openLog(ctx context.Context, c *Config, logger *slog.Logger, metrics promet
 	return posix.Open(ctx, tc)
 }
 
-func newServer(ctx context.Context, c *Config, p *parts, logger *slog.Logger) (*server.Server, error) {
+func newServer(ctx context.Context, c *Config, p *parts, standing *server.StandingConfig, logger *slog.Logger) (*server.Server, error) {
 	root, err := readLimited(c.path(c.TrustedRoot), maxTrustedRootBytes)
 	if err != nil {
 		return nil, err
@@ -80,7 +92,7 @@ func newServer(ctx context.Context, c *Config, p *parts, logger *slog.Logger) (*
 		Log: p.log, Store: p.store, Timestampers: timestampers, Vendors: p.registry,
 		TrustedRoot: root, Tables: predicate.EmbeddedTables(), Logger: logger, Registerer: p.metrics,
 		SigningKey: newSigningKeys().open, MinTimestamps: c.Timestamps.Minimum, StrictRules: c.StrictRules,
-		CompilePolicy: compilePolicy,
+		CompilePolicy: compilePolicy, Standing: standing,
 	}
 	if sc.Certificates, err = c.openCertificates(ctx, p, logger, p.metrics); err != nil {
 		return nil, err
@@ -117,11 +129,13 @@ func (p *parts) close(ctx context.Context) error {
 	if p.registry != nil {
 		p.registry.Close()
 	}
-	if p.ctLog != nil {
-		errs = append(errs, p.ctLog.Close(ctx))
+	if p.index != nil {
+		errs = append(errs, p.index.Close()) // before the logs that it reads and writes
 	}
-	if p.log != nil {
-		errs = append(errs, p.log.Close(ctx))
+	for _, l := range []*tlog.Log{p.roots, p.ctLog, p.log} {
+		if l != nil {
+			errs = append(errs, l.Close(ctx))
+		}
 	}
 	if p.store != nil {
 		errs = append(errs, p.store.Close())

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -193,6 +194,11 @@ func TestRestoredStore(t *testing.T) {
 		t.Errorf("fsck: got %v (hint %q)", err, hintOf(err))
 	}
 	p = w.start()
+	_, err = avowv1.NewStandingServiceClient(p.conn).GetStanding(t.Context(), &avowv1.GetStandingRequest{
+		Subject: &avowv1.GetStandingRequest_StatementId{StatementId: before.GetStatementId()}})
+	if reason, _ := refusalOf(err); reason != "INDEX_HALTED" {
+		t.Errorf("the index lacks a statement, and answers: %v", err)
+	}
 	after, err := w.issue(t.Context(), p, lost)
 	must(t, err)
 	w.mustVerify(before.GetBundle())

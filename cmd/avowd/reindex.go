@@ -8,6 +8,7 @@ import (
 
 	"github.com/avow-dev/avow/server"
 	"github.com/avow-dev/avow/server/statements"
+	"github.com/avow-dev/avow/server/tlog/posix"
 	"github.com/spf13/cobra"
 )
 
@@ -17,7 +18,8 @@ func newReindexCommand() *cobra.Command {
 		Use:   "reindex --config F",
 		Short: "Rebuild every index from the stored envelopes and the log",
 		Long: `Rebuild every index from the stored envelopes: who signed what about which file and product. Each envelope is opened and its
-signature checked on the way. The envelopes themselves and the log are not touched. The service must not be running.`,
+signature checked on the way. Then the complete index is built again from the log and the envelopes, and every root that was logged of
+it has to come out once more. The envelopes themselves and the logs are not touched. The service must not be running.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(config)
@@ -32,7 +34,8 @@ signature checked on the way. The envelopes themselves and the log are not touch
 }
 
 func reindex(ctx context.Context, c *Config, out io.Writer) error {
-	store, err := statements.Open(ctx, statements.Config{Path: c.path(c.Statements.Path), Logger: slog.New(slog.DiscardHandler)})
+	logger := slog.New(slog.DiscardHandler)
+	store, err := statements.Open(ctx, statements.Config{Path: c.path(c.Statements.Path), Logger: logger})
 	if err != nil {
 		return err
 	}
@@ -49,5 +52,14 @@ func reindex(ctx context.Context, c *Config, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "indexed %d statements\n", n)
-	return nil
+	tc, err := c.tlogConfig(logger)
+	if err != nil {
+		return err
+	}
+	log, err := posix.Open(ctx, tc)
+	if err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	defer func() { _ = log.Close(context.WithoutCancel(ctx)) }()
+	return c.checkIndex(ctx, log, store, out)
 }

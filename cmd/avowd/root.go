@@ -31,8 +31,8 @@ Exit codes: 0 done, 1 it could not be done or what was checked is not in order, 
 		return usageError{err, cmd.CommandPath() + " --help lists the flags"}
 	})
 	root.AddCommand(newQuickstartCommand(), newInitCommand(), newServeCommand(), newFsckCommand(), newReindexCommand(),
-		newVendorCommand(), newTrustedRootCommand(), newBenchCommand(), newWitnessCommand(), newShardCommand(), newTUFCommand(),
-		newVersionCommand())
+		newVendorCommand(), newTrustedRootCommand(), newBenchCommand(), newWitnessCommand(), newShardCommand(), newWebhookCommand(), newTUFCommand(),
+		newIndexCommand(), newVersionCommand())
 	return root
 }
 

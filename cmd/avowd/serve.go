@@ -146,6 +146,9 @@ func (s *service) run(ctx, life context.Context, l *listeners, ready func(addres
 	g.Go(func() error { return ignoreClosed(s.parts.server.Run(serving)) })
 	g.Go(func() error { s.reloadOnHangup(serving); return nil })
 	g.Go(func() error { s.config.renewTUF(serving, s.logger); return nil })
+	if s.parts.webhooks != nil {
+		g.Go(func() error { s.parts.webhooks.Run(serving); return nil })
+	}
 	g.Go(func() error {
 		<-serving.Done()
 		return s.drain(life)

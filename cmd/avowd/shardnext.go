@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -159,7 +160,11 @@ func (n *nextShard) config(old *Config) (*Config, error) {
 	}
 	c.Origin, c.Operator, c.Shards = n.origin, old.operator(), fresh.Shards
 	c.Log.Dir, c.Log.Key, c.Log.Anchor = fresh.Log.Dir, fresh.Log.Key, n.anchor
-	c.Statements, c.TrustedRoot = fresh.Statements, fresh.TrustedRoot
+	c.Statements, c.TrustedRoot, c.Index = fresh.Statements, fresh.TrustedRoot, fresh.Index
+	c.Index.Anchor = filepath.Join(filepath.Dir(c.Log.Anchor), filepath.Base(c.Index.Anchor))
+	if old.Index.Dir == "" {
+		c.Index = IndexConfig{}
+	}
 	for _, p := range []*string{&c.Vendors, &c.Log.Witnesses.Policy, &c.Verdicts.Key, &c.TLS.Certificate, &c.TLS.Key,
 		&c.Timestamps.Embedded.Chain, &c.Timestamps.Embedded.Key, &c.TUF.Dir, &c.TUF.Key} {
 		*p = old.path(*p)
@@ -203,7 +208,7 @@ func (n *nextShard) refuseExisting(c *Config) error {
 	if n.newTimestamps {
 		paths = append(paths, c.Timestamps.Embedded.Chain, c.Timestamps.Embedded.Key)
 	}
-	return refuseAny(c, append(paths, c.certificateFiles()...), "the new instance needs a directory of its own")
+	return refuseAny(c, slices.Concat(paths, c.certificateFiles(), c.indexFiles()), "the new instance needs a directory of its own")
 }
 
 // create makes keys and data of the new instance, and adds what it signs with to the root.

@@ -41,20 +41,28 @@ type vendorFlags struct {
 	identities          []string
 	issuer              string
 	notBefore, notAfter string
+	life                vendorLife
 }
 
 func newVendorAddCommand() *cobra.Command {
 	var v vendorFlags
 	cmd := &cobra.Command{
-		Use:   "add --name N --declarant LEGAL-NAME --country CC (--key PUB... | --identity SAN... --issuer URL) --product PREFIX...",
+		Use: "add --name N --declarant LEGAL-NAME --country CC (--key PUB... | --identity SAN... --issuer URL) " +
+			"[--product PREFIX...] [--role ROLE...]",
 		Short: "Register a vendor with its keys or identities and the products that it may speak about",
 		Long: `Register a vendor. --declarant is the exact name that its statements carry, --product a prefix of product identifiers:
 pkg:generic/acme permits pkg:generic/acme/fw@1 and not pkg:generic/acme-evil@1.
 
 --identity is who signs with a certificate instead of a key, exactly as certificates name it: the URI of a CI workflow with its
 ref, or an e-mail address. --issuer is the OpenID Connect issuer that vouches for it. Identities of several issuers are added
-with an editor. The whole registry is checked before the file is
-replaced; a running service reads it within a second.`,
+with an editor.
+
+--role disputer and --role assessor let it dispute and assess what other vendors say; it needs no products for that. --succeeds
+names a former key whose statements its keys may withdraw, supersede and answer for. --recovery-key registers keys that do
+nothing but withdraw, as many of them together as --recovery-threshold says, for the day on which the others are lost or stolen:
+keep them apart, and register them before they are needed.
+
+The whole registry is checked before the file is replaced; a running service reads it within a second.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(v.config)
@@ -77,6 +85,7 @@ replaced; a running service reads it within a second.`,
 	f.StringArrayVar(&v.identities, "identity", nil, "subject alternative name of certificates, exactly; repeatable")
 	f.StringVar(&v.issuer, "issuer", "", "URL of the identities' issuer, exactly")
 	f.StringSliceVar(&v.vendor.Products, "product", nil, "prefix of product identifiers; repeatable")
+	v.life.register(cmd)
 	f.StringVar(&v.notBefore, "not-before", "", "start of the window of keys and identities, RFC 3339")
 	f.StringVar(&v.notAfter, "not-after", "", "end of the window of keys and identities, RFC 3339")
 	return cmd
@@ -103,6 +112,7 @@ func printRegistered(w io.Writer, path, name string) error {
 	for _, p := range v.Products {
 		fmt.Fprintf(w, "  product %s\n", p)
 	}
+	printLife(w, v)
 	return nil
 }
 
@@ -120,6 +130,9 @@ func addVendor(c *Config, v vendorFlags) error {
 	}
 	var err error
 	if v.vendor.Identities, err = v.readIdentities(); err != nil {
+		return usageError{err, "the registry was left as it was"}
+	}
+	if err := v.life.apply(&v.vendor); err != nil {
 		return usageError{err, "the registry was left as it was"}
 	}
 	path := c.path(c.Vendors)
@@ -189,7 +202,7 @@ func newVendorListCommand() *cobra.Command {
 	var config string
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the registered vendors with their keys and products",
+		Short: "List the registered vendors with their keys, products and roles",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(config)
@@ -201,7 +214,7 @@ func newVendorListCommand() *cobra.Command {
 				return err
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "NAME\tCOUNTRY\tDECLARANT\tKEYS\tIDENTITIES\tPRODUCTS\tTOKENS")
+			fmt.Fprintln(w, "NAME\tCOUNTRY\tDECLARANT\tKEYS\tIDENTITIES\tPRODUCTS\tROLES\tTOKENS")
 			for _, v := range registry.All() {
 				ids := make([]string, len(v.Keys))
 				for i, k := range v.Keys {
@@ -211,8 +224,8 @@ func newVendorListCommand() *cobra.Command {
 				for i, id := range v.Identities {
 					names[i] = id.SAN
 				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\n", v.Name, v.Country, v.Declarant, strings.Join(ids, ","),
-					strings.Join(names, ","), strings.Join(v.Products, ","), len(v.TokenHashes))
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", v.Name, v.Country, v.Declarant, strings.Join(ids, ","),
+					strings.Join(names, ","), strings.Join(v.Products, ","), strings.Join(v.Roles, ","), len(v.TokenHashes))
 			}
 			return w.Flush()
 		},

@@ -220,17 +220,8 @@ func TestPausedDeadline(t *testing.T) {
 		x.kill9()
 	}
 	_, err := w.issue(t.Context(), p, w.envelope()) // 30 s; the log gives up after 10
-	s := status.Convert(err)
-	reason, retry := "", false
-	for _, d := range s.Details() {
-		switch d := d.(type) {
-		case *errdetails.ErrorInfo:
-			reason = d.GetReason()
-		case *errdetails.RetryInfo:
-			retry = d.GetRetryDelay().AsDuration() > 0
-		}
-	}
-	if s.Code() != codes.Unavailable || reason != "LOG_UNAVAILABLE" || !retry {
+	reason, retry := refusalOf(err)
+	if status.Code(err) != codes.Unavailable || reason != "LOG_UNAVAILABLE" || !retry {
 		t.Errorf("got %v, reason %q, retry %v", err, reason, retry)
 	}
 	p.kill9() // and the next start is not held up for ever either
@@ -259,4 +250,17 @@ func TestWitnessPolicyFile(t *testing.T) {
 	if _, err := w.config.witnessPolicy(); err == nil || !strings.Contains(err.Error(), "is empty") {
 		t.Errorf("empty: %v", err)
 	}
+}
+
+// refusalOf is a failed call's stable reason, and whether a retry may help.
+func refusalOf(err error) (reason string, retry bool) {
+	for _, d := range status.Convert(err).Details() {
+		switch d := d.(type) {
+		case *errdetails.ErrorInfo:
+			reason = d.GetReason()
+		case *errdetails.RetryInfo:
+			retry = d.GetRetryDelay().AsDuration() > 0
+		}
+	}
+	return reason, retry
 }

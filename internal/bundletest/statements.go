@@ -16,7 +16,7 @@ const OtherSHA256 = "00000000956f86dcbd706dd2fe050cefa923788b079e93b41880ce7a117
 var statements embed.FS
 
 // Statement returns one of the minimal valid statements (no-backdoor,
-// data-flows, data-flows-none, undertakings, withdrawal, assessment) about the
+// data-flows, data-flows-none, undertakings, withdrawal, dispute, assessment) about the
 // artifact, issued at [Epoch] for a year, with text replaced: pairs of old and
 // new, each old of which must occur.
 func Statement(tb testing.TB, name string, oldNew ...string) []byte {

@@ -32,6 +32,7 @@ import (
 	"github.com/avow-dev/avow/server"
 	"github.com/avow-dev/avow/server/authority"
 	"github.com/avow-dev/avow/server/identity"
+	"github.com/avow-dev/avow/server/index"
 	"github.com/avow-dev/avow/server/statements"
 	"github.com/avow-dev/avow/server/tlog"
 	"github.com/avow-dev/avow/server/tlog/posix"
@@ -53,6 +54,9 @@ type Config struct {
 	VendorKeys [][]byte
 	// Name, Declarant, Country and Product are the vendor's; by default those of the example statements.
 	Name, Declarant, Country, Product string
+	// Registry, if not empty, is the whole registry of vendors, in the place of the one vendor; names of files in it are relative to
+	// Dir.
+	Registry []byte
 	// TLS serves with a certificate of an authority of its own (World.CertificatePEM).
 	TLS bool
 	// PublicURL, if not empty, opens the log to Sigstore clients, who are told this address.
@@ -65,6 +69,8 @@ type Config struct {
 	RekorOpen bool
 	// Issuers, if any, are those whose tokens the service's certificate authority takes; there is none without.
 	Issuers []identity.Issuer
+	// NoIndex makes a service without the complete index.
+	NoIndex bool
 	// Log receives the service's log; nil discards it.
 	Log io.Writer
 }
@@ -84,8 +90,13 @@ type World struct {
 	// LogKey is the log's key, for tests in which the log itself lies.
 	LogKey ed25519.PrivateKey
 
+	// IndexKey is the verifier key of the index log; empty without an index.
+	IndexKey string
+
 	log     *tlog.Log
-	ctLog   *tlog.Log // nil without a certificate authority
+	roots   *tlog.Log    // nil without an index
+	index   *index.Index // nil without an index
+	ctLog   *tlog.Log    // nil without a certificate authority
 	store   *statements.Store
 	vendors *vendors.Watcher
 	server  *server.Server
@@ -142,6 +153,9 @@ func Start(ctx context.Context, c Config) (*World, error) {
 		TrustedRoot: w.TrustedRoot, Logger: logger, Clock: c.Clock, Registerer: prometheus.NewRegistry(),
 		Certificates: certificates, Limits: server.Limits{RatePerSecond: 1e9, Burst: 1e9}}
 	if err := signVerdicts(&sc); err != nil {
+		return nil, err
+	}
+	if sc.Standing, err = w.openIndex(ctx, c, logger); err != nil {
 		return nil, err
 	}
 	if c.PublicURL != "" {
@@ -209,8 +223,41 @@ func (w *World) openParts(ctx context.Context, c Config, logger *slog.Logger) er
 	return err
 }
 
-// registry renders the registry of the one vendor.
+// IndexOrigin is the origin of the index log.
+const IndexOrigin = "index." + Origin
+
+// openIndex makes and opens the index log and the complete index.
+func (w *World) openIndex(ctx context.Context, c Config, logger *slog.Logger) (*server.StandingConfig, error) {
+	if c.NoIndex {
+		return nil, nil
+	}
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	config := tlog.Config{Dir: filepath.Join(c.Dir, "index"), AnchorPath: filepath.Join(c.Dir, "index.anchor"),
+		Origin: IndexOrigin, Signer: key, Logger: logger}
+	if err := posix.Create(ctx, config); err != nil {
+		return nil, err
+	}
+	if w.roots, err = posix.Open(ctx, config); err != nil {
+		return nil, err
+	}
+	if w.index, err = server.OpenIndex(ctx, server.IndexConfig{Log: w.log, Roots: w.roots, Store: w.store,
+		SnapshotPath: filepath.Join(c.Dir, "index.snapshot"), Logger: logger}); err != nil {
+		return nil, err
+	}
+	if w.IndexKey, err = server.LogVerifierKey(IndexOrigin, w.roots.PublicKey()); err != nil {
+		return nil, err
+	}
+	return &server.StandingConfig{Index: w.index, Roots: w.roots, Key: w.IndexKey}, nil
+}
+
+// registry renders the registry of the one vendor, or gives the one that was configured.
 func (c *Config) registry() []byte {
+	if len(c.Registry) > 0 {
+		return c.Registry
+	}
 	if len(c.VendorKeys) == 0 && len(c.Identities) == 0 {
 		return []byte("vendors: []\n")
 	}
@@ -287,6 +334,9 @@ func (w *World) Close(ctx context.Context) error {
 	w.vendors.Close()
 	if w.ctLog != nil {
 		err = errors.Join(err, w.ctLog.Close(ctx))
+	}
+	if w.index != nil {
+		err = errors.Join(err, w.index.Close(), w.roots.Close(ctx))
 	}
 	return errors.Join(err, w.log.Close(ctx), w.store.Close())
 }

@@ -68,6 +68,9 @@ func evidence(e *verify.Evidence) *avowv1.Evidence {
 			e.KeyID), Warnings: Findings(e.Warnings),
 		WitnessedBy: timestamp(e.WitnessedBy),
 	}
+	if e.Standing != nil {
+		out.Standing = Standing(e.Standing)
+	}
 	if e.Statement != nil {
 		out.PredicateType, out.Statement = e.Statement.Type, e.Statement.Payload()
 	}
@@ -78,6 +81,40 @@ func evidence(e *verify.Evidence) *avowv1.Evidence {
 		out.Cosignatures = append(out.Cosignatures, &avowv1.Cosignature{Name: c.Name, KeyId: c.KeyID, Time: timestamp(c.Time)})
 	}
 	return out
+}
+
+// Standing returns the message for how a statement stands. r must not be nil.
+func Standing(r *verify.StandingResult) *avowv1.StandingResult {
+	out := &avowv1.StandingResult{Standing: standing(r.Standing), Reason: string(r.Reason), Detail: r.Detail, AsOf: timestamp(r.AsOf),
+		Witnessed: r.Witnessed, TreeSize: r.TreeSize, WithdrawnItems: r.Items}
+	for i := range r.Said {
+		s := &r.Said[i]
+		said := &avowv1.SaidStatement{StatementId: s.StatementID, LogIndex: s.LogIndex, KeyId: s.Signer, Own: s.Own, SignedBy: timestamp(s.SignedBy)}
+		if s.Statement != nil {
+			said.PredicateType, said.Statement = s.Statement.Type, s.Statement.Payload()
+		}
+		out.Said = append(out.Said, said)
+	}
+	return out
+}
+
+func standing(s verify.Standing) avowv1.Standing {
+	switch s {
+	case verify.StandingInForce:
+		return avowv1.Standing_STANDING_IN_FORCE
+	case verify.StandingWithdrawn:
+		return avowv1.Standing_STANDING_WITHDRAWN
+	case verify.StandingPartlyWithdrawn:
+		return avowv1.Standing_STANDING_PARTLY_WITHDRAWN
+	case verify.StandingSuperseded:
+		return avowv1.Standing_STANDING_SUPERSEDED
+	case verify.StandingExpired:
+		return avowv1.Standing_STANDING_EXPIRED
+	case verify.StandingStale:
+		return avowv1.Standing_STANDING_STALE
+	default:
+		return avowv1.Standing_STANDING_UNKNOWN // also for one that is not known here
+	}
 }
 
 func signer(s *verify.Signer, keyID string) *avowv1.Signer {

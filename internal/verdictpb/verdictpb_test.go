@@ -43,6 +43,9 @@ func full(t *testing.T) *verify.Verdict {
 			LogOrigin: "log.example.test", LogID: []byte{1}, LogIndex: 7, TreeSize: 8, RootHash: []byte{2},
 			Timestamps: []verify.Timestamp{{Time: now, Authority: "https://tsa.example.test"}}, SignedBy: now, SubjectName: "app",
 			Cosignatures: []verify.Cosignature{{Name: "witness.example.test", KeyID: "sha256:01", Time: now}}, WitnessedBy: now,
+			Standing: &verify.StandingResult{Standing: verify.StandingInForce, Reason: "NOTHING_SAID", Detail: "d", AsOf: now, Witnessed: true, TreeSize: 8,
+				Items: []string{"F1"}, Said: []verify.SaidStatement{{StatementID: "sha256:01", Statement: &predicate.Statement{Type: predicate.DisputeType},
+					LogIndex: 9, Signer: "sha256:02", Own: true, SignedBy: now}}},
 		}},
 	}
 }
@@ -53,8 +56,9 @@ func TestNothingIsDropped(t *testing.T) {
 	trust := &verify.Trust{}
 	got := New(full(t), Question{ArtifactSHA256: "ab", Trust: trust, At: time.Unix(1, 0)})
 	unset := map[string]bool{
-		".evidence.statement":          true, // was not parsed
-		".evidence.signer.certificate": true, // the signer is a key
+		".evidence.statement":               true, // was not parsed
+		".evidence.standing.said.statement": true,
+		".evidence.signer.certificate":      true, // the signer is a key
 	}
 	var walk func(path string, m protoreflect.Message)
 	walk = func(path string, m protoreflect.Message) {
@@ -79,7 +83,7 @@ func TestNothingIsDropped(t *testing.T) {
 	walk("", got.ProtoReflect())
 }
 
-// TestUnknownIsNeverGood: whatever the two enumerations will hold one day, only the two good values become good ones.
+// TestUnknownIsNeverGood: whatever the enumerations will hold one day, only the two good values become good ones.
 func TestUnknownIsNeverGood(t *testing.T) {
 	for i := -1; i < 10; i++ {
 		if got := outcome(verify.Outcome(i)); (got == avowv1.Outcome_OUTCOME_ACCEPTED) != (verify.Outcome(i) == verify.Accepted) {
@@ -87,6 +91,10 @@ func TestUnknownIsNeverGood(t *testing.T) {
 		}
 		if got := status(verify.Status(i)); (got == avowv1.CheckStatus_CHECK_STATUS_PASS) != (verify.Status(i) == verify.StatusPass) {
 			t.Errorf("status %d becomes %v", i, got)
+		}
+		if got := standing(verify.Standing(i)); (got == avowv1.Standing_STANDING_IN_FORCE) != (verify.Standing(i) == verify.StandingInForce) ||
+			got.String() == avowv1.Standing_STANDING_UNSPECIFIED.String() {
+			t.Errorf("standing %d becomes %v", i, got)
 		}
 	}
 	if got := New(&verify.Verdict{}, Question{}); got.GetOutcome() != avowv1.Outcome_OUTCOME_REJECTED ||
@@ -107,7 +115,11 @@ func TestFieldsOfVerify(t *testing.T) {
 		{verify.BundleResult{}, 5, &avowv1.BundleResult{}},
 		{verify.PolicyResult{}, 4, &avowv1.PolicyResult{}},
 		{verify.RuleResult{}, 7, &avowv1.RuleResult{}},
-		{verify.Evidence{}, 17, &avowv1.Evidence{}},
+		{verify.Evidence{}, 18, &avowv1.Evidence{}},
+		// besides those of the message: what NotAfter and OpenDisputes compute from it and the caller's options, and Cosignatures
+		{verify.StandingResult{}, 11, &avowv1.StandingResult{}},
+		// Identity besides
+		{verify.SaidStatement{}, 7, &avowv1.SaidStatement{}},
 		{verify.Timestamp{}, 2, &avowv1.SignedTimestamp{}},
 		{verify.Cosignature{}, 3, &avowv1.Cosignature{}},
 		{predicate.Finding{}, 6, &avowv1.Finding{}},

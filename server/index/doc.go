@@ -12,8 +12,8 @@
 //   - Every root that is answered from is the last leaf of the index log's checkpoint that goes with it.
 //   - The order is: log the root, then answer from it. A crash in between loses no root; at the next start the leaves are
 //     replayed from the entries and statements, from a snapshot on where a usable one is there, and every root has to come
-//     out as it was logged. If one does not, Open refuses with the code of package audit: what was answered before is not what
-//     the log gives, and an operator has to look.
+//     out as it was logged. If one does not, [Open] refuses with the code of package audit, and [OpenHalting] answers
+//     nothing: what was answered before is not what the log gives, and an operator has to look.
 //   - An entry whose statement cannot be had is unresolved, and looked for again. That the store does not answer is
 //     another thing: the index waits, and its lag grows.
 //   - [Index.Lag] is meant to stay below [LagAim]; above [MaxLag] [Index.Health] says so.

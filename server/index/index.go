@@ -2,6 +2,7 @@ package index
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"log/slog"
 	"sync"
@@ -30,7 +31,7 @@ type Index struct {
 	builder *audit.Builder
 	version *replay.Version
 	pending *vindex.Root // sealed, and perhaps not logged
-	from    uint64       // size of the index log before pending was appended
+	from    uint64       // size of the index log without pending: all of it is the index's own
 	tried   bool         // pending was appended with an unknown outcome
 	written uint64       // the leaf of the last snapshot, plus one
 	retried time.Time
@@ -60,6 +61,25 @@ func Open(ctx context.Context, cfg Config) (*Index, error) {
 	x.cancel = cancel
 	x.running.Go(func() { x.follow(running) })
 	x.running.Go(func() { x.keepSnapshots(running) })
+	return x, nil
+}
+
+// OpenHalting is [Open], but an index that differs from what was logged is open all the same, and halted: it answers nothing
+// for as long as it is open, and [Index.Health] says why. What does not need the index can go on.
+func OpenHalting(ctx context.Context, cfg Config) (*Index, error) {
+	x, err := Open(ctx, cfg)
+	var why *Error
+	if !errors.As(err, &why) || !why.Halts() || why.Code == CodeConfig {
+		return x, err
+	}
+	if cfg, err = cfg.withDefaults(); err != nil {
+		return nil, err
+	}
+	cfg.Logger.ErrorContext(ctx, "the index is halted", slog.String("code", why.Code), slog.String("message", why.Message), slog.Any("cause", why.Err))
+	x = &Index{cfg: cfg, cancel: func() {}}
+	x.failed.Store(why)
+	x.behind.Store(cfg.Clock().UnixNano())
+	x.metrics = newMetrics(x)
 	return x, nil
 }
 
@@ -192,7 +212,7 @@ func (x *Index) step(ctx context.Context) error {
 // publish seals the step and logs its leaf.
 func (x *Index) publish(ctx context.Context) error {
 	x.pending, x.version = x.builder.Seal()
-	x.from, x.tried = x.cfg.Roots.Size(), false
+	x.tried = false
 	return x.log(ctx)
 }
 
@@ -200,21 +220,32 @@ func (x *Index) publish(ctx context.Context) error {
 func (x *Index) log(ctx context.Context) error {
 	leaf := x.pending.Append(nil)
 	if x.tried {
-		_, found, err := x.cfg.Roots.Find(ctx, leaf, x.from)
+		at, found, err := x.cfg.Roots.Find(ctx, leaf, x.from)
 		if err != nil {
 			return err
 		}
 		if found {
-			x.pending = nil
-			return nil
+			return x.logged(at)
 		}
 	}
 	x.tried = true
-	if _, err := x.cfg.Roots.Append(ctx, leaf); err != nil {
+	e, err := x.cfg.Roots.Append(ctx, leaf)
+	if err != nil {
 		return err
 	}
-	x.pending = nil
+	if err := x.logged(e.Index); err != nil {
+		return err
+	}
 	x.cfg.reached("logged")
+	return nil
+}
+
+// logged takes note of where the pending leaf is: right after the one before it, unless somebody else writes to the index log.
+func (x *Index) logged(at uint64) error {
+	if at != x.from {
+		return refuse(CodeForeign, "the leaf is at %d of the index log, want %d", at, x.from)
+	}
+	x.pending, x.from = nil, at+1
 	return nil
 }
 

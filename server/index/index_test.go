@@ -264,3 +264,40 @@ func TestConfig(t *testing.T) {
 		wantCode(t, err, CodeConfig)
 	}
 }
+
+// TestCheck: every root is compared, whatever a snapshot says, and nothing is written.
+func TestCheck(t *testing.T) {
+	w := newWorld(t, t.TempDir())
+	cfg := w.config()
+	x := w.open(cfg)
+	at := w.issue(declaration(t, 1))
+	await(t, x, covers(at+1))
+	keys := x.Current().Root.Keys
+	if err := x.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before := w.roots.Size()
+	r, err := Check(t.Context(), cfg)
+	if err != nil || r.Roots != before || r.Size != at+1 || r.Keys != keys || r.Keys == 0 || r.Unresolved != 0 || w.roots.Size() != before {
+		t.Errorf("%v: %+v, want %d roots of %d entries and %d keys", err, r, before, at+1, keys)
+	}
+	forged := *x.Current().Root
+	forged.Size, forged.Index[0] = at+1, forged.Index[0]^1
+	forged.Late = []uint64{0}
+	if _, err := w.roots.Append(t.Context(), forged.Append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Check(t.Context(), cfg)
+	wantCode(t, err, audit.CodeLateUnknown)
+	halted, err := OpenHalting(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, halted.Health(), audit.CodeLateUnknown)
+	if halted.Current() != nil || w.roots.Size() != before+1 {
+		t.Errorf("a halted index answers %v, or wrote: %d leaves", halted.Current(), w.roots.Size())
+	}
+	if err := halted.Close(); err != nil {
+		t.Error(err)
+	}
+}

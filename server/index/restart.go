@@ -32,6 +32,7 @@ func (x *Index) replay(ctx context.Context) error {
 	if v != nil {
 		x.version = v
 	}
+	x.from = size
 	return nil
 }
 

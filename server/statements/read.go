@@ -27,7 +27,7 @@ const selectLeaf = "SELECT log_size, bare FROM leaves WHERE leaf = ?"
 
 // readStatements are the prepared statements for records.
 type readStatements struct {
-	byStatement, byKey, pending, leaf, signer *sql.Stmt
+	byStatement, byKey, at, pending, pendingOf, leaf, signer *sql.Stmt
 
 	all prepared
 }
@@ -36,11 +36,14 @@ func prepareReads(ctx context.Context, db *sql.DB) (r readStatements, err error)
 	err = r.all.add(ctx, db, []preparation{
 		{&r.byStatement, selectRecord + " WHERE s.statement = ? ORDER BY s.id LIMIT ?"},
 		{&r.byKey, selectRecord + " WHERE s.statement = ? AND g.key_id = ?"},
+		{&r.at, selectRecord + " WHERE e.log_index = ?"},
 		{&r.leaf, selectLeaf},
 		{&r.signer, selectSigner},
 		// The row ids come from pending alone, before anything large is touched.
 		{&r.pending, selectRecord +
 			" WHERE s.id IN (SELECT id FROM pending WHERE id > ? ORDER BY id LIMIT ?) ORDER BY s.id"},
+		{&r.pendingOf, selectRecord + ` WHERE s.id IN (SELECT p.id FROM pending p JOIN statements t ON t.id = p.id
+			WHERE t.log_size = ? AND p.id > ? ORDER BY p.id LIMIT ?) ORDER BY s.id`},
 	})
 	return r, err // closing the pool closes the statements
 }

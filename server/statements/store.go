@@ -45,6 +45,7 @@ type Store struct {
 	read    readStatements
 	w       *writer
 	index   *index
+	held    held
 
 	queue    chan *operation
 	closing  chan struct{} // closed: no new operation is accepted

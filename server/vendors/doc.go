@@ -17,11 +17,17 @@
 //	      - file: keys/acme.pub          # relative to this file; or pem: |
 //	        notBefore: 2026-01-01T00:00:00Z
 //	        notAfter: 2028-01-01T00:00:00Z
+//	        succeeds:                    # whose statements it may withdraw, supersede and answer for
+//	          - key: sha256:1f0e3d...    # or issuer: and san: of an identity
 //	    identities:                      # who signs with a certificate instead of a key
 //	      - issuer: https://token.actions.githubusercontent.com
 //	        san: https://github.com/acme/fw/.github/workflows/release.yml@refs/heads/main
 //	    products:
 //	      - pkg:generic/acme             # pkg:generic/acme/fw@1, not pkg:generic/acme-evil@1
+//	    roles: [disputer, assessor]      # what it may say about the statements of others
+//	    recovery:                        # keys that only withdraw, threshold of them together
+//	      threshold: 2
+//	      keys: [{file: recovery/1.pub}, {file: recovery/2.pub}, {file: recovery/3.pub}]
 //	    tokens:
 //	      - sha256:9f86d0...             # digest of an API token, never the token
 //	    clientCerts:

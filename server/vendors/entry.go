@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -70,6 +71,11 @@ func (p *parser) vendor(n *yaml.Node) (v *Vendor, keyLines, identityLines []int,
 				return nil
 			})
 		},
+		"roles": roles(&v.Roles),
+		"recovery": func(n *yaml.Node) (err error) {
+			v.Recovery, err = p.recovery(n)
+			return err
+		},
 		"tokens":      digests(&v.TokenHashes),
 		"clientCerts": digests(&v.ClientCerts),
 		"signingKey": func(n *yaml.Node) (err error) {
@@ -90,6 +96,7 @@ func (p *parser) key(n *yaml.Node) (k Key, err error) {
 		"file":      text(&file, MaxTextBytes),
 		"notBefore": timestamp(&k.NotBefore),
 		"notAfter":  timestamp(&k.NotAfter),
+		"succeeds":  succeeds(&k.Succeeds),
 	})
 	if err != nil {
 		return k, err
@@ -110,7 +117,10 @@ func (p *parser) key(n *yaml.Node) (k Key, err error) {
 	if k, err = parseKey(data); err != nil {
 		return k, &Error{Code: BadKey, Line: n.Line, Message: "not usable", Err: err}
 	}
-	k.NotBefore, k.NotAfter = window.NotBefore, window.NotAfter
+	k.NotBefore, k.NotAfter, k.Succeeds = window.NotBefore, window.NotAfter, window.Succeeds
+	if slices.Contains(k.Succeeds, Former{KeyID: k.ID}) {
+		return k, bad(Value, n.Line, "the key succeeds itself")
+	}
 	return k, nil
 }
 

@@ -3,6 +3,7 @@ package vendors
 import (
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -23,6 +24,8 @@ type Identity struct {
 	SAN string
 	// NotBefore and NotAfter bound its use; the zero value sets no bound.
 	NotBefore, NotAfter time.Time
+	// Succeeds are the signers that it may withdraw, supersede and answer for.
+	Succeeds []Former
 }
 
 // ValidAt reports whether t lies within the identity's window: NotBefore <= t <= NotAfter.
@@ -68,6 +71,7 @@ func (p *parser) identity(n *yaml.Node) (i Identity, err error) {
 		"san":       identityText("san", &i.SAN),
 		"notBefore": timestamp(&i.NotBefore),
 		"notAfter":  timestamp(&i.NotAfter),
+		"succeeds":  succeeds(&i.Succeeds),
 	})
 	if err == nil {
 		err = require(n, seen, "issuer", "san")
@@ -77,6 +81,9 @@ func (p *parser) identity(n *yaml.Node) (i Identity, err error) {
 	}
 	if !i.NotBefore.IsZero() && !i.NotAfter.IsZero() && !i.NotBefore.Before(i.NotAfter) {
 		return i, bad(Value, n.Line, "the identity's window ends before it begins")
+	}
+	if slices.Contains(i.Succeeds, Former{Issuer: i.Issuer, SAN: i.SAN}) {
+		return i, bad(Value, n.Line, "the identity succeeds itself")
 	}
 	if problem := issuerProblem(i.Issuer); problem != "" {
 		return i, bad(Value, n.Line, "issuer %q: %s", clip(i.Issuer), problem)

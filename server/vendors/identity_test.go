@@ -2,6 +2,7 @@ package vendors_test
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -130,7 +131,7 @@ func TestAppendIdentity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, i, ok := r.ByIdentity(ciIssuer, ciSAN); !ok || *i != v.Identities[0] {
+	if _, i, ok := r.ByIdentity(ciIssuer, ciSAN); !ok || !reflect.DeepEqual(*i, v.Identities[0]) {
 		t.Errorf("got %+v from\n%s", i, text)
 	}
 	v.Name, v.Identities[0].SAN = "b", "a\u200bb"

@@ -12,6 +12,10 @@ const (
 	MaxVendors = 20_000
 	// MaxPerVendor is the largest number of keys, identities, products, tokens or client certificates of one vendor.
 	MaxPerVendor = 256
+	// MaxFormer is the largest number of signers that one key or identity succeeds.
+	MaxFormer = 64
+	// MaxRecoveryKeys is the largest number of recovery keys of one vendor.
+	MaxRecoveryKeys = 16
 	// MaxNameBytes is the largest vendor name.
 	MaxNameBytes = 64
 	// MaxTextBytes is the largest declarant, contact, file name or name of a variable.

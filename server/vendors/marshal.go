@@ -2,6 +2,7 @@ package vendors
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 	"time"
 
@@ -92,9 +93,41 @@ func (m mapping) identities(list []Identity) {
 		entry.text("san", i.SAN)
 		entry.time("notBefore", i.NotBefore)
 		entry.time("notAfter", i.NotAfter)
+		entry.succeeds(i.Succeeds)
 		n.Content = append(n.Content, entry.node)
 	}
 	m.set("identities", n)
+}
+
+func (m mapping) keys(list []Key) {
+	if len(list) == 0 {
+		return
+	}
+	keys := &yaml.Node{Kind: yaml.SequenceNode}
+	for _, k := range list {
+		key := newMapping()
+		key.text("pem", string(k.PEM))
+		key.time("notBefore", k.NotBefore)
+		key.time("notAfter", k.NotAfter)
+		key.succeeds(k.Succeeds)
+		keys.Content = append(keys.Content, key.node)
+	}
+	m.set("keys", keys)
+}
+
+func (m mapping) succeeds(list []Former) {
+	if len(list) == 0 {
+		return
+	}
+	n := &yaml.Node{Kind: yaml.SequenceNode}
+	for _, f := range list {
+		entry := newMapping()
+		entry.text("key", f.KeyID)
+		entry.text("issuer", f.Issuer)
+		entry.text("san", f.SAN)
+		n.Content = append(n.Content, entry.node)
+	}
+	m.set("succeeds", n)
 }
 
 // scalar is a string, whatever it looks like: the encoder quotes 123 and true.
@@ -112,19 +145,16 @@ func entry(v *Vendor) *yaml.Node {
 	m.text("declarant", v.Declarant)
 	m.text("country", v.Country)
 	m.text("contact", v.Contact)
-	if len(v.Keys) > 0 {
-		keys := &yaml.Node{Kind: yaml.SequenceNode}
-		for _, k := range v.Keys {
-			key := newMapping()
-			key.text("pem", string(k.PEM))
-			key.time("notBefore", k.NotBefore)
-			key.time("notAfter", k.NotAfter)
-			keys.Content = append(keys.Content, key.node)
-		}
-		m.set("keys", keys)
-	}
+	m.keys(v.Keys)
 	m.identities(v.Identities)
 	m.list("products", v.Products)
+	m.list("roles", v.Roles)
+	if r := v.Recovery; r != nil {
+		recovery := newMapping()
+		recovery.set("threshold", &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.Itoa(r.Threshold)})
+		recovery.keys(r.Keys)
+		m.set("recovery", recovery.node)
+	}
 	m.list("tokens", v.TokenHashes)
 	m.list("clientCerts", v.ClientCerts)
 	if k := v.SigningKey; k != nil {

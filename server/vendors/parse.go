@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -80,7 +81,8 @@ func (p *parser) parse(data []byte) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{keys: map[string]keyOf{}, identities: map[identityKey]identityOf{}, tokens: map[string]*Vendor{}, certs: map[string]*Vendor{}}
+	r := &Registry{keys: map[string]keyOf{}, identities: map[identityKey]identityOf{},
+		recovery: map[string]keyOf{}, tokens: map[string]*Vendor{}, certs: map[string]*Vendor{}}
 	seen, err := members(doc, map[string]func(*yaml.Node) error{
 		"vendors": func(n *yaml.Node) error {
 			return items(n, MaxVendors, func(n *yaml.Node) error {
@@ -209,6 +211,18 @@ func matching(to *string, form *regexp.Regexp, want string) func(*yaml.Node) err
 		if !form.MatchString(*to) {
 			return bad(Value, n.Line, "got %q, want %s", clip(*to), want)
 		}
+		return nil
+	}
+}
+
+// number reads a whole number from 1 to limit.
+func number(to *int, limit int) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		v, err := strconv.Atoi(n.Value)
+		if n.Kind != yaml.ScalarNode || n.Tag != "!!int" || err != nil || v < 1 || v > limit {
+			return bad(Value, n.Line, "got %s, want a number from 1 to %d", kind(n), limit)
+		}
+		*to = v
 		return nil
 	}
 }

@@ -25,6 +25,10 @@ type Vendor struct {
 	Identities []Identity
 	// Products are prefixes of product identifiers; see [Vendor.Permits].
 	Products []string
+	// Roles are what the vendor may do besides declaring its own products: [RoleDisputer], [RoleAssessor].
+	Roles []string
+	// Recovery, if not nil, are keys that can only withdraw, and only together.
+	Recovery *Recovery
 	// SigningKey, if not nil, is where the service finds the key to sign for the vendor.
 	SigningKey *SigningKey
 	// TokenHashes are the digests ("sha256:hex") of the vendor's API tokens.
@@ -43,6 +47,8 @@ type Key struct {
 	PEM, DER []byte
 	// NotBefore and NotAfter bound its use; the zero value sets no bound.
 	NotBefore, NotAfter time.Time
+	// Succeeds are the signers that it may withdraw, supersede and answer for.
+	Succeeds []Former
 }
 
 // ValidAt reports whether t lies within the key's window: NotBefore <= t <= NotAfter.
@@ -71,6 +77,7 @@ type Registry struct {
 	keys    map[string]keyOf
 
 	identities map[identityKey]identityOf
+	recovery   map[string]keyOf
 	tokens     map[string]*Vendor
 	certs      map[string]*Vendor
 }
@@ -142,12 +149,15 @@ func (r *Registry) All() []*Vendor {
 func (r *Registry) add(v *Vendor, line int, keyLines, identityLines []int) error {
 	for i := range v.Keys {
 		k := &v.Keys[i]
-		if was, ok := r.keys[k.ID]; ok {
-			return bad(Duplicate, keyLines[i], "key %s belongs to vendor %q already", k.ID, was.vendor.Name)
+		if was, ok := r.owner(k.ID); ok {
+			return bad(Duplicate, keyLines[i], "key %s belongs to vendor %q already", k.ID, was.Name)
 		}
 		r.keys[k.ID] = keyOf{v, k}
 	}
 	if err := r.addIdentities(v, identityLines); err != nil {
+		return err
+	}
+	if err := r.addRecovery(v, line); err != nil {
 		return err
 	}
 	for what, list := range map[string]struct {

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"math/bits"
-	"strconv"
 	"strings"
 )
 
@@ -46,40 +45,47 @@ func (k Key) Diverges(other Key) int {
 
 // SubjectKey is the key of the statements about an artifact, by a digest of it: alg as in in-toto's digest sets
 // ("sha256"), digest in lower-case hexadecimal digits.
-func SubjectKey(alg, digest string) Key { return keyOf("subject:" + alg + ":" + digest) }
+func SubjectKey(alg, digest string) Key { return TextKey("subject:" + alg + ":" + digest) }
 
 // TargetKey is the key of what was said about a statement: withdrawals, disputes, assessments, statements that
 // supersede it. The id is "sha256:" and 64 lower-case hexadecimal digits.
-func TargetKey(statementID string) Key { return keyOf("target:" + statementID) }
+func TargetKey(statementID string) Key { return TextKey("target:" + statementID) }
 
-// Signer names who signed an entry: [KeySigner] or [IdentitySigner].
+// Signer names who signed an entry: [KeySigner] or [IdentitySigner]. It is the signer's id in every other place, too
+// ("sha256:" and 64 lower-case hexadecimal digits), and no key has the id of an identity.
 type Signer string
 
 // KeySigner names a public key: "sha256:" and the hexadecimal SHA-256 of its DER SubjectPublicKeyInfo.
-func KeySigner(keyID string) Signer { return Signer("key:" + keyID) }
+func KeySigner(keyID string) Signer { return Signer(keyID) }
 
-// IdentitySigner names the identity of a certificate. The length keeps two identities from sharing a name.
+// IdentitySigner names the identity of a certificate, by the SHA-256 of "avow-identity-v1", its issuer and its subject, each
+// followed by a line feed. Neither of them may hold one.
 func IdentitySigner(issuer, subject string) Signer {
-	return Signer("identity:" + strconv.Itoa(len(issuer)) + ":" + issuer + ":" + subject)
+	sum := sha256.Sum256([]byte("avow-identity-v1\n" + issuer + "\n" + subject + "\n"))
+	return Signer("sha256:" + hex.EncodeToString(sum[:]))
 }
 
 // SignerKey is the key of everything that somebody signed.
-func SignerKey(s Signer) Key { return keyOf("issuer:" + string(s)) }
+func SignerKey(s Signer) Key { return TextKey("issuer:" + string(s)) }
 
 // UnresolvedKey is the key of what somebody signed and nobody could read when it was indexed. While an entry of it is
 // unresolved ([Resolved]), the standing of what the signer may withdraw is unknown.
-func UnresolvedKey(s Signer) Key { return keyOf("unresolved:" + string(s)) }
+func UnresolvedKey(s Signer) Key { return TextKey("unresolved:" + string(s)) }
 
 // ProductKey is the key of the statements about a product, whatever its version: a package URL is cut before its version,
 // qualifiers and subpath; other identifiers are taken as they are.
 // https://github.com/package-url/purl-spec
-func ProductKey(identifier string) Key {
+func ProductKey(identifier string) Key { return TextKey(ProductText(identifier)) }
+
+// ProductText is the text of a [ProductKey].
+func ProductText(identifier string) string {
 	if strings.HasPrefix(identifier, "pkg:") {
 		if end := strings.IndexAny(identifier, "@?#"); end >= 0 {
 			identifier = identifier[:end]
 		}
 	}
-	return keyOf("product:" + identifier)
+	return "product:" + identifier
 }
 
-func keyOf(text string) Key { return sha256.Sum256([]byte(text)) }
+// TextKey is the key with a text, such as "subject:sha256:" and a digest.
+func TextKey(text string) Key { return sha256.Sum256([]byte(text)) }

@@ -304,6 +304,12 @@ func (d *decoder) value(f field) (ref.Val, error) {
 			return d.mistyped(f.name, "a number")
 		}
 		return d.integer()
+	case kindBool:
+		if first != 't' && first != 'f' {
+			return d.mistyped(f.name, "true or false")
+		}
+		literal, err := d.literal()
+		return types.Bool(literal == "true"), err
 	case kindTexts:
 		if first != '{' {
 			return d.mistyped(f.name, "an object")

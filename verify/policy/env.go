@@ -25,6 +25,7 @@ const (
 	inputNoBackdoor   = "noBackdoor"
 	inputUndertakings = "undertakings"
 	inputStanding     = "standing"
+	inputDisputes     = "disputes"
 	inputAssessments  = "assessments"
 	inputApproved     = "approved"
 
@@ -36,7 +37,7 @@ const (
 
 // Inputs returns what a rule can name under needs.
 func Inputs() []string {
-	return []string{inputDataFlows, inputNoBackdoor, inputUndertakings, inputStanding, inputAssessments, inputApproved}
+	return []string{inputDataFlows, inputNoBackdoor, inputUndertakings, inputStanding, inputDisputes, inputAssessments, inputApproved}
 }
 
 // Variables returns the variables of expressions; parameters come on top, and x
@@ -56,10 +57,11 @@ var variables = sync.OnceValue(func() []Variable {
 		one(inputDataFlows, s.dataFlows, "the predicate of the data-flows statement that counts"),
 		one(inputNoBackdoor, s.noBackdoor, "the predicate of the no-backdoor statement that counts"),
 		one(inputUndertakings, s.undertakings, "the predicate of the undertakings statement that counts"),
-		one(inputStanding, s.standing, "the newest standing of that data-flows statement, by a signer for standings"),
+		one(inputStanding, s.shown, "how that data-flows statement stands: by its status, or by the newest standing of a signer for standings"),
+		many(inputDisputes, s.dispute, "the open disputes of the statements that count: id, about, ground, summary, party, signer, items, occurredAt, respondBy"),
 		many(inputAssessments, s.assessment, "the assessments of that data-flows statement by accepted assessors"),
 		one(inputApproved, s.approved, "the statements of the release that the buyer approved before: dataFlows, noBackdoor, undertakings"),
-		many(varStatements, s.statement, "one entry per statement that counts: id (data-flows, ...), digest, common, signer, log, signedBy"),
+		many(varStatements, s.statement, "one entry per statement that counts: id (data-flows, ...), digest, common, signer, log, signedBy, standing"),
 		one(varArtifact, s.artifact, "the artifact: sha256, and name as the statements call it"),
 		{varNow, "timestamp", "the time of verification", types.TimestampType, nil},
 	}

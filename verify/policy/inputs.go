@@ -45,6 +45,7 @@ func (in *inputs) Parent() cel.Activation { return nil }
 type selection struct {
 	declarations map[string]*verify.Evidence // by predicate type
 	standing     *verify.Evidence
+	disputes     []*verify.Evidence // that open one
 	assessments  []*verify.Evidence
 	approved     map[string]*predicate.Statement // by predicate type
 }
@@ -59,6 +60,9 @@ func (p *Policy) choose(f verify.Facts) (*selection, error) {
 		e := &f.Evidence[i]
 		if e.Statement == nil || e.Statement.Type == "" {
 			return nil, fmt.Errorf("%w: evidence %d has no statement", errFacts, i+1)
+		}
+		if d := e.Statement.Dispute; d != nil && d.Event == "opened" {
+			s.disputes = append(s.disputes, e)
 		}
 		if !slices.Contains(declarationTypes(), e.Statement.Type) {
 			continue
@@ -96,6 +100,7 @@ func (p *Policy) choose(f verify.Facts) (*selection, error) {
 			s.assessments = append(s.assessments, e)
 		}
 	}
+	s.assessments = append(s.assessments, p.saidAssessments(s, flows)...)
 	return s, nil
 }
 
@@ -127,6 +132,7 @@ type payloads struct {
 	// declarations, approved: by predicate type; absent ones are not there.
 	declarations, approved map[string]string
 	standing               string
+	shown                  bool // standing is what a status shows
 	assessments            []string
 }
 
@@ -138,9 +144,7 @@ func (s *selection) payloads(at time.Time) payloads {
 	for t, a := range s.approved {
 		p.approved[t] = a.Text()
 	}
-	if s.standing != nil {
-		p.standing = s.standing.Statement.Text()
-	}
+	p.standing, p.shown = s.standingText()
 	for _, a := range s.assessments {
 		p.assessments = append(p.assessments, a.Statement.Text())
 	}
@@ -179,14 +183,20 @@ func (p *Policy) bind(f verify.Facts, s *selection, texts payloads) (*inputs, er
 			"there is no verified "+shortType(t.uri)+" statement that counts")
 		approved[t.name] = b.read(inputApproved, texts.approved[t.uri], t.msg, "there is no approved "+shortType(t.uri)+" statement")
 	}
-	b.input(inputStanding, texts.standing, sc.standing, "there is no verified standing of the data-flows statement")
+	stands := b.input(inputStanding, texts.standing, sc.shown, "there is no verified standing of the data-flows statement")
+	if !texts.shown && stands.values != nil {
+		for _, f := range shownMembers() { // whatever a standing statement holds under these names
+			stands.values[sc.shown.index[f.name]] = nil
+		}
+	}
+	in.vars[inputDisputes] = b.disputes(s)
 	in.vars[inputAssessments] = b.assessments(texts.assessments)
 	in.vars[inputApproved] = newObject(sc.approved, approved)
 	if len(texts.approved) == 0 {
 		in.missing[inputApproved] = "there is no approved release to compare with"
 	}
 	in.vars[varNow] = types.Timestamp{Time: texts.at}
-	in.vars[varStatements] = statementsValue(in, declared)
+	in.vars[varStatements] = b.statementsValue(declared)
 	in.vars[varArtifact] = artifactValue(f)
 	p.bindParameters(in)
 	return in, b.err
@@ -255,8 +265,8 @@ func (p *Policy) bindParameters(in *inputs) {
 }
 
 // statementsValue is what verification established about each statement.
-func statementsValue(in *inputs, declared map[string]*object) ref.Val {
-	sc := theSchema()
+func (b *binder) statementsValue(declared map[string]*object) ref.Val {
+	sc, in := theSchema(), b.in
 	values := make([]ref.Val, len(in.declarations))
 	for i, e := range in.declarations {
 		signer := map[string]ref.Val{"keyId": types.String(e.KeyID), "name": types.String(e.Signer.Name)}
@@ -270,6 +280,9 @@ func statementsValue(in *inputs, declared map[string]*object) ref.Val {
 			"signedBy": types.Timestamp{Time: e.SignedBy},
 			"log": newObject(sc.log, map[string]ref.Val{"origin": types.String(e.LogOrigin),
 				"index": types.Int(e.LogIndex), "treeSize": types.Int(e.TreeSize)}),
+		}
+		if b.reads.reading(varStatements) {
+			members["standing"] = b.standingOf(&e)
 		}
 		if o := declared[e.Statement.Type]; o.values != nil {
 			if common := o.values[o.msg.index["common"]]; common != nil {

@@ -234,7 +234,7 @@ func (l *linter) targets() ([]target, error) {
 		all = append(all, target{name: shortType(d.uri), text: l.texts.declarations[d.uri], msg: d.msg,
 			put: func(p *payloads, text string) { p.declarations[d.uri] = text }})
 	}
-	all = append(all, target{name: "standing", text: l.texts.standing, msg: sc.standing,
+	all = append(all, target{name: "standing", text: l.texts.standing, msg: sc.shown,
 		put: func(p *payloads, text string) { p.standing = text }})
 	for i, text := range l.texts.assessments {
 		all = append(all, target{name: fmt.Sprintf("assessment %d", i+1), text: text, msg: sc.assessment,

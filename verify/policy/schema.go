@@ -17,6 +17,7 @@ type kind uint8
 const (
 	kindText    kind = iota // a string
 	kindInt                 // an integer
+	kindBool                // true or false, in the messages of this package alone
 	kindTime                // a timestamp, in the messages of this package alone
 	kindMessage             // an object of known members
 	kindTexts               // an object of free keys whose values are strings: digests
@@ -70,6 +71,8 @@ func (f field) elementType() *types.Type {
 	switch f.kind {
 	case kindInt:
 		return types.IntType
+	case kindBool:
+		return types.BoolType
 	case kindTime:
 		return types.TimestampType
 	case kindMessage:
@@ -90,7 +93,7 @@ type schema struct {
 	// The predicates.
 	dataFlows, noBackdoor, undertakings, standing, assessment *message
 	// What verification established.
-	statement, signer, log, artifact, approved, change *message
+	statement, signer, log, artifact, approved, change, shown, dispute *message
 }
 
 // theSchema builds the types once: they never change.
@@ -118,7 +121,12 @@ func newSchema() *schema {
 	s.log = s.add(newMessage("avow.policy.v1.Log", "log", text("origin"),
 		field{name: "index", kind: kindInt}, field{name: "treeSize", kind: kindInt}))
 	s.artifact = s.add(newMessage("avow.policy.v1.Artifact", "artifact", text("sha256"), text("name")))
+	s.shown = s.add(newMessage("avow.policy.v1.Standing", "standing", append(shownMembers(), s.standing.fields...)...))
+	s.dispute = s.add(newMessage("avow.policy.v1.Dispute", "dispute", text("id"), text("about"), text("ground"), text("summary"),
+		field{name: "party", kind: kindMessage, of: of("Party")}, text("signer"), field{name: "items", list: true}, text("occurredAt"),
+		text("respondBy")))
 	s.statement = s.add(newMessage("avow.policy.v1.Statement", "statement", text("id"), text("digest"),
+		field{name: "standing", kind: kindMessage, of: s.shown},
 		field{name: "common", kind: kindMessage, of: of("Common")},
 		field{name: "signer", kind: kindMessage, of: s.signer},
 		field{name: "log", kind: kindMessage, of: s.log},

@@ -27,13 +27,13 @@ func large(tb testing.TB) (*world, *verify.Evidence, *statusv1.StatusBundle) {
 	for i := range *benchKeys {
 		tree.Add(sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(i))), index.Entry{LogIndex: uint64(i)})
 	}
-	w.version = tree.Publish()
-	for w.roots.Size() < int64(*benchKeys)-1 {
-		w.roots.Append(binary.BigEndian.AppendUint64(nil, uint64(w.roots.Size())))
+	w.Version = tree.Publish()
+	for w.Roots.Size() < int64(*benchKeys)-1 {
+		w.Roots.Append(binary.BigEndian.AppendUint64(nil, uint64(w.Roots.Size())))
 	}
-	root := index.Root{Origin: w.Log.Origin, Size: uint64(len(w.entries)), Tree: index.Hash(w.Log.Root()), Index: w.version.Root(), Keys: uint64(*benchKeys)}
-	w.leaf = root.Append(nil)
-	w.roots.Append(w.leaf)
+	root := index.Root{Origin: w.Log.Origin, Size: uint64(len(w.Entries)), Tree: index.Hash(w.Log.Root()), Index: w.Version.Root(), Keys: uint64(*benchKeys)}
+	w.Leaf = root.Append(nil)
+	w.Roots.Append(w.Leaf)
 	return w, target, w.status(target, now)
 }
 
@@ -89,7 +89,7 @@ func BenchmarkParseAndCheck(b *testing.B) {
 // BenchmarkProofs is what Check does besides signatures: both proofs and their lists.
 func BenchmarkProofs(b *testing.B) {
 	w, target, status := large(b)
-	root := w.version.Root()
+	root := w.Version.Root()
 	keys := []index.Key{index.TargetKey(target.StatementID), index.UnresolvedKey(index.KeySigner(target.KeyID))}
 	for b.Loop() {
 		for i, l := range []*statusv1.ListProof{status.GetAbout(), status.GetUnresolved()} {

@@ -2,6 +2,8 @@ package standing
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"time"
@@ -30,6 +32,11 @@ type Options struct {
 	MaxStaleness time.Duration
 	// Verifier verifies what was said about the target. Nil: whatever was said makes the standing unknown.
 	Verifier *verify.Verifier
+	// Withdrawers are signers whose withdrawals and successors count like those of the target's own signer: the caller
+	// knows that they took its place. Names, types and windows of keys are not looked at.
+	Withdrawers []verify.Signer
+	// Arbiters are signers whose word closes a dispute besides that of whoever opened it, such as an ombudsman.
+	Arbiters []verify.Signer
 }
 
 func (o *Options) check() error {
@@ -40,6 +47,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("%w: both logs have the origin %s", verify.ErrInput, o.Log.Origin())
 	case o.At.IsZero() || o.MaxStaleness <= 0:
 		return fmt.Errorf("%w: no time to judge at, or no limit on the age: %s", verify.ErrInput, o.MaxStaleness)
+	case len(o.Withdrawers) > MaxSigners || len(o.Arbiters) > MaxSigners:
+		return fmt.Errorf("%w: %d withdrawers and %d arbiters, want at most %d", verify.ErrInput, len(o.Withdrawers), len(o.Arbiters), MaxSigners)
 	case o.AsOf.After(o.At.Add(verify.DefaultTimestampSkew)):
 		return fmt.Errorf("%w: an answer as of %s, after %s", verify.ErrInput, o.AsOf.UTC().Format(time.RFC3339), o.At.UTC().Format(time.RFC3339))
 	}
@@ -56,6 +65,13 @@ func Check(ctx context.Context, b *statusv1.StatusBundle, target *verify.Evidenc
 		return nil, err
 	}
 	c := &checking{ctx: ctx, b: b, target: target, o: o, signer: signerOf(target)}
+	var err error
+	if c.withdrawers, err = idsOf(o.Withdrawers); err != nil {
+		return nil, err
+	}
+	if c.arbiters, err = idsOf(o.Arbiters); err != nil {
+		return nil, err
+	}
 	if b.GetTarget() != target.StatementID || target.LogOrigin != o.Log.Origin() {
 		return nil, refuse(CodeTarget, "about %.80q in the log %s, want %s in %s", b.GetTarget(), o.Log.Origin(), target.StatementID, target.LogOrigin)
 	}
@@ -74,6 +90,12 @@ func Check(ctx context.Context, b *statusv1.StatusBundle, target *verify.Evidenc
 	if err := c.read(); err != nil {
 		return nil, err
 	}
+	// A key that is no longer the log's says nothing, whoever holds it now.
+	for _, k := range []*verify.LogKey{o.Log, o.IndexLog} {
+		if at, _ := c.asOf(); !at.IsZero() && !k.ValidAt(at) {
+			return nil, refuse(CodeCheckpoint, "as of %s, when the key of %s was not valid", at.Format(time.RFC3339), k.Origin())
+		}
+	}
 	return c.conclude(), nil
 }
 
@@ -85,6 +107,26 @@ func signerOf(e *verify.Evidence) index.Signer {
 	return index.KeySigner(e.KeyID)
 }
 
+// idsOf are the ids of signers whom the caller accepts.
+func idsOf(signers []verify.Signer) ([]string, error) {
+	var ids []string
+	for _, s := range signers {
+		switch {
+		case s.Key != nil && s.Identity == nil && s.Key.PublicKey != nil:
+			der, err := x509.MarshalPKIXPublicKey(s.Key.PublicKey)
+			if err != nil {
+				return nil, fmt.Errorf("%w: a key of a withdrawer or arbiter: %w", verify.ErrInput, err)
+			}
+			ids = append(ids, fmt.Sprintf("sha256:%x", sha256.Sum256(der)))
+		case s.Identity != nil && s.Key == nil:
+			ids = append(ids, string(index.IdentitySigner(s.Identity.Issuer, s.Identity.SAN)))
+		default:
+			return nil, fmt.Errorf("%w: a withdrawer or arbiter needs a key or an identity", verify.ErrInput)
+		}
+	}
+	return ids, nil
+}
+
 // checking is the check of one status bundle.
 type checking struct {
 	ctx    context.Context //nolint:containedctx // it lives for one call
@@ -92,6 +134,8 @@ type checking struct {
 	target *verify.Evidence
 	o      Options
 	signer index.Signer
+	// ids of signers
+	withdrawers, arbiters []string
 
 	root    *index.Root
 	roots   *verify.Checkpoint // of the index log

@@ -13,9 +13,12 @@ import (
 func (c *checking) conclude() *Result {
 	r := &Result{TreeSize: c.root.Size, Cosignatures: c.roots.Cosignatures, Said: c.said}
 	r.AsOf, r.Witnessed = c.asOf()
+	if !r.AsOf.IsZero() {
+		r.NotAfter = r.AsOf.Add(c.o.MaxStaleness)
+	}
 	whole, items := c.withdrawals()
-	r.Items = items
-	successor := c.successor()
+	r.Items, r.OpenDisputes = items, c.openDisputes()
+	foreign, successor := c.foreignWithdrawal(), c.successor()
 	inForce, why := c.target.Statement.InForce(c.o.At)
 	set := func(s Standing, reason Reason, format string, args ...any) *Result {
 		r.Standing, r.Reason, r.Detail = s, reason, fmt.Sprintf(format, args...)
@@ -30,6 +33,9 @@ func (c *checking) conclude() *Result {
 		return set(Unknown, c.problem, "%s", c.detail)
 	case !index.Resolved(entries(c.b.GetUnresolved())):
 		return set(Unknown, ReasonUnresolved, "the signer has entries in the log that nobody could read; one may be a withdrawal")
+	case foreign != nil:
+		return set(Unknown, ReasonForeign, "entry %d withdraws it, by %s, who is neither its signer nor a withdrawer whom you accept",
+			foreign.LogIndex, foreign.Signer)
 	case successor != nil:
 		return set(Superseded, ReasonSuccessor, "superseded by entry %d, %s", successor.LogIndex, successor.StatementID)
 	case !inForce:
@@ -45,11 +51,54 @@ func (c *checking) conclude() *Result {
 	return set(InForce, ReasonNothing, "nothing takes it back as of %s", r.AsOf.Format(time.RFC3339))
 }
 
-// withdrawals are what the target's signer took back by the time asked for: the withdrawal of the whole, or the items.
+// mayWithdraw reports whether something was said by the target's signer, or by whom the caller accepts in its place.
+func (c *checking) mayWithdraw(s *Said) bool {
+	return s.Own || slices.Contains(c.withdrawers, s.Signer)
+}
+
+// foreignWithdrawal is a withdrawal, in effect at the time asked for, by somebody of whom it is not known whether he may
+// withdraw. The service takes withdrawals from a registered successor of the signer alone; who that is cannot be seen here,
+// and whoever does not know must not read "in force".
+func (c *checking) foreignWithdrawal() *Said {
+	for i, s := range c.said {
+		if w := s.Statement.Withdrawal; w != nil && !c.mayWithdraw(&s) && effective(w, c.o.At) {
+			return &c.said[i]
+		}
+	}
+	return nil
+}
+
+// openDisputes are the disputes that nobody closed who may: whoever opened one, or an arbiter of the caller's. A part of a
+// dispute that does not begin in the list opens one, unless it is the signer's own answer.
+func (c *checking) openDisputes() []Said {
+	var open []Said
+	for _, s := range c.said {
+		d := s.Statement.Dispute
+		if d == nil {
+			continue
+		}
+		at := -1
+		if d.Thread != nil {
+			at = slices.IndexFunc(open, func(o Said) bool { return o.StatementID == d.Thread.ID() })
+		}
+		closes := d.Event == "settled" || d.Event == "rejected"
+		known := d.Thread != nil && slices.ContainsFunc(c.said, func(o Said) bool { return o.StatementID == d.Thread.ID() })
+		switch {
+		case closes && at >= 0 && (s.Signer == open[at].Signer || slices.Contains(c.arbiters, s.Signer)):
+			open = slices.Delete(open, at, at+1)
+		case !closes && !known && !(s.Own && d.Event == "answered"):
+			open = append(open, s)
+		}
+	}
+	return open
+}
+
+// withdrawals are what the target's signer, or a withdrawer of the caller's, took back by the
+// time asked for: the withdrawal of the whole, or the items.
 func (c *checking) withdrawals() (whole *Said, items []string) {
 	for i, s := range c.said {
 		w := s.Statement.Withdrawal
-		if !s.Own || w == nil || !effective(w, c.o.At) {
+		if w == nil || !c.mayWithdraw(&s) || !effective(w, c.o.At) {
 			continue
 		}
 		if len(w.Items) == 0 {
@@ -82,7 +131,7 @@ func containsAll(all, some []string) bool {
 func (c *checking) successor() *Said {
 	for i, s := range c.said {
 		common := s.Statement.Common()
-		if s.Own && common != nil && slices.ContainsFunc(common.Supersedes, func(r predicate.StatementRef) bool {
+		if common != nil && c.mayWithdraw(&s) && slices.ContainsFunc(common.Supersedes, func(r predicate.StatementRef) bool {
 			return r.ID() == c.target.StatementID
 		}) {
 			return &c.said[i]

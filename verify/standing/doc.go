@@ -18,12 +18,21 @@
 //   - The zero standing is Unknown, and so is everything that is not shown: a statement about the target that is listed and not
 //     delivered or does not verify; an entry by the target's signer that nobody can read; an index that does not cover
 //     the target yet.
-//   - Only what the target's own signer says changes its standing: the key, or the identity with its issuer. Others can dispute
-//     and assess; a withdrawal by somebody else is listed, and changes nothing, because no registry of successors is at hand
-//     offline. A withdrawal cannot be withdrawn.
+//   - What the target's own signer says changes its standing: the key, or the identity with its issuer; and what the caller's
+//     [Options.Withdrawers] say, of whom the caller knows that they took its place. A withdrawal by anybody else makes the
+//     standing unknown: the service takes it from a registered successor or recovery key alone, so that it is either
+//     that, or the operator's lie, and no registry is at hand offline to tell which. Anybody else's successor changes
+//     nothing. A withdrawal cannot be withdrawn.
+//   - Others can dispute and assess. A dispute is open until whoever opened it, or one of [Options.Arbiters], says that
+//     it is settled or rejected; the target's own signer cannot close it.
+//   - Where several things could be said the order is: withdrawn; unknown (not covered, undelivered or unverified, unresolved, a
+//     foreign withdrawal); superseded; expired; no time; stale; partly withdrawn; in force.
 //   - A bundle that is not what it claims is refused as a whole with an [*Error] and one of its codes. What is not refused
 //     shows the same for every reader: there is one binary encoding.
 //   - Older than the caller allows is Stale, never in force. A withdrawal does not become stale.
+//
+// A status file holds one status bundle, or many ([ParseSet]). [Set.Func] is what [verify.Input] takes: it finds the status
+// of a statement in the file and checks it.
 //
 // The package opens no socket and reads no clock.
 package standing

@@ -8,6 +8,8 @@ const (
 	CodeMalformed = "STATUS_MALFORMED"
 	// CodeTarget: the status bundle is about another statement.
 	CodeTarget = "STATUS_TARGET"
+	// CodeAbsent: a status file has no status bundle about the statement.
+	CodeAbsent = "STATUS_ABSENT"
 	// CodeCheckpoint: a checkpoint is not signed by the log that the caller trusts.
 	CodeCheckpoint = "STATUS_CHECKPOINT"
 	// CodeQuorum: too few witnesses cosigned a checkpoint.
@@ -24,7 +26,7 @@ const (
 
 // Codes returns the closed list of codes.
 func Codes() []string {
-	return []string{CodeMalformed, CodeTarget, CodeCheckpoint, CodeQuorum, CodeRoot, CodeTree, CodeProof, CodeList}
+	return []string{CodeMalformed, CodeTarget, CodeAbsent, CodeCheckpoint, CodeQuorum, CodeRoot, CodeTree, CodeProof, CodeList}
 }
 
 // Error says why a status bundle is refused.

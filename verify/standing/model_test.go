@@ -37,10 +37,14 @@ func hexOf(i int) string { return "00000000" + string("0123456789abcdef"[i%16]) 
 
 // model is the standing by going through everything.
 func model(said []deed, i int) standing.Standing {
-	hidden, superseded, partly := false, false, false
+	hidden, foreign, superseded, partly := false, false, false, false
 	for _, d := range said {
 		hidden = hidden || d.hidden && d.by == said[i].by
-		if d.hidden || d.of != i || d.by != said[i].by || d.kind == 0 {
+		if d.hidden || d.of != i || d.kind == 0 {
+			continue
+		}
+		if d.by != said[i].by {
+			foreign = foreign || d.kind != 3
 			continue
 		}
 		switch d.kind {
@@ -53,7 +57,7 @@ func model(said []deed, i int) standing.Standing {
 		}
 	}
 	switch {
-	case hidden:
+	case hidden, foreign:
 		return standing.Unknown
 	case superseded:
 		return standing.Superseded

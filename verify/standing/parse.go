@@ -17,6 +17,8 @@ const (
 	MaxBytes = 8 << 20
 	// MaxEntries is the largest number of entries of a list.
 	MaxEntries = 4096
+	// MaxSigners is the largest number of withdrawers, and of arbiters.
+	MaxSigners = 64
 )
 
 // Marshal is the one binary encoding of a status bundle.

@@ -66,8 +66,8 @@ func (c *checking) verify(e *statusv1.ListEntry) (*Said, error) {
 		return nil, fmt.Errorf("its bundle is of statement %s, which says nothing about the target", evidence.StatementID)
 	}
 	by := signerOf(evidence)
-	return &Said{LogIndex: evidence.LogIndex, StatementID: evidence.StatementID, Statement: evidence.Statement, Signer: by, Own: by == c.signer,
-		SignedBy: evidence.SignedBy}, nil
+	return &Said{LogIndex: evidence.LogIndex, StatementID: evidence.StatementID, Statement: evidence.Statement, Signer: string(by), Own: by == c.signer,
+		Identity: evidence.Signer.Identity, SignedBy: evidence.SignedBy}, nil
 }
 
 // signed reads who a bundle says signed it, from the body of its log entry; it is for VerifyBundle to see whether that is so.

@@ -93,10 +93,11 @@ func TestSaid(t *testing.T) {
 		"withdrawal in effect":      {withdrawal(t, one, effective...), false, standing.Withdrawn, standing.ReasonWithdrawal},
 		"withdrawal to come":        {withdrawal(t, one, future...), false, standing.InForce, standing.ReasonNothing},
 		"never valid, dated ahead":  {withdrawal(t, one, "2026-11-12", "2026-12-12"), false, standing.Withdrawn, standing.ReasonWithdrawal},
-		"withdrawal by a stranger":  {withdrawal(t, one), true, standing.InForce, standing.ReasonNothing},
+		"withdrawal by a stranger":  {withdrawal(t, one), true, standing.Unknown, standing.ReasonForeign},
+		"stranger's, to come":       {withdrawal(t, one, future...), true, standing.InForce, standing.ReasonNothing},
 		"all of its items":          {withdrawal(t, one, items("U-NOTIFY-CHANGE")...), false, standing.Withdrawn, standing.ReasonWithdrawal},
 		"another item":              {withdrawal(t, one, items("F1")...), false, standing.PartlyWithdrawn, standing.ReasonWithdrawal},
-		"an item, by a stranger":    {withdrawal(t, one, items("U-NOTIFY-CHANGE")...), true, standing.InForce, standing.ReasonNothing},
+		"an item, by a stranger":    {withdrawal(t, one, items("U-NOTIFY-CHANGE")...), true, standing.Unknown, standing.ReasonForeign},
 		"successor":                 {successor(t, 2, one), false, standing.Superseded, standing.ReasonSuccessor},
 		"successor of a stranger's": {successor(t, 2, one), true, standing.InForce, standing.ReasonNothing},
 	} {
@@ -117,7 +118,7 @@ func TestSaid(t *testing.T) {
 		}
 		b.GetAbout().GetEntries()[0].Bundle = nil
 		want(t, check(t, b, target, o), standing.Unknown, standing.ReasonUndelivered)
-		b.GetAbout().GetEntries()[0].Bundle = w.bundles[at] // verifies, and is another entry
+		b.GetAbout().GetEntries()[0].Bundle = w.Bundles[at] // verifies, and is another entry
 		want(t, check(t, b, target, o), standing.Unknown, standing.ReasonUnverified)
 		b = w.status(target, now)
 		o.Verifier = nil
@@ -134,13 +135,13 @@ func TestSaid(t *testing.T) {
 func TestIdentity(t *testing.T) {
 	const san, issuer = "https://acme.example/release", "https://issuer.example"
 	one := declaration(t, 1)
-	for by, wanted := range map[string]standing.Standing{issuer: standing.Withdrawn, "https://other.example": standing.InForce} {
+	for by, wanted := range map[string]standing.Standing{issuer: standing.Withdrawn, "https://other.example": standing.Unknown} {
 		w := newWorld(t)
 		target := w.evidenceOf(w.issueAs(one, san, issuer), san, issuer)
 		w.issueAs(withdrawal(t, one), san, by)
 		w.publish()
 		b := w.status(target, now)
-		b.Unresolved = w.list(index.UnresolvedKey(index.IdentitySigner(issuer, san)), false)
+		b.Unresolved = w.List(index.UnresolvedKey(index.IdentitySigner(issuer, san)), false)
 		if r := check(t, b, target, w.options()); r.Standing != wanted {
 			t.Errorf("by %s: %s (%s), want %s", by, r.Standing, r.Detail, wanted)
 		}
@@ -152,15 +153,15 @@ func TestUnresolvedAndNotCovered(t *testing.T) {
 	one := declaration(t, 1)
 	at := w.issue(one, w.Vendor)
 	hidden := w.issue(withdrawal(t, one), w.Vendor)
-	payload := w.payloads[hidden]
-	delete(w.payloads, hidden)
+	payload := w.Payloads[hidden]
+	delete(w.Payloads, hidden)
 	w.issue(declaration(t, 3), w.other)
 	w.publish()
 	target, o := w.evidence(at, w.Vendor), w.options()
 	want(t, check(t, w.status(target, now), target, o), standing.Unknown, standing.ReasonUnresolved)
 	theirs := w.evidence(hidden+1, w.other) // whom the vendor's entry does not concern
 	want(t, check(t, w.status(theirs, now), theirs, o), standing.InForce, standing.ReasonNothing)
-	w.payloads[hidden] = payload
+	w.Payloads[hidden] = payload
 	w.publish()
 	want(t, check(t, w.status(target, now), target, o), standing.Withdrawn, standing.ReasonWithdrawal)
 	newer := newWorld(t)
@@ -188,7 +189,7 @@ func TestCheats(t *testing.T) {
 	few := func(l interface {
 		Checkpoint(testing.TB, ...sumSigner) string
 	}, n int) string {
-		return l.Checkpoint(t, w.cosigners(now)[:n]...)
+		return l.Checkpoint(t, w.Cosigners(now)[:n]...)
 	}
 	foreign := newWorld(t)
 	for name, c := range map[string]struct {
@@ -197,7 +198,7 @@ func TestCheats(t *testing.T) {
 	}{
 		"another target": {func(b *statusv1.StatusBundle) { b.Target = "sha256:" + strings.Repeat("0", 64) }, standing.CodeTarget},
 		"an old leaf, new checkpoint": {func(b *statusv1.StatusBundle) {
-			b.IndexRoot, b.IndexRootProof = old.GetIndexRoot(), w.roots.Proof(w.roots.Size()-2)
+			b.IndexRoot, b.IndexRootProof = old.GetIndexRoot(), w.Roots.Proof(w.Roots.Size()-2)
 		}, standing.CodeRoot},
 		"an old index, new log": {func(b *statusv1.StatusBundle) {
 			b.IndexRoot, b.IndexRootProof, b.IndexCheckpoint = old.GetIndexRoot(), old.GetIndexRootProof(), old.GetIndexCheckpoint()
@@ -209,12 +210,12 @@ func TestCheats(t *testing.T) {
 			b.Checkpoint, b.IndexCheckpoint = b.GetIndexCheckpoint(), b.GetCheckpoint()
 		}, standing.CodeCheckpoint},
 		"no quorum of the log":   {func(b *statusv1.StatusBundle) { b.Checkpoint = few(w.Log, 1) }, standing.CodeQuorum},
-		"no quorum of the index": {func(b *statusv1.StatusBundle) { b.IndexCheckpoint = few(w.roots, 1) }, standing.CodeQuorum},
+		"no quorum of the index": {func(b *statusv1.StatusBundle) { b.IndexCheckpoint = few(w.Roots, 1) }, standing.CodeQuorum},
 		"cosigned in the future": {func(b *statusv1.StatusBundle) {
-			b.IndexCheckpoint = w.roots.Checkpoint(t, w.cosigners(now.Add(time.Hour))...)
+			b.IndexCheckpoint = w.Roots.Checkpoint(t, w.Cosigners(now.Add(time.Hour))...)
 		}, standing.CodeQuorum},
 		"two roots for a size": {func(b *statusv1.StatusBundle) {
-			fork := w.roots.Fork(w.roots.Size() - 1)
+			fork := w.Roots.Fork(w.Roots.Size() - 1)
 			fork.Append([]byte(old.GetIndexRoot()))
 			b.IndexCheckpoint = few(fork, 0)
 		}, standing.CodeQuorum},
@@ -230,7 +231,7 @@ func TestCheats(t *testing.T) {
 		"an unresolved invented": {func(b *statusv1.StatusBundle) { b.Unresolved.Entries = []*statusv1.ListEntry{{LogIndex: by[0]}} }, standing.CodeProof},
 		"no proof":               {func(b *statusv1.StatusBundle) { b.Unresolved.Proof = nil }, standing.CodeProof},
 		"the other's proof": {func(b *statusv1.StatusBundle) {
-			b.Unresolved = w.list(index.UnresolvedKey("key:x"), false)
+			b.Unresolved = w.List(index.UnresolvedKey("key:x"), false)
 			b.Unresolved.Proof[4] ^= 1
 		}, standing.CodeProof},
 		"no list":                {func(b *statusv1.StatusBundle) { b.Unresolved = nil }, standing.CodeMalformed},
@@ -380,7 +381,7 @@ func TestRandomHistories(t *testing.T) {
 			at := w.issue(d.payload, keys[d.by].key)
 			if d.at = at; rng.IntN(10) == 0 {
 				d.hidden = true
-				delete(w.payloads, at)
+				delete(w.Payloads, at)
 			}
 			said = append(said, d)
 			if rng.IntN(3) == 0 {

@@ -7,6 +7,7 @@
 package avowv1
 
 import (
+	v1 "github.com/avow-dev/avow/api/avow/status/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -790,7 +791,10 @@ type ListStatementsRequest struct {
 	// At most this many statements. 0 means 50; more than 200 is reduced to 200.
 	PageSize uint32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The next_page_token of the previous page, with the same filters. Empty for the first page.
-	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Asks for a proof that nothing is left out, with the first page. Then exactly one of subject_sha256, vendor and product must be given,
+	// and no predicate_type; a product is listed whatever its version.
+	Prove         bool `protobuf:"varint,7,opt,name=prove,proto3" json:"prove,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -867,6 +871,13 @@ func (x *ListStatementsRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListStatementsRequest) GetProve() bool {
+	if x != nil {
+		return x.Prove
+	}
+	return false
+}
+
 // ListStatementsResponse is one page.
 type ListStatementsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -874,6 +885,9 @@ type ListStatementsResponse struct {
 	Statements []*StatementSummary `protobuf:"bytes,1,rep,name=statements,proto3" json:"statements,omitempty"`
 	// Token of the next page; empty when this one is the last at present.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Where a proof was asked for, on the first page: every entry of the log under the key asked for, or under each key of the vendor's
+	// registered signers. All pages together list those and no others.
+	Proof         *v1.ListingProof `protobuf:"bytes,3,opt,name=proof,proto3" json:"proof,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -920,6 +934,13 @@ func (x *ListStatementsResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListStatementsResponse) GetProof() *v1.ListingProof {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
 }
 
 // StatementSummary is an issued statement without its content. All of it is what the service indexed: verify the bundle before you
@@ -1045,7 +1066,7 @@ var File_avow_v1_attestation_service_proto protoreflect.FileDescriptor
 
 const file_avow_v1_attestation_service_proto_rawDesc = "" +
 	"\n" +
-	"!avow/v1/attestation_service.proto\x12\aavow.v1\x1a\x15avow/v1/finding.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe8\x01\n" +
+	"!avow/v1/attestation_service.proto\x12\aavow.v1\x1a\x1bavow/status/v1/status.proto\x1a\x15avow/v1/finding.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe8\x01\n" +
 	"\fIssueRequest\x12B\n" +
 	"\x0fsigned_envelope\x18\x01 \x01(\v2\x17.avow.v1.SignedEnvelopeH\x00R\x0esignedEnvelope\x12K\n" +
 	"\x12unsigned_statement\x18\x02 \x01(\v2\x1a.avow.v1.UnsignedStatementH\x00R\x11unsignedStatement\x12<\n" +
@@ -1092,7 +1113,7 @@ const file_avow_v1_attestation_service_proto_rawDesc = "" +
 	"\tlog_index\x18\x04 \x01(\x04R\blogIndex\x12;\n" +
 	"\vcommit_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"commitTime\x123\n" +
-	"\bidentity\x18\x06 \x01(\v2\x17.avow.v1.SignerIdentityR\bidentity\"\xd3\x01\n" +
+	"\bidentity\x18\x06 \x01(\v2\x17.avow.v1.SignerIdentityR\bidentity\"\xe9\x01\n" +
 	"\x15ListStatementsRequest\x12%\n" +
 	"\x0esubject_sha256\x18\x01 \x01(\tR\rsubjectSha256\x12\x16\n" +
 	"\x06vendor\x18\x02 \x01(\tR\x06vendor\x12\x18\n" +
@@ -1100,12 +1121,14 @@ const file_avow_v1_attestation_service_proto_rawDesc = "" +
 	"\x0epredicate_type\x18\x04 \x01(\tR\rpredicateType\x12\x1b\n" +
 	"\tpage_size\x18\x05 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x06 \x01(\tR\tpageToken\"{\n" +
+	"page_token\x18\x06 \x01(\tR\tpageToken\x12\x14\n" +
+	"\x05prove\x18\a \x01(\bR\x05prove\"\xaf\x01\n" +
 	"\x16ListStatementsResponse\x129\n" +
 	"\n" +
 	"statements\x18\x01 \x03(\v2\x19.avow.v1.StatementSummaryR\n" +
 	"statements\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xdf\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x122\n" +
+	"\x05proof\x18\x03 \x01(\v2\x1c.avow.status.v1.ListingProofR\x05proof\"\xdf\x02\n" +
 	"\x10StatementSummary\x12!\n" +
 	"\fstatement_id\x18\x01 \x01(\tR\vstatementId\x12\x15\n" +
 	"\x06key_id\x18\x02 \x01(\tR\x05keyId\x12\x16\n" +
@@ -1154,6 +1177,7 @@ var file_avow_v1_attestation_service_proto_goTypes = []any{
 	(*StatementSummary)(nil),       // 13: avow.v1.StatementSummary
 	(*Finding)(nil),                // 14: avow.v1.Finding
 	(*timestamppb.Timestamp)(nil),  // 15: google.protobuf.Timestamp
+	(*v1.ListingProof)(nil),        // 16: avow.status.v1.ListingProof
 }
 var file_avow_v1_attestation_service_proto_depIdxs = []int32{
 	1,  // 0: avow.v1.IssueRequest.signed_envelope:type_name -> avow.v1.SignedEnvelope
@@ -1167,21 +1191,22 @@ var file_avow_v1_attestation_service_proto_depIdxs = []int32{
 	15, // 8: avow.v1.IssuedBundle.commit_time:type_name -> google.protobuf.Timestamp
 	3,  // 9: avow.v1.IssuedBundle.identity:type_name -> avow.v1.SignerIdentity
 	13, // 10: avow.v1.ListStatementsResponse.statements:type_name -> avow.v1.StatementSummary
-	15, // 11: avow.v1.StatementSummary.commit_time:type_name -> google.protobuf.Timestamp
-	3,  // 12: avow.v1.StatementSummary.identity:type_name -> avow.v1.SignerIdentity
-	0,  // 13: avow.v1.AttestationService.Issue:input_type -> avow.v1.IssueRequest
-	6,  // 14: avow.v1.AttestationService.IssueBatch:input_type -> avow.v1.IssueBatchRequest
-	8,  // 15: avow.v1.AttestationService.GetStatement:input_type -> avow.v1.GetStatementRequest
-	11, // 16: avow.v1.AttestationService.ListStatements:input_type -> avow.v1.ListStatementsRequest
-	5,  // 17: avow.v1.AttestationService.Issue:output_type -> avow.v1.IssueResponse
-	7,  // 18: avow.v1.AttestationService.IssueBatch:output_type -> avow.v1.IssueBatchResponse
-	9,  // 19: avow.v1.AttestationService.GetStatement:output_type -> avow.v1.GetStatementResponse
-	12, // 20: avow.v1.AttestationService.ListStatements:output_type -> avow.v1.ListStatementsResponse
-	17, // [17:21] is the sub-list for method output_type
-	13, // [13:17] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	16, // 11: avow.v1.ListStatementsResponse.proof:type_name -> avow.status.v1.ListingProof
+	15, // 12: avow.v1.StatementSummary.commit_time:type_name -> google.protobuf.Timestamp
+	3,  // 13: avow.v1.StatementSummary.identity:type_name -> avow.v1.SignerIdentity
+	0,  // 14: avow.v1.AttestationService.Issue:input_type -> avow.v1.IssueRequest
+	6,  // 15: avow.v1.AttestationService.IssueBatch:input_type -> avow.v1.IssueBatchRequest
+	8,  // 16: avow.v1.AttestationService.GetStatement:input_type -> avow.v1.GetStatementRequest
+	11, // 17: avow.v1.AttestationService.ListStatements:input_type -> avow.v1.ListStatementsRequest
+	5,  // 18: avow.v1.AttestationService.Issue:output_type -> avow.v1.IssueResponse
+	7,  // 19: avow.v1.AttestationService.IssueBatch:output_type -> avow.v1.IssueBatchResponse
+	9,  // 20: avow.v1.AttestationService.GetStatement:output_type -> avow.v1.GetStatementResponse
+	12, // 21: avow.v1.AttestationService.ListStatements:output_type -> avow.v1.ListStatementsResponse
+	18, // [18:22] is the sub-list for method output_type
+	14, // [14:18] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_avow_v1_attestation_service_proto_init() }

@@ -119,6 +119,20 @@ const (
 	// FAILED_PRECONDITION. The log takes no entry now: by the trusted root its window has not begun, or has ended. The message gives
 	// the time, and the successor if one is announced. Reads go on, and what was issued before is answered as before.
 	ErrorReason_ERROR_REASON_LOG_NOT_IN_USE ErrorReason = 44
+	// FAILED_PRECONDITION. Standing or a proved list was asked for and the operator has not set up the complete index.
+	ErrorReason_ERROR_REASON_INDEX_NOT_CONFIGURED ErrorReason = 48
+	// FAILED_PRECONDITION. The answer would be larger than one may be: too much was said about the statement, or the list asked for has too
+	// many entries. Ask for less.
+	ErrorReason_ERROR_REASON_LISTING_TOO_LARGE ErrorReason = 49
+	// FAILED_PRECONDITION. A statement about another statement (a withdrawal, dispute or assessment, and what supersedes) names one that
+	// this service has not issued. Issue that one first, and name it by the digest of its exact bytes.
+	ErrorReason_ERROR_REASON_TARGET_NOT_FOUND ErrorReason = 45
+	// PERMISSION_DENIED. Only the signer of the other statement, a registered successor, or for a withdrawal one of its vendor's recovery
+	// keys, may say this about it.
+	ErrorReason_ERROR_REASON_TARGET_NOT_YOURS ErrorReason = 46
+	// PERMISSION_DENIED. The signer's vendor has not the role that this takes: disputer or assessor. Ask the operator of the service. A party
+	// to a dispute cannot decide it, whatever its roles.
+	ErrorReason_ERROR_REASON_ROLE_REQUIRED ErrorReason = 47
 	// NOT_FOUND. No committed statement has this id.
 	ErrorReason_ERROR_REASON_STATEMENT_NOT_FOUND ErrorReason = 40
 	// NOT_FOUND. No registered vendor has this name.
@@ -135,6 +149,9 @@ const (
 	ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE ErrorReason = 62
 	// RESOURCE_EXHAUSTED, with RetryInfo. The service's disk is full. Reads go on.
 	ErrorReason_ERROR_REASON_STORAGE_FULL ErrorReason = 63
+	// RESOURCE_EXHAUSTED. So much has been said about the statement, by this vendor or by all, that more would make its status too large to
+	// be handed to buyers. Withdrawals by its own signer are always taken.
+	ErrorReason_ERROR_REASON_TARGET_LIMIT ErrorReason = 66
 	// UNAVAILABLE, with RetryInfo. The log cannot take or publish entries now. A repeated call continues where this one stopped.
 	ErrorReason_ERROR_REASON_LOG_UNAVAILABLE ErrorReason = 80
 	// UNAVAILABLE. The log has refused to go on because its data contradicts what it signed before. An operator must act.
@@ -151,6 +168,10 @@ const (
 	ErrorReason_ERROR_REASON_ISSUER_UNAVAILABLE ErrorReason = 88
 	// UNAVAILABLE. The certificate authority's own certificates are not valid for as long as a new one would be. An operator must act.
 	ErrorReason_ERROR_REASON_CERTIFICATE_AUTHORITY_EXPIRED ErrorReason = 89
+	// UNAVAILABLE, with RetryInfo. The complete index has no answer yet, or is behind the log.
+	ErrorReason_ERROR_REASON_INDEX_UNAVAILABLE ErrorReason = 90
+	// UNAVAILABLE. The complete index has stopped because its data contradicts the log. An operator must act.
+	ErrorReason_ERROR_REASON_INDEX_HALTED ErrorReason = 91
 	// DEADLINE_EXCEEDED, with RetryInfo. The call's deadline passed. Issue may be repeated: it continues and never logs a statement twice.
 	ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED ErrorReason = 100
 	// CANCELLED. The caller went away.
@@ -203,6 +224,11 @@ var (
 		32:  "ERROR_REASON_IDENTITY_NOT_VALID",
 		33:  "ERROR_REASON_CERTIFICATE_NOT_VALID",
 		44:  "ERROR_REASON_LOG_NOT_IN_USE",
+		48:  "ERROR_REASON_INDEX_NOT_CONFIGURED",
+		49:  "ERROR_REASON_LISTING_TOO_LARGE",
+		45:  "ERROR_REASON_TARGET_NOT_FOUND",
+		46:  "ERROR_REASON_TARGET_NOT_YOURS",
+		47:  "ERROR_REASON_ROLE_REQUIRED",
 		40:  "ERROR_REASON_STATEMENT_NOT_FOUND",
 		41:  "ERROR_REASON_VENDOR_NOT_FOUND",
 		42:  "ERROR_REASON_LOG_RANGE",
@@ -211,6 +237,7 @@ var (
 		61:  "ERROR_REASON_OVERLOADED",
 		62:  "ERROR_REASON_MESSAGE_TOO_LARGE",
 		63:  "ERROR_REASON_STORAGE_FULL",
+		66:  "ERROR_REASON_TARGET_LIMIT",
 		80:  "ERROR_REASON_LOG_UNAVAILABLE",
 		81:  "ERROR_REASON_LOG_HALTED",
 		82:  "ERROR_REASON_STORE_UNAVAILABLE",
@@ -219,6 +246,8 @@ var (
 		85:  "ERROR_REASON_SIGNER_UNAVAILABLE",
 		88:  "ERROR_REASON_ISSUER_UNAVAILABLE",
 		89:  "ERROR_REASON_CERTIFICATE_AUTHORITY_EXPIRED",
+		90:  "ERROR_REASON_INDEX_UNAVAILABLE",
+		91:  "ERROR_REASON_INDEX_HALTED",
 		100: "ERROR_REASON_DEADLINE_EXCEEDED",
 		101: "ERROR_REASON_CANCELLED",
 		102: "ERROR_REASON_SELF_CHECK_FAILED",
@@ -264,6 +293,11 @@ var (
 		"ERROR_REASON_IDENTITY_NOT_VALID":             32,
 		"ERROR_REASON_CERTIFICATE_NOT_VALID":          33,
 		"ERROR_REASON_LOG_NOT_IN_USE":                 44,
+		"ERROR_REASON_INDEX_NOT_CONFIGURED":           48,
+		"ERROR_REASON_LISTING_TOO_LARGE":              49,
+		"ERROR_REASON_TARGET_NOT_FOUND":               45,
+		"ERROR_REASON_TARGET_NOT_YOURS":               46,
+		"ERROR_REASON_ROLE_REQUIRED":                  47,
 		"ERROR_REASON_STATEMENT_NOT_FOUND":            40,
 		"ERROR_REASON_VENDOR_NOT_FOUND":               41,
 		"ERROR_REASON_LOG_RANGE":                      42,
@@ -272,6 +306,7 @@ var (
 		"ERROR_REASON_OVERLOADED":                     61,
 		"ERROR_REASON_MESSAGE_TOO_LARGE":              62,
 		"ERROR_REASON_STORAGE_FULL":                   63,
+		"ERROR_REASON_TARGET_LIMIT":                   66,
 		"ERROR_REASON_LOG_UNAVAILABLE":                80,
 		"ERROR_REASON_LOG_HALTED":                     81,
 		"ERROR_REASON_STORE_UNAVAILABLE":              82,
@@ -280,6 +315,8 @@ var (
 		"ERROR_REASON_SIGNER_UNAVAILABLE":             85,
 		"ERROR_REASON_ISSUER_UNAVAILABLE":             88,
 		"ERROR_REASON_CERTIFICATE_AUTHORITY_EXPIRED":  89,
+		"ERROR_REASON_INDEX_UNAVAILABLE":              90,
+		"ERROR_REASON_INDEX_HALTED":                   91,
 		"ERROR_REASON_DEADLINE_EXCEEDED":              100,
 		"ERROR_REASON_CANCELLED":                      101,
 		"ERROR_REASON_SELF_CHECK_FAILED":              102,
@@ -318,7 +355,7 @@ var File_avow_v1_errors_proto protoreflect.FileDescriptor
 
 const file_avow_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x14avow/v1/errors.proto\x12\aavow.v1*\xcd\x10\n" +
+	"\x14avow/v1/errors.proto\x12\aavow.v1*\xe0\x12\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_REQUEST_INVALID\x10\x01\x12#\n" +
@@ -359,7 +396,12 @@ const file_avow_v1_errors_proto_rawDesc = "" +
 	"\x1dERROR_REASON_IDENTITY_UNKNOWN\x10\x1f\x12#\n" +
 	"\x1fERROR_REASON_IDENTITY_NOT_VALID\x10 \x12&\n" +
 	"\"ERROR_REASON_CERTIFICATE_NOT_VALID\x10!\x12\x1f\n" +
-	"\x1bERROR_REASON_LOG_NOT_IN_USE\x10,\x12$\n" +
+	"\x1bERROR_REASON_LOG_NOT_IN_USE\x10,\x12%\n" +
+	"!ERROR_REASON_INDEX_NOT_CONFIGURED\x100\x12\"\n" +
+	"\x1eERROR_REASON_LISTING_TOO_LARGE\x101\x12!\n" +
+	"\x1dERROR_REASON_TARGET_NOT_FOUND\x10-\x12!\n" +
+	"\x1dERROR_REASON_TARGET_NOT_YOURS\x10.\x12\x1e\n" +
+	"\x1aERROR_REASON_ROLE_REQUIRED\x10/\x12$\n" +
 	" ERROR_REASON_STATEMENT_NOT_FOUND\x10(\x12!\n" +
 	"\x1dERROR_REASON_VENDOR_NOT_FOUND\x10)\x12\x1a\n" +
 	"\x16ERROR_REASON_LOG_RANGE\x10*\x12\x1e\n" +
@@ -367,7 +409,8 @@ const file_avow_v1_errors_proto_rawDesc = "" +
 	"\x19ERROR_REASON_RATE_LIMITED\x10<\x12\x1b\n" +
 	"\x17ERROR_REASON_OVERLOADED\x10=\x12\"\n" +
 	"\x1eERROR_REASON_MESSAGE_TOO_LARGE\x10>\x12\x1d\n" +
-	"\x19ERROR_REASON_STORAGE_FULL\x10?\x12 \n" +
+	"\x19ERROR_REASON_STORAGE_FULL\x10?\x12\x1d\n" +
+	"\x19ERROR_REASON_TARGET_LIMIT\x10B\x12 \n" +
 	"\x1cERROR_REASON_LOG_UNAVAILABLE\x10P\x12\x1b\n" +
 	"\x17ERROR_REASON_LOG_HALTED\x10Q\x12\"\n" +
 	"\x1eERROR_REASON_STORE_UNAVAILABLE\x10R\x12&\n" +
@@ -376,6 +419,8 @@ const file_avow_v1_errors_proto_rawDesc = "" +
 	"\x1fERROR_REASON_SIGNER_UNAVAILABLE\x10U\x12#\n" +
 	"\x1fERROR_REASON_ISSUER_UNAVAILABLE\x10X\x12.\n" +
 	"*ERROR_REASON_CERTIFICATE_AUTHORITY_EXPIRED\x10Y\x12\"\n" +
+	"\x1eERROR_REASON_INDEX_UNAVAILABLE\x10Z\x12\x1d\n" +
+	"\x19ERROR_REASON_INDEX_HALTED\x10[\x12\"\n" +
 	"\x1eERROR_REASON_DEADLINE_EXCEEDED\x10d\x12\x1a\n" +
 	"\x16ERROR_REASON_CANCELLED\x10e\x12\"\n" +
 	"\x1eERROR_REASON_SELF_CHECK_FAILED\x10f\x12\x19\n" +

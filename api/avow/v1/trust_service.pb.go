@@ -70,7 +70,10 @@ type GetTrustedRootResponse struct {
 	// The key that the service signs its own verdicts with (VerifyRequest.signed_verdict_form), PEM "PUBLIC KEY". Empty: it signs none.
 	VerdictKeyPem string `protobuf:"bytes,3,opt,name=verdict_key_pem,json=verdictKeyPem,proto3" json:"verdict_key_pem,omitempty"`
 	// The verifier id that those verdicts carry, a URI.
-	VerifierId    string `protobuf:"bytes,4,opt,name=verifier_id,json=verifierId,proto3" json:"verifier_id,omitempty"`
+	VerifierId string `protobuf:"bytes,4,opt,name=verifier_id,json=verifierId,proto3" json:"verifier_id,omitempty"`
+	// The key of the index log, a C2SP verifier key ("NAME+HASH+KEY", signed-note). Empty: the service has no index. The trusted root does
+	// not list it: an entry of the index log is no statement.
+	IndexLogKey   string `protobuf:"bytes,5,opt,name=index_log_key,json=indexLogKey,proto3" json:"index_log_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -129,6 +132,13 @@ func (x *GetTrustedRootResponse) GetVerdictKeyPem() string {
 func (x *GetTrustedRootResponse) GetVerifierId() string {
 	if x != nil {
 		return x.VerifierId
+	}
+	return ""
+}
+
+func (x *GetTrustedRootResponse) GetIndexLogKey() string {
+	if x != nil {
+		return x.IndexLogKey
 	}
 	return ""
 }
@@ -681,13 +691,14 @@ var File_avow_v1_trust_service_proto protoreflect.FileDescriptor
 const file_avow_v1_trust_service_proto_rawDesc = "" +
 	"\n" +
 	"\x1bavow/v1/trust_service.proto\x12\aavow.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x17\n" +
-	"\x15GetTrustedRootRequest\"\x9c\x01\n" +
+	"\x15GetTrustedRootRequest\"\xc0\x01\n" +
 	"\x16GetTrustedRootResponse\x12!\n" +
 	"\ftrusted_root\x18\x01 \x01(\fR\vtrustedRoot\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\tR\x06sha256\x12&\n" +
 	"\x0fverdict_key_pem\x18\x03 \x01(\tR\rverdictKeyPem\x12\x1f\n" +
 	"\vverifier_id\x18\x04 \x01(\tR\n" +
-	"verifierId\"\x19\n" +
+	"verifierId\x12\"\n" +
+	"\rindex_log_key\x18\x05 \x01(\tR\vindexLogKey\"\x19\n" +
 	"\x17GetSigningConfigRequest\"A\n" +
 	"\x18GetSigningConfigResponse\x12%\n" +
 	"\x0esigning_config\x18\x01 \x01(\fR\rsigningConfig\"P\n" +

@@ -751,7 +751,9 @@ type Evidence struct {
 	Cosignatures []*Cosignature `protobuf:"bytes,17,rep,name=cosignatures,proto3" json:"cosignatures,omitempty"`
 	// When they met the policy's quorum: the signature was in the log then, on the word of the witnesses and not of the
 	// log's operator. Absent where no witness policy was given.
-	WitnessedBy   *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=witnessed_by,json=witnessedBy,proto3" json:"witnessed_by,omitempty"`
+	WitnessedBy *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=witnessed_by,json=witnessedBy,proto3" json:"witnessed_by,omitempty"`
+	// How the statement stands, as its status bundle shows it. Absent where none was given: nothing is known of it then.
+	Standing      *StandingResult `protobuf:"bytes,19,opt,name=standing,proto3" json:"standing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -908,6 +910,13 @@ func (x *Evidence) GetCosignatures() []*Cosignature {
 func (x *Evidence) GetWitnessedBy() *timestamppb.Timestamp {
 	if x != nil {
 		return x.WitnessedBy
+	}
+	return nil
+}
+
+func (x *Evidence) GetStanding() *StandingResult {
+	if x != nil {
+		return x.Standing
 	}
 	return nil
 }
@@ -1187,7 +1196,7 @@ var File_avow_v1_verdict_proto protoreflect.FileDescriptor
 
 const file_avow_v1_verdict_proto_rawDesc = "" +
 	"\n" +
-	"\x15avow/v1/verdict.proto\x12\aavow.v1\x1a\x15avow/v1/finding.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x03\n" +
+	"\x15avow/v1/verdict.proto\x12\aavow.v1\x1a\x15avow/v1/finding.proto\x1a\x16avow/v1/standing.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x03\n" +
 	"\aVerdict\x12*\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x10.avow.v1.OutcomeR\aoutcome\x12&\n" +
 	"\x06checks\x18\x02 \x03(\v2\x0e.avow.v1.CheckR\x06checks\x12/\n" +
@@ -1224,7 +1233,7 @@ const file_avow_v1_verdict_proto_rawDesc = "" +
 	"\x06passed\x18\x04 \x01(\bR\x06passed\x12\x18\n" +
 	"\amessage\x18\x05 \x01(\tR\amessage\x12\x18\n" +
 	"\afailing\x18\x06 \x03(\tR\afailing\x12\x14\n" +
-	"\x05error\x18\a \x01(\tR\x05error\"\xb3\x05\n" +
+	"\x05error\x18\a \x01(\tR\x05error\"\xe8\x05\n" +
 	"\bEvidence\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12!\n" +
 	"\fstatement_id\x18\x02 \x01(\tR\vstatementId\x12%\n" +
@@ -1248,7 +1257,8 @@ const file_avow_v1_verdict_proto_rawDesc = "" +
 	"\tsigned_by\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\bsignedBy\x12!\n" +
 	"\fsubject_name\x18\x10 \x01(\tR\vsubjectName\x128\n" +
 	"\fcosignatures\x18\x11 \x03(\v2\x14.avow.v1.CosignatureR\fcosignatures\x12=\n" +
-	"\fwitnessed_by\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\vwitnessedBy\"h\n" +
+	"\fwitnessed_by\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\vwitnessedBy\x123\n" +
+	"\bstanding\x18\x13 \x01(\v2\x17.avow.v1.StandingResultR\bstanding\"h\n" +
 	"\vCosignature\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x15\n" +
 	"\x06key_id\x18\x02 \x01(\tR\x05keyId\x12.\n" +
@@ -1316,6 +1326,7 @@ var file_avow_v1_verdict_proto_goTypes = []any{
 	(*CertificateIdentity)(nil),   // 13: avow.v1.CertificateIdentity
 	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
 	(*Finding)(nil),               // 15: avow.v1.Finding
+	(*StandingResult)(nil),        // 16: avow.v1.StandingResult
 }
 var file_avow_v1_verdict_proto_depIdxs = []int32{
 	0,  // 0: avow.v1.Verdict.outcome:type_name -> avow.v1.Outcome
@@ -1335,14 +1346,15 @@ var file_avow_v1_verdict_proto_depIdxs = []int32{
 	14, // 14: avow.v1.Evidence.signed_by:type_name -> google.protobuf.Timestamp
 	10, // 15: avow.v1.Evidence.cosignatures:type_name -> avow.v1.Cosignature
 	14, // 16: avow.v1.Evidence.witnessed_by:type_name -> google.protobuf.Timestamp
-	14, // 17: avow.v1.Cosignature.time:type_name -> google.protobuf.Timestamp
-	14, // 18: avow.v1.SignedTimestamp.time:type_name -> google.protobuf.Timestamp
-	13, // 19: avow.v1.Signer.certificate:type_name -> avow.v1.CertificateIdentity
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	16, // 17: avow.v1.Evidence.standing:type_name -> avow.v1.StandingResult
+	14, // 18: avow.v1.Cosignature.time:type_name -> google.protobuf.Timestamp
+	14, // 19: avow.v1.SignedTimestamp.time:type_name -> google.protobuf.Timestamp
+	13, // 20: avow.v1.Signer.certificate:type_name -> avow.v1.CertificateIdentity
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_avow_v1_verdict_proto_init() }
@@ -1351,6 +1363,7 @@ func file_avow_v1_verdict_proto_init() {
 		return
 	}
 	file_avow_v1_finding_proto_init()
+	file_avow_v1_standing_proto_init()
 	file_avow_v1_verdict_proto_msgTypes[8].OneofWrappers = []any{
 		(*Signer_KeyId)(nil),
 		(*Signer_Certificate)(nil),

@@ -25,9 +25,9 @@ const firstDifference = (a, b) => {
 export const keyOf = {
   subject: (alg, digest) => hash(`subject:${alg}:${digest}`),
   target: (id) => hash(`target:${id}`),
-  signer: (id) => hash(`issuer:key:${id}`),
-  unresolved: (id) => hash(`unresolved:key:${id}`),
-  identity: (issuer, subject) => hash(`issuer:identity:${Buffer.byteLength(issuer)}:${issuer}:${subject}`),
+  signer: (id) => hash(`issuer:${id}`),
+  unresolved: (id) => hash(`unresolved:${id}`),
+  identity: (issuer, subject) => hash(`issuer:sha256:${hash(`avow-identity-v1\n${issuer}\n${subject}\n`).toString('hex')}`),
   product: (id) => hash(`product:${id.startsWith('pkg:') ? id.split(/[@?#]/)[0] : id}`),
 };
 

@@ -48,6 +48,9 @@ func NewBuilder(origin string) *Builder {
 // Size is the number of entries that were added.
 func (b *Builder) Size() uint64 { return b.log.Value().Count }
 
+// LogHashes are those of the perfect subtrees of the entries that were added, the largest first.
+func (b *Builder) LogHashes() []index.Hash { return b.log.Hashes() }
+
 // Last is the last sealed root, nil if there is none.
 func (b *Builder) Last() *index.Root { return b.last }
 

@@ -135,6 +135,9 @@ func (l *Leaf) readCertificate(text string) error {
 	if summary.SubjectAlternativeName == "" || summary.Issuer == "" {
 		return fmt.Errorf("a certificate of subject %.80q and issuer %.80q, want both", summary.SubjectAlternativeName, summary.Issuer)
 	}
+	if strings.Contains(summary.SubjectAlternativeName+summary.Issuer, "\n") {
+		return fmt.Errorf("a certificate of subject %.80q and issuer %.80q, want neither with a line feed", summary.SubjectAlternativeName, summary.Issuer)
+	}
 	l.SAN, l.Issuer = summary.SubjectAlternativeName, summary.Issuer
 	l.Signer = index.IdentitySigner(l.Issuer, l.SAN)
 	return nil

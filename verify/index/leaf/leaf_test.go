@@ -2,7 +2,10 @@ package leaf_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
 	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
 	"strings"
 	"testing"
 
@@ -29,7 +32,7 @@ func TestRead(t *testing.T) {
 	w := bundletest.NewWorld(t)
 	payload := bundletest.Statement(t, "data-flows")
 	l, err := leaf.Read(body(w.Issue(t, bundletest.Spec{Payload: payload})))
-	if err != nil || !l.Key.Equal(&w.Vendor.PublicKey) || !strings.HasPrefix(string(l.Signer), "key:sha256:") {
+	if err != nil || !l.Key.Equal(&w.Vendor.PublicKey) || l.Signer != index.KeySigner(keyID(t, &w.Vendor.PublicKey)) {
 		t.Fatalf("%v: signer %s", err, l.Signer)
 	}
 	if st := l.Statement(payload); st == nil || st.DataFlows == nil {
@@ -47,13 +50,30 @@ func TestRead(t *testing.T) {
 	}
 }
 
+func keyID(t *testing.T, key *ecdsa.PublicKey) string {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(der)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
 func TestReadCertificate(t *testing.T) {
 	w := bundletest.NewWorld(t)
-	key := bundletest.NewKey(t)
-	cert := w.CA.Certify(t, &key.PublicKey, "https://acme.example/release", "https://issuer.example", bundletest.Epoch.Add(-1), bundletest.Epoch.Add(1<<40), nil)
-	l, err := leaf.Read(body(w.Issue(t, bundletest.Spec{Payload: bundletest.Statement(t, "data-flows"), Key: key, Certificate: cert})))
+	read := func(issuer string) (*leaf.Leaf, error) {
+		key := bundletest.NewKey(t)
+		cert := w.CA.Certify(t, &key.PublicKey, "https://acme.example/release", issuer, bundletest.Epoch.Add(-1), bundletest.Epoch.Add(1<<40), nil)
+		return leaf.Read(body(w.Issue(t, bundletest.Spec{Payload: bundletest.Statement(t, "data-flows"), Key: key, Certificate: cert})))
+	}
+	l, err := read("https://issuer.example")
 	if err != nil || l.Signer != index.IdentitySigner(l.Issuer, l.SAN) || l.SAN == "" || l.Issuer == "" {
 		t.Fatalf("%v: %+v", err, l)
+	}
+	// What an identity's id is the digest of has a line for each value: with a line feed in one, two would share an id.
+	if l, err := read("https://issuer.example\nx"); err == nil {
+		t.Errorf("an issuer with a line feed is taken: %+v", l)
 	}
 }
 

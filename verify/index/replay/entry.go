@@ -23,21 +23,22 @@ type LogEntry struct {
 // Index adds an entry under every key that it concerns. An entry that came without its statement is added again, Late, when
 // there is one.
 func (t *Tree) Index(e LogEntry) {
-	kind := index.Stated
-	if e.Statement == nil {
-		kind = index.Unresolved
-	}
-	entry := index.Entry{LogIndex: e.Index, Kind: kind}
-	t.Add(index.SignerKey(e.Signer), entry)
-	if kind == index.Unresolved || e.Late {
-		t.Add(index.UnresolvedKey(e.Signer), entry)
-	}
-	if e.Statement == nil {
-		return
-	}
-	for _, k := range Keys(e.Statement) {
+	keys, entry := EntryKeys(e)
+	for _, k := range keys {
 		t.Add(k, entry)
 	}
+}
+
+// EntryKeys are the keys under which an entry is listed, each once, and what is listed there.
+func EntryKeys(e LogEntry) ([]index.Key, index.Entry) {
+	keys := []index.Key{index.SignerKey(e.Signer)}
+	if e.Statement == nil || e.Late {
+		keys = append(keys, index.UnresolvedKey(e.Signer))
+	}
+	if e.Statement == nil {
+		return keys, index.Entry{LogIndex: e.Index, Kind: index.Unresolved}
+	}
+	return append(keys, Keys(e.Statement)...), index.Entry{LogIndex: e.Index, Kind: index.Stated}
 }
 
 // Keys are the keys that a statement concerns beside its signer's, each once, in ascending order: every digest of every
@@ -50,7 +51,7 @@ func Keys(st *predicate.Statement) []index.Key {
 			keys = append(keys, index.SubjectKey(alg, digest))
 		}
 	}
-	for _, ref := range targets(st) {
+	for _, ref := range Targets(st) {
 		if id := ref.ID(); id != "" {
 			keys = append(keys, index.TargetKey(id))
 		}
@@ -64,8 +65,8 @@ func Keys(st *predicate.Statement) []index.Key {
 	return slices.Compact(keys)
 }
 
-// targets are the statements that this one says something about.
-func targets(st *predicate.Statement) []predicate.StatementRef {
+// Targets are the statements that this one says something about: whose key in the index it has.
+func Targets(st *predicate.Statement) []predicate.StatementRef {
 	var refs []predicate.StatementRef
 	if common := st.Common(); common != nil {
 		refs = append(refs, common.Supersedes...)

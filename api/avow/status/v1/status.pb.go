@@ -243,6 +243,253 @@ func (x *ListEntry) GetBundle() []byte {
 	return nil
 }
 
+// StatusSet is a file with many status bundles, for a fleet: `avow status -o`. It has the binary and JSON forms of StatusBundle.
+type StatusSet struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order in which they were asked for.
+	Entries       []*StatusEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatusSet) Reset() {
+	*x = StatusSet{}
+	mi := &file_avow_status_v1_status_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatusSet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatusSet) ProtoMessage() {}
+
+func (x *StatusSet) ProtoReflect() protoreflect.Message {
+	mi := &file_avow_status_v1_status_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatusSet.ProtoReflect.Descriptor instead.
+func (*StatusSet) Descriptor() ([]byte, []int) {
+	return file_avow_status_v1_status_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *StatusSet) GetEntries() []*StatusEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+// StatusEntry is one of them.
+type StatusEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the target's signer: helps to find the bundle, and decides nothing.
+	KeyId string `protobuf:"bytes,1,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// The status bundle.
+	Status        *StatusBundle `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatusEntry) Reset() {
+	*x = StatusEntry{}
+	mi := &file_avow_status_v1_status_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatusEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatusEntry) ProtoMessage() {}
+
+func (x *StatusEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_avow_status_v1_status_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatusEntry.ProtoReflect.Descriptor instead.
+func (*StatusEntry) Descriptor() ([]byte, []int) {
+	return file_avow_status_v1_status_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *StatusEntry) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *StatusEntry) GetStatus() *StatusBundle {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+// ListingProof shows that lists of the index are complete: docs/index.md, "Listings".
+type ListingProof struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The checkpoint of the statement log: a signed note, with cosignatures.
+	Checkpoint string `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// The checkpoint of the index log. Its last leaf is index_root.
+	IndexCheckpoint string `protobuf:"bytes,2,opt,name=index_checkpoint,json=indexCheckpoint,proto3" json:"index_checkpoint,omitempty"`
+	// The leaf of the index log.
+	IndexRoot string `protobuf:"bytes,3,opt,name=index_root,json=indexRoot,proto3" json:"index_root,omitempty"`
+	// RFC 6962 inclusion proof of index_root at the last place of the index log.
+	IndexRootProof [][]byte `protobuf:"bytes,4,rep,name=index_root_proof,json=indexRootProof,proto3" json:"index_root_proof,omitempty"`
+	// The lists, one for each key.
+	Lists         []*KeyListing `protobuf:"bytes,5,rep,name=lists,proto3" json:"lists,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListingProof) Reset() {
+	*x = ListingProof{}
+	mi := &file_avow_status_v1_status_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListingProof) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListingProof) ProtoMessage() {}
+
+func (x *ListingProof) ProtoReflect() protoreflect.Message {
+	mi := &file_avow_status_v1_status_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListingProof.ProtoReflect.Descriptor instead.
+func (*ListingProof) Descriptor() ([]byte, []int) {
+	return file_avow_status_v1_status_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListingProof) GetCheckpoint() string {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return ""
+}
+
+func (x *ListingProof) GetIndexCheckpoint() string {
+	if x != nil {
+		return x.IndexCheckpoint
+	}
+	return ""
+}
+
+func (x *ListingProof) GetIndexRoot() string {
+	if x != nil {
+		return x.IndexRoot
+	}
+	return ""
+}
+
+func (x *ListingProof) GetIndexRootProof() [][]byte {
+	if x != nil {
+		return x.IndexRootProof
+	}
+	return nil
+}
+
+func (x *ListingProof) GetLists() []*KeyListing {
+	if x != nil {
+		return x.Lists
+	}
+	return nil
+}
+
+// KeyListing is the whole list of one key.
+type KeyListing struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key's text, such as "subject:sha256:" and a digest.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// The proof of presence, or of absence where there are no entries, in the encoding of docs/index.md.
+	Proof []byte `protobuf:"bytes,2,opt,name=proof,proto3" json:"proof,omitempty"`
+	// The entries one after the other, 9 bytes each, as docs/index.md gives them.
+	Entries       []byte `protobuf:"bytes,3,opt,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyListing) Reset() {
+	*x = KeyListing{}
+	mi := &file_avow_status_v1_status_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyListing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyListing) ProtoMessage() {}
+
+func (x *KeyListing) ProtoReflect() protoreflect.Message {
+	mi := &file_avow_status_v1_status_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyListing.ProtoReflect.Descriptor instead.
+func (*KeyListing) Descriptor() ([]byte, []int) {
+	return file_avow_status_v1_status_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *KeyListing) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *KeyListing) GetProof() []byte {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+func (x *KeyListing) GetEntries() []byte {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
 var File_avow_status_v1_status_proto protoreflect.FileDescriptor
 
 const file_avow_status_v1_status_proto_rawDesc = "" +
@@ -267,7 +514,26 @@ const file_avow_status_v1_status_proto_rawDesc = "" +
 	"\tListEntry\x12\x1b\n" +
 	"\tlog_index\x18\x01 \x01(\x04R\blogIndex\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\rR\x04kind\x12\x16\n" +
-	"\x06bundle\x18\x03 \x01(\fR\x06bundleB6Z4github.com/avow-dev/avow/api/avow/status/v1;statusv1b\x06proto3"
+	"\x06bundle\x18\x03 \x01(\fR\x06bundle\"B\n" +
+	"\tStatusSet\x125\n" +
+	"\aentries\x18\x01 \x03(\v2\x1b.avow.status.v1.StatusEntryR\aentries\"Z\n" +
+	"\vStatusEntry\x12\x15\n" +
+	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x124\n" +
+	"\x06status\x18\x02 \x01(\v2\x1c.avow.status.v1.StatusBundleR\x06status\"\xd4\x01\n" +
+	"\fListingProof\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x01 \x01(\tR\n" +
+	"checkpoint\x12)\n" +
+	"\x10index_checkpoint\x18\x02 \x01(\tR\x0findexCheckpoint\x12\x1d\n" +
+	"\n" +
+	"index_root\x18\x03 \x01(\tR\tindexRoot\x12(\n" +
+	"\x10index_root_proof\x18\x04 \x03(\fR\x0eindexRootProof\x120\n" +
+	"\x05lists\x18\x05 \x03(\v2\x1a.avow.status.v1.KeyListingR\x05lists\"N\n" +
+	"\n" +
+	"KeyListing\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05proof\x18\x02 \x01(\fR\x05proof\x12\x18\n" +
+	"\aentries\x18\x03 \x01(\fR\aentriesB6Z4github.com/avow-dev/avow/api/avow/status/v1;statusv1b\x06proto3"
 
 var (
 	file_avow_status_v1_status_proto_rawDescOnce sync.Once
@@ -281,21 +547,28 @@ func file_avow_status_v1_status_proto_rawDescGZIP() []byte {
 	return file_avow_status_v1_status_proto_rawDescData
 }
 
-var file_avow_status_v1_status_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_avow_status_v1_status_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_avow_status_v1_status_proto_goTypes = []any{
 	(*StatusBundle)(nil), // 0: avow.status.v1.StatusBundle
 	(*ListProof)(nil),    // 1: avow.status.v1.ListProof
 	(*ListEntry)(nil),    // 2: avow.status.v1.ListEntry
+	(*StatusSet)(nil),    // 3: avow.status.v1.StatusSet
+	(*StatusEntry)(nil),  // 4: avow.status.v1.StatusEntry
+	(*ListingProof)(nil), // 5: avow.status.v1.ListingProof
+	(*KeyListing)(nil),   // 6: avow.status.v1.KeyListing
 }
 var file_avow_status_v1_status_proto_depIdxs = []int32{
 	1, // 0: avow.status.v1.StatusBundle.about:type_name -> avow.status.v1.ListProof
 	1, // 1: avow.status.v1.StatusBundle.unresolved:type_name -> avow.status.v1.ListProof
 	2, // 2: avow.status.v1.ListProof.entries:type_name -> avow.status.v1.ListEntry
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	4, // 3: avow.status.v1.StatusSet.entries:type_name -> avow.status.v1.StatusEntry
+	0, // 4: avow.status.v1.StatusEntry.status:type_name -> avow.status.v1.StatusBundle
+	6, // 5: avow.status.v1.ListingProof.lists:type_name -> avow.status.v1.KeyListing
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_avow_status_v1_status_proto_init() }
@@ -309,7 +582,7 @@ func file_avow_status_v1_status_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_avow_status_v1_status_proto_rawDesc), len(file_avow_status_v1_status_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

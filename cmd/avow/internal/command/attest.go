@@ -42,6 +42,7 @@ type issue struct {
 	prepared  *attest.Prepared // nil for a bundle of another client
 	envelope  *attest.Envelope // nil when the service signs
 	submitted []byte           // the bundle of another client
+	composed  bool             // by this program: the statement is written to path before it is issued
 }
 
 func (a *app) attest() *cobra.Command {
@@ -69,15 +70,20 @@ Exit code 0: issued; 1: refused by the rules or by the service; 2: could not be 
 		Args: arguments(1, -1, "which statement? give its file"),
 		RunE: func(c *cobra.Command, args []string) error { return a.runAttest(c, args, f) },
 	}
+	c.Flags().BoolVar(&f.strict, "strict", false, "warnings W01 to W05 forbid issuing")
+	f.register(c)
+	return c
+}
+
+// register adds the flags of everything that is signed and issued.
+func (f *attestFlags) register(c *cobra.Command) {
 	o := c.Flags()
 	o.StringVar(&f.key, "key", "", "`KEY` to sign with: the file of an encrypted key, or a key reference")
 	f.identity.register(c)
 	o.BoolVar(&f.serviceSign, "service-sign", false, "let the service sign with the key that it keeps for you")
 	o.StringVarP(&f.directory, "output", "o", "", "`DIRECTORY` for the bundles; made if it is not there")
-	o.BoolVar(&f.strict, "strict", false, "warnings W01 to W05 forbid issuing")
 	f.format.register(c)
 	f.server.register(c)
-	return c
 }
 
 func (a *app) runAttest(c *cobra.Command, paths []string, f *attestFlags) error {
@@ -88,18 +94,31 @@ func (a *app) runAttest(c *cobra.Command, paths []string, f *attestFlags) error 
 	if err != nil {
 		return err
 	}
+	return a.signAndIssue(c.Context(), issues, f)
+}
+
+// signAndIssue signs what is ready, has it issued, and writes the bundles.
+func (a *app) signAndIssue(ctx context.Context, issues []*issue, f *attestFlags) error {
 	if f.directory != "" { // before anything is issued: what cannot be written is better not public yet
 		if err := os.MkdirAll(f.directory, 0o755); err != nil {
 			return err
 		}
 	}
-	ctx, connection, done, err := a.connect(c.Context(), &f.server)
+	ctx, connection, done, err := a.connect(ctx, &f.server)
 	if err != nil {
 		return err
 	}
 	defer done()
 	if err := a.signIssues(ctx, connection, issues, f); err != nil {
 		return err
+	}
+	for _, i := range issues {
+		if !i.composed {
+			continue
+		}
+		if err := createFile(i.path, i.statement.Payload(), 0o644); err != nil {
+			return err
+		}
 	}
 	if !f.format.json() {
 		a.noteWarnings(issues)
@@ -337,6 +356,17 @@ func (a *app) printIssued(issues []*issue, responses []*avowv1.IssueResponse, f 
 		w.Line("  statement %s", i.StatementID)
 	}
 	return w.Err()
+}
+
+// noteServiceWarnings says what only the service can know: it does not block either.
+func (a *app) noteServiceWarnings(responses []*avowv1.IssueResponse) {
+	for _, r := range responses {
+		for _, f := range r.GetWarnings() {
+			if f.GetCode() == "W09" || f.GetCode() == "W10" {
+				a.note("warning %s: %s; %s", text.Safe(f.GetCode()), text.Safe(f.GetMessage()), text.Safe(f.GetHint()))
+			}
+		}
+	}
 }
 
 // noteWarnings says that there are some. They do not block, and lint is where they are explained.

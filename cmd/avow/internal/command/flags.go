@@ -100,12 +100,7 @@ func (s *serverFlags) register(c *cobra.Command) {
 
 // connect opens the connection. The context ends with the timeout; both must be given back by calling close.
 func (a *app) connect(ctx context.Context, s *serverFlags) (context.Context, *remote.Connection, func(), error) {
-	options := s.options
-	if options.Address == "" {
-		options.Address, _ = a.env.LookupEnv(serverVariable)
-	}
-	options.UserAgent = "avow/" + buildVersion().Version
-	connection, err := remote.Dial(options)
+	connection, err := a.dial(s)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -116,9 +111,23 @@ func (a *app) connect(ctx context.Context, s *serverFlags) (context.Context, *re
 	}, nil
 }
 
+// dial prepares the connection that the flags describe.
+func (a *app) dial(s *serverFlags) (*remote.Connection, error) {
+	options := s.options
+	if options.Address == "" {
+		options.Address, _ = a.env.LookupEnv(serverVariable)
+	}
+	options.UserAgent = "avow/" + buildVersion().Version
+	return remote.Dial(options)
+}
+
 // call runs one call with repetitions, which are noted on standard error.
 func (a *app) call(ctx context.Context, connection *remote.Connection, f func(context.Context) error) error {
+	return a.retrier(connection).Call(ctx, f)
+}
+
+func (a *app) retrier(connection *remote.Connection) remote.Retrier {
 	return remote.Retrier{Connection: connection, Sleep: a.env.Sleep, Notify: func(cause *remote.Error, pause time.Duration) {
 		a.note("%s; trying again in %s", text.Safe(cause.Error()), pause.Round(100*time.Millisecond))
-	}}.Call(ctx, f)
+	}}
 }

@@ -21,6 +21,8 @@ type listFlags struct {
 	product string
 	kind    string
 	limit   int
+	prove   bool
+	keys    logKeyFlags
 	format  format
 }
 
@@ -31,10 +33,16 @@ func (a *app) list() *cobra.Command {
 		Short: "List the statements that a service holds about a file",
 		Long: `List the statements that the service holds about a file, of a vendor, or about a product;
 filters are combined. The answer is the service's word: fetch a statement and verify its bundle
-before you rely on it.` + serverHelp,
+before you rely on it.
+
+With --prove the service has to show that it leaves nothing out: of a file, of a product (whatever
+its version), or of a vendor. All pages are fetched, and the proof is checked with the trusted root and
+the key of the index log, which ` + "`avow trust`" + ` writes beside it. A list that is not exactly what is proved ends
+with exit code 1 and says what is missing. Which signers are a vendor's is the service's word.` + serverHelp,
 		Example: `  avow list app.tar.gz --server avow.example:8443
   avow list --vendor example --type data-flows --server avow.example:8443
-  avow list --product pkg:generic/example-gateway@1.2.3 --server avow.example:8443 --format json`,
+  avow list --product pkg:generic/example-gateway@1.2.3 --server avow.example:8443 --format json
+  avow list app.tar.gz --prove --trusted-root trusted_root.json --server avow.example:8443`,
 		Args: arguments(0, 1, ""),
 		RunE: func(c *cobra.Command, args []string) error { return a.runList(c, args, f) },
 	}
@@ -43,6 +51,8 @@ before you rely on it.` + serverHelp,
 	o.StringVar(&f.product, "product", "", "product `IDENTIFIER`, for example a package URL with its version")
 	o.StringVar(&f.kind, "type", "", "`TYPE` of the statements, for example no-backdoor")
 	o.IntVar(&f.limit, "limit", 100, "`NUMBER` of statements at most")
+	o.BoolVar(&f.prove, "prove", false, "check that nothing is left out")
+	f.keys.register(c)
 	f.format.register(c)
 	f.server.register(c)
 	completes(c, "type", typeNames()...)
@@ -69,6 +79,12 @@ func (a *app) runList(c *cobra.Command, args []string, f *listFlags) error {
 	if f.limit < 1 {
 		return usageFailure(c.CommandPath(), fmt.Errorf("--limit %d is less than 1", f.limit))
 	}
+	if err := f.checkProve(c, len(args) == 1); err != nil {
+		return err
+	}
+	if f.prove {
+		return a.runListProve(c.Context(), request, f)
+	}
 	answer, err := a.listAll(c.Context(), request, f)
 	if err != nil {
 		return err
@@ -77,6 +93,32 @@ func (a *app) runList(c *cobra.Command, args []string, f *listFlags) error {
 		return a.printMessage(answer)
 	}
 	return a.printList(answer)
+}
+
+// checkProve refuses what cannot be proved.
+func (f *listFlags) checkProve(c *cobra.Command, ofFile bool) error {
+	given := 0
+	for _, yes := range []bool{ofFile, f.vendor != "", f.product != ""} {
+		if yes {
+			given++
+		}
+	}
+	refuse := ""
+	switch {
+	case !f.prove && (f.keys.trustedRoot != "" || f.keys.indexKey != "" || f.keys.policy != ""):
+		refuse = "--trusted-root, --index-key and --witness-policy are about a proof: give --prove"
+	case !f.prove:
+	case given != 1 || f.kind != "":
+		refuse = "--prove is for exactly one of a file, --vendor and --product, without --type"
+	case c.Flags().Changed("limit"):
+		refuse = "--prove lists everything: leave --limit out"
+	case f.keys.trustedRoot == "":
+		refuse = "--prove needs --trusted-root"
+	}
+	if refuse != "" {
+		return usageFailure(c.CommandPath(), errors.New(refuse))
+	}
+	return nil
 }
 
 // listAll reads pages until the limit is reached. The token of the answer is set where there is more.
@@ -98,6 +140,9 @@ func (a *app) listAll(ctx context.Context, request *avowv1.ListStatementsRequest
 		})
 		if err != nil {
 			return nil, err
+		}
+		if all.Proof == nil {
+			all.Proof = page.GetProof()
 		}
 		all.Statements = append(all.Statements, page.GetStatements()...)
 		all.NextPageToken, request.PageToken = page.GetNextPageToken(), page.GetNextPageToken()

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/cmd/avow/internal/follow"
 	"github.com/avow-dev/avow/cmd/avow/internal/monitor"
 )
 
@@ -130,7 +131,7 @@ func (a *app) round(ctx context.Context, m *monitor.Monitor, out *findings) (int
 	sum, err := m.Round(ctx)
 	switch {
 	case err != nil:
-		err = errors.Join(err, out.tell(monitor.Finding{Code: monitor.CodeUnavailable, Class: monitor.Unchecked, Detail: err.Error()}))
+		err = errors.Join(err, out.tell(follow.Finding{Code: follow.CodeUnavailable, Class: follow.Unchecked, Detail: err.Error()}))
 	case out.worst != exitMisbehaviour:
 		err = out.checked(sum)
 	}
@@ -151,7 +152,7 @@ func monitorFailure(err error) error {
 
 // newMonitor reads everything that the flags name, before anything is asked.
 func (a *app) newMonitor(ctx context.Context, f *monitorFlags) (*monitor.Monitor, *findings, error) {
-	base, err := monitor.ParseServerURL(f.serverURL)
+	base, err := follow.ParseServerURL(f.serverURL)
 	if err != nil {
 		return nil, nil, failed("give --server-url as in https://avow.example", "--server-url: %w", err)
 	}
@@ -159,7 +160,7 @@ func (a *app) newMonitor(ctx context.Context, f *monitorFlags) (*monitor.Monitor
 	if err != nil {
 		return nil, nil, err
 	}
-	logs, err := monitor.ParseLogs(root)
+	logs, err := follow.ParseLogs(root)
 	if err != nil {
 		return nil, nil, about(f.trustedRoot, err)
 	}
@@ -173,16 +174,16 @@ func (a *app) newMonitor(ctx context.Context, f *monitorFlags) (*monitor.Monitor
 	}
 	out := &findings{app: a, ctx: ctx, format: f.format, told: map[string]bool{}, once: f.once, dir: f.state}
 	if f.webhook != "" {
-		u, err := monitor.ParseWebhookURL(f.webhook)
+		u, err := follow.ParseWebhookURL(f.webhook)
 		if err != nil {
 			return nil, nil, failed("give --webhook as in https://HOST/PATH", "--webhook: %w", err)
 		}
-		out.webhook = &monitor.Webhook{URL: u, Transport: http.DefaultTransport, Sleep: a.env.Sleep}
+		out.webhook = &follow.Webhook{URL: u, Transport: http.DefaultTransport, Sleep: a.env.Sleep}
 	}
 	if err := os.MkdirAll(f.state, 0o700); err != nil {
 		return nil, nil, err
 	}
-	client := &monitor.Client{Base: base, Transport: transport, Sleep: a.env.Sleep, Notify: out.waiting}
+	client := &follow.Client{Base: base, Transport: transport, Sleep: a.env.Sleep, Notify: out.waiting}
 	return &monitor.Monitor{Client: client, Logs: logs, Watch: watch, Dir: f.state, Report: out.tell, Sleep: a.env.Sleep,
 		Now: a.env.Now, MaxQuiet: f.maxQuiet, AllowBare: f.allowBare}, out, nil
 }
@@ -223,7 +224,7 @@ func (a *app) watch(f *monitorFlags) (monitor.Watch, error) {
 		return w, failed("an identity is what its issuer says", "--identity and --issuer are given together or not at all")
 	}
 	for _, san := range f.identities {
-		w.Identities = append(w.Identities, monitor.Identity{SAN: san, Issuer: f.issuer})
+		w.Identities = append(w.Identities, follow.Identity{SAN: san, Issuer: f.issuer})
 	}
 	for _, prefix := range f.products {
 		if prefix == "" {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/avow-dev/avow/cmd/avow/internal/follow"
 	"github.com/avow-dev/avow/cmd/avow/internal/monitor"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 )
@@ -20,7 +21,7 @@ type findings struct {
 	app     *app
 	ctx     context.Context // the monitor calls back without one
 	format  format
-	webhook *monitor.Webhook
+	webhook *follow.Webhook
 	once    bool
 	// dir is where the evidence is.
 	dir string
@@ -32,11 +33,11 @@ type findings struct {
 
 // tell prints a finding, and posts it. In a run that goes on each is told once; an outage that lasts is told in every
 // round, because it is news that it lasts.
-func (o *findings) tell(f monitor.Finding) error {
+func (o *findings) tell(f follow.Finding) error {
 	switch f.Class {
-	case monitor.Misbehaviour:
+	case follow.Misbehaviour:
 		o.worst = exitMisbehaviour
-	case monitor.Unexpected:
+	case follow.Unexpected:
 		o.worst = max(o.worst, exitNo)
 	}
 	if f.Evidence != "" {
@@ -59,7 +60,7 @@ func (o *findings) tell(f monitor.Finding) error {
 			return err
 		}
 	}
-	if f.Class != monitor.Unchecked {
+	if f.Class != follow.Unchecked {
 		if len(o.told) >= maxTold {
 			clear(o.told)
 		}
@@ -69,12 +70,12 @@ func (o *findings) tell(f monitor.Finding) error {
 }
 
 // print writes a finding to standard output. In text an outage is on standard error, where --once says it anyway.
-func (o *findings) print(f monitor.Finding, line []byte) error {
+func (o *findings) print(f follow.Finding, line []byte) error {
 	if o.format.json() {
 		_, err := fmt.Fprintln(o.app.env.Stdout, text.EscapeJSON(string(line)))
 		return err
 	}
-	if f.Class == monitor.Unchecked {
+	if f.Class == follow.Unchecked {
 		if !o.once {
 			o.app.note("%s: %s", f.Class, text.Safe(f.Detail))
 		}
@@ -102,7 +103,7 @@ func (o *findings) print(f monitor.Finding, line []byte) error {
 
 // checked says how far the log was looked at. It is no finding and is not posted.
 func (o *findings) checked(sum monitor.Summary) error {
-	f := monitor.Finding{Code: monitor.CodeChecked, Class: monitor.Notice, Origin: sum.Origin, Size: sum.Size,
+	f := follow.Finding{Code: follow.CodeChecked, Class: follow.Notice, Origin: sum.Origin, Size: sum.Size,
 		Detail: fmt.Sprintf("%s: %d entries, %d of them new; all of them checked", sum.Origin, sum.Size, sum.Size-sum.From)}
 	line, err := json.Marshal(f)
 	if err == nil && (o.format.json() || o.once || sum.Size != sum.From) {

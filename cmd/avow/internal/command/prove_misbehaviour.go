@@ -1,65 +1,123 @@
 package command
 
 import (
+	"context"
 	"errors"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"github.com/avow-dev/avow/cmd/avow/internal/monitor"
+	"github.com/avow-dev/avow/cmd/avow/internal/auditor"
+	"github.com/avow-dev/avow/cmd/avow/internal/follow"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 )
 
+// proveFlags are the flags of prove-misbehaviour.
+type proveFlags struct {
+	trustedRoot, indexKey, replay, ca string
+}
+
 func (a *app) proveMisbehaviour() *cobra.Command {
-	var trustedRoot string
+	f := &proveFlags{}
 	c := &cobra.Command{
-		Use:   "prove-misbehaviour EVIDENCE --trusted-root ROOT",
+		Use:   "prove-misbehaviour EVIDENCE --trusted-root ROOT [--index-key KEY]",
 		Short: "Check evidence that a log misbehaved, offline",
-		Long: `Check an evidence file that ` + "`avow monitor`" + ` wrote, with nothing but the file and the log's key in
-the trusted root. Who wrote the file does not matter: what is proven is proven by the log's own
-signatures.
+		Long: `Check an evidence file that ` + "`avow monitor` or `avow audit`" + ` wrote, with nothing but the file and the
+log's key in the trusted root; what concerns the index needs the key of the index log as well. Who
+wrote the file does not matter: what is proven is proven by the logs' own signatures.
 
-Proven can be that the log signed two trees of one size, that it signed a tree that does not
-contain an earlier one, or that its tree holds an invalid entry. What a server answered, or did
-not answer, is signed by nobody: a withheld statement, a smaller tree or a wrong tile is for you
-to look into, and no proof.
+Proven can be that a log signed two trees of one size, that it signed a tree that does not contain
+an earlier one, that its tree holds an invalid entry, or that a leaf of the index log is not what the
+leaf before it, the entries and their statements give. What a server answered, or did not answer, is
+signed by nobody: a withheld statement, a smaller tree or a wrong tile is for you to look into, and
+no proof. A step of the index that is too large for a file is named in it: --replay URL replays the
+service's index and says whether the same leaf differs.
 
-Exit code 0: it proves misbehaviour; 1: it does not, with the reason; 2: it cannot be read.`,
-		Example: `  avow prove-misbehaviour monitor/evidence-fork-7a0c41f2d5b96e38.json --trusted-root trusted_root.json`,
-		Args:    arguments(1, 1, "which evidence? give the file that avow monitor wrote"),
+Exit code 0: it proves misbehaviour; 1: it does not, with the reason; 2: it cannot be read or checked.`,
+		Example: `  avow prove-misbehaviour monitor/evidence-fork-7a0c41f2d5b96e38.json --trusted-root trusted_root.json
+  avow prove-misbehaviour audit/evidence-index-differs-5d2be10f6a7c9438.json --trusted-root trusted_root.json \
+      --index-key index.vkey`,
+		Args: arguments(1, 1, "which evidence? give the file that avow monitor or avow audit wrote"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if trustedRoot == "" {
+			if f.trustedRoot == "" {
 				return usageFailure(c.CommandPath(), errors.New("--trusted-root is needed"))
 			}
-			return a.runProve(args[0], trustedRoot)
+			return a.runProve(c.Context(), args[0], f)
 		},
 	}
-	c.Flags().StringVar(&trustedRoot, "trusted-root", "", "`FILE` with the trusted root (trusted_root.json)")
+	o := c.Flags()
+	o.StringVar(&f.trustedRoot, "trusted-root", "", "`FILE` with the trusted root (trusted_root.json)")
+	o.StringVar(&f.indexKey, "index-key", "", "`KEY` of the index log, NAME+HASH+BASE64 (C2SP signed-note), or a file with it")
+	o.StringVar(&f.replay, "replay", "", "`URL` of the service's HTTP port, to replay an index whose step is not in the file")
+	o.StringVar(&f.ca, "ca", "", "`FILE` with the PEM certificates of the service's authority, for --replay")
 	return c
 }
 
-func (a *app) runProve(path, trustedRoot string) error {
-	root, err := a.readLimited(trustedRoot, maxExpectBytes)
+func (a *app) runProve(ctx context.Context, path string, f *proveFlags) error {
+	root, err := a.readLimited(f.trustedRoot, maxExpectBytes)
 	if err != nil {
 		return err
 	}
-	logs, err := monitor.ParseLogs(root)
+	logs, err := follow.ParseLogs(root)
 	if err != nil {
-		return about(trustedRoot, err)
+		return about(f.trustedRoot, err)
 	}
-	data, err := a.readLimited(path, monitor.MaxEvidenceBytes)
+	data, err := a.readLimited(path, follow.MaxEvidenceBytes)
 	if err != nil {
 		return err
 	}
-	evidence, err := monitor.ParseEvidence(data)
+	evidence, err := follow.ParseEvidence(data)
 	if err != nil {
-		return failed("give an evidence file that `avow monitor` wrote", "%s: %w", path, err)
+		return failed("give an evidence file that `avow monitor` or `avow audit` wrote", "%s: %w", path, err)
+	}
+	var indexLogs *follow.Logs
+	if f.indexKey != "" {
+		if indexLogs, err = a.readIndexKey(f.indexKey); err != nil {
+			return err
+		}
+	} else if evidence.NeedsIndexKey() {
+		return failed("add --index-key", "%s is about the index, and the key of the index log was not given", path)
 	}
 	w := a.writer()
-	proven, err := evidence.Check(logs)
+	proven, err := evidence.Check(logs, indexLogs)
+	if errors.Is(err, follow.ErrReplay) && f.replay != "" {
+		proven, err = a.replayEvidence(ctx, f, evidence)
+		if err != nil && !errors.Is(err, follow.ErrNotProven) {
+			return auditFailure(err)
+		}
+	}
 	if err != nil {
 		w.Line("%s: %s", text.Safe(string(evidence.Code)), text.Safe(err.Error()))
 		return errors.Join(w.Err(), no())
 	}
 	w.Line("%s: proven: %s", text.Safe(string(evidence.Code)), text.Safe(proven))
 	return w.Err()
+}
+
+// replayEvidence audits the whole index, and compares what it finds with what the evidence names.
+func (a *app) replayEvidence(ctx context.Context, f *proveFlags, e *follow.Evidence) (proven string, err error) {
+	dir, err := os.MkdirTemp("", "avow-replay-")
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	out := &findings{app: a, ctx: ctx}
+	au, err := a.newAuditor(ctx, &auditFlags{server: f.replay, ca: f.ca, trustedRoot: f.trustedRoot, indexKey: f.indexKey, state: dir,
+		fromScratch: true, parallel: auditor.DefaultWorkers}, out)
+	if err != nil {
+		return "", err
+	}
+	var found *follow.Evidence
+	au.Report = func(f follow.Finding) error {
+		data, err := os.ReadFile(filepath.Join(dir, f.Evidence))
+		if err == nil {
+			found, err = follow.ParseEvidence(data)
+		}
+		return err
+	}
+	if _, err := au.Run(ctx); err != nil {
+		return "", err
+	}
+	return e.Confirmed(found)
 }

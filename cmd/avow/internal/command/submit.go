@@ -119,6 +119,7 @@ func (a *app) issueAndWrite(ctx context.Context, connection *remote.Connection, 
 					"or fetch them with `avow fetch " + r.GetStatementId() + "`"}
 		}
 	}
+	a.noteServiceWarnings(responses)
 	return a.printIssued(issues, responses, f)
 }
 

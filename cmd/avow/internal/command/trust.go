@@ -39,6 +39,9 @@ Compare the digest with one from another channel before you use the file: a serv
 attacked would answer the attacker's keys. A trusted root is fetched once and kept; a file with
 other content is not replaced without --force.
 
+The key of the service's index log, if it has one, is written beside it as ` + indexKeyFile + `: avow verify
+--status takes it from there.
+
 With --verdict-key FILE the key that the service signs its own verdicts with is written too; its
 verifier id is printed, for avow verify --with-verdict.
 
@@ -103,6 +106,9 @@ func (a *app) runTrust(ctx context.Context, f *trustFlags) error {
 		return err
 	}
 	if err := a.writeVerdictKey(f, answer); err != nil {
+		return err
+	}
+	if err := a.writeIndexKey(f.output, answer.GetIndexLogKey(), f.force); err != nil {
 		return err
 	}
 	if f.signingConfig != "" {

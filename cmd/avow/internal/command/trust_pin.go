@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
-	"github.com/avow-dev/avow/cmd/avow/internal/monitor"
+	"github.com/avow-dev/avow/cmd/avow/internal/follow"
 	"github.com/avow-dev/avow/cmd/avow/internal/pin"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 	"github.com/avow-dev/avow/internal/trustroot"
@@ -125,7 +125,7 @@ func (a *app) makePin(ctx context.Context, client *pin.Client, name string, f *p
 		}
 		return client.PinServer(name, f.server.options.Address, root, f.fingerprint)
 	}
-	base, err := monitor.ParseServerURL(f.url)
+	base, err := follow.ParseServerURL(f.url)
 	if err != nil {
 		return nil, failed("write it as https://avow.example/tuf", "--tuf: %w", err)
 	}

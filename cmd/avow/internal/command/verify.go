@@ -40,6 +40,7 @@ type verifyFlags struct {
 	at            string
 	policy        policyFlags
 	witnesses     witnessFlags
+	status        standingFlags
 	format        format
 	output        string
 	sign          signFlags
@@ -62,6 +63,8 @@ const verifyExamples = `  avow verify app.tar.gz --bundle no-backdoor.sigstore.j
       --trusted-root trusted_root.json --key vendor.pub --policy baseline
   avow verify app-1.3.tar.gz --bundle app-1.3.sigstore.json --trusted-root trusted_root.json \
       --policy policy.yaml --policy-param CONTRACT_END=2028-12-31 --approved app-1.2.sigstore.json
+  avow verify app.tar.gz --bundle b.sigstore.json --trusted-root trusted_root.json --key vendor.pub \
+      --status app.status.json --witness-policy witnesses.txt --max-staleness 24h
   avow verify --manifest SHA256SUMS --bundles bundles/ --trusted-root trusted_root.json --key vendor.pub`
 
 func (a *app) verify() *cobra.Command {
@@ -87,7 +90,7 @@ only those of them. What --approved names is what you use now, for rules that co
 
 With --witness-policy so many witnesses as that file asks for must have cosigned the log's
 checkpoint: then the log is the same that everybody is shown, and there is a time that does not
-depend on the log's operator.
+depend on the log's operator.` + statusHelp + `
 
 What a statement declares is the vendor's word. Verified is that the vendor said it, when, and
 that it cannot take it back unseen.
@@ -136,6 +139,7 @@ func (f *verifyFlags) register(c *cobra.Command) {
 	o.StringVar(&f.at, "at", "", "`TIME` at which to judge validity, as 2026-11-23T12:00:00Z (default now)")
 	f.policy.register(c)
 	f.witnesses.register(c)
+	f.status.register(c)
 	f.format.registerAs(c, "`FORMAT` of the answer: text, json, sarif, junit, markdown, html, or jsonl for a list",
 		append(report.Formats(), formatJSONLines)...)
 	o.StringVarP(&f.output, "output", "o", "", "`FILE` to write instead of standard output; replaced if it is there")
@@ -156,7 +160,8 @@ func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error
 	if err := a.pinnedTrust(f); err != nil {
 		return err
 	}
-	if err := notAnInput(f.output, slices.Concat([]string{artifact, f.trustedRoot, f.policy.name, f.witnesses.policy}, f.bundles, f.keys, f.policy.approved)); err != nil {
+	if err := notAnInput(f.output, slices.Concat([]string{artifact, f.trustedRoot, f.policy.name, f.witnesses.policy}, f.bundles, f.keys, f.policy.approved,
+		f.status.files())); err != nil {
 		return err
 	}
 	item := report.Item{Name: artifact}
@@ -205,6 +210,9 @@ func (a *app) question(c *cobra.Command, artifact string, f *verifyFlags) (*ques
 	}
 	trust, err := a.readTrust(f.trustedRoot)
 	if err != nil {
+		return nil, err
+	}
+	if err := f.status.apply(a, input, trust, f.trustedRoot); err != nil {
 		return nil, err
 	}
 	q := &question{input: input, trust: trust}
@@ -304,6 +312,9 @@ func (a *app) verifyDemands(c *cobra.Command, f *verifyFlags) (*verify.Input, er
 		return nil, err
 	}
 	if err := f.witnesses.apply(c, a, input, f.use.file != ""); err != nil {
+		return nil, err
+	}
+	if err := f.status.check(c, input.Witnesses != nil, f.use.file != ""); err != nil {
 		return nil, err
 	}
 	err = f.policy.apply(c, a, input)

@@ -10,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/cmd/avow/internal/follow"
 	"github.com/avow-dev/avow/internal/testworld"
 )
 
@@ -32,12 +31,12 @@ func BenchmarkRound(b *testing.B) {
 	}
 	server := httptest.NewServer(log)
 	defer server.Close()
-	client := &Client{Base: must(ParseServerURL(server.URL))(b), Transport: http.DefaultTransport, Sleep: noSleep}
-	logs := &Logs{verifiers: []note.Verifier{verifierOf(b, logKey, testworld.Origin)}}
+	client := &follow.Client{Base: must(follow.ParseServerURL(server.URL))(b), Transport: http.DefaultTransport, Sleep: noSleep}
+	logs := follow.NewLogs(verifierOf(b, logKey, testworld.Origin))
 	b.ReportAllocs()
 	for b.Loop() {
 		m := &Monitor{Client: client, Logs: logs, Dir: b.TempDir(), Sleep: noSleep, Now: time.Now,
-			Report: func(f Finding) error { return fmt.Errorf("found %s", f.Code) }}
+			Report: func(f follow.Finding) error { return fmt.Errorf("found %s", f.Code) }}
 		if _, err := m.Round(b.Context()); err != nil {
 			b.Fatal(err)
 		}

@@ -1,30 +1,11 @@
 package monitor
 
-import "time"
-
-// Limits of what is read, in bytes unless they say otherwise.
+// Limits of what is remembered.
 const (
-	maxCheckpointBytes = 64 << 10
-	maxTileBytes       = tileWidth * hashSize
-	maxBundleBytes     = 4 << 20
-	// MaxEvidenceBytes is the largest evidence file that is read: a bundle in base64 and what belongs to it.
-	MaxEvidenceBytes = 8 << 20
-	maxStateBytes    = 16 << 20
-	maxLeafBytes     = 32 << 10
-	// maxTree is the largest tree that is followed, in entries: its indexes fit into every format that carries them.
-	maxTree = 1 << 40
+	// maxStateBytes is the size of the largest state that is read.
+	maxStateBytes = 16 << 20
 	// maxMissing is the number of entries without statement that are remembered.
 	maxMissing = 256
 	// maxKept is the default of [Monitor.Keep].
 	maxKept = 16 << 20
-	// maxTilesKept is the number of hash tiles that a round keeps.
-	maxTilesKept = 64
-)
-
-// Pauses between tries.
-const (
-	firstPause = 500 * time.Millisecond
-	maxTries   = 5
-	// requestTime is the time for one answer.
-	requestTime = 30 * time.Second
 )

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/cmd/avow/internal/follow"
 	"github.com/avow-dev/avow/internal/testworld"
 )
 
@@ -46,25 +47,25 @@ func TestReportsWatchedEntries(t *testing.T) {
 	log := w.copyOf()
 	id := must(attest.KeyID(w.vendor.PublicKey()))(t)
 	other := must(attest.KeyID(must(attest.GenerateKey())(t).PublicKey()))(t)
-	first := statementID(w.statements[0])
+	first := follow.StatementID(w.statements[0])
 	for name, c := range map[string]struct {
 		watch Watch
-		want  []Code
+		want  []follow.Code
 	}{
-		"key":                 {Watch{KeyIDs: []string{id}}, []Code{CodeEntry, CodeEntry}},
+		"key":                 {Watch{KeyIDs: []string{id}}, []follow.Code{follow.CodeEntry, follow.CodeEntry}},
 		"other key":           {Watch{KeyIDs: []string{other}}, nil},
-		"product":             {Watch{Products: []string{"pkg:generic/example-gateway"}}, []Code{CodeEntry, CodeEntry}},
+		"product":             {Watch{Products: []string{"pkg:generic/example-gateway"}}, []follow.Code{follow.CodeEntry, follow.CodeEntry}},
 		"other product":       {Watch{Products: []string{"pkg:generic/other"}}, nil},
-		"identity":            {Watch{Identities: []Identity{{}}}, nil},
-		"one is not expected": {Watch{KeyIDs: []string{id}, Expected: map[string]bool{first: true}}, []Code{CodeExpected, CodeUnexpected}},
-		"none is expected":    {Watch{KeyIDs: []string{id}, Expected: map[string]bool{}}, []Code{CodeUnexpected, CodeUnexpected}},
+		"identity":            {Watch{Identities: []follow.Identity{{}}}, nil},
+		"one is not expected": {Watch{KeyIDs: []string{id}, Expected: map[string]bool{first: true}}, []follow.Code{follow.CodeExpected, follow.CodeUnexpected}},
+		"none is expected":    {Watch{KeyIDs: []string{id}, Expected: map[string]bool{}}, []follow.Code{follow.CodeUnexpected, follow.CodeUnexpected}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := w.observer()
 			o.Watch = c.watch
 			o.finds(log, c.want...)
 			for i, f := range o.found {
-				if e := f.Entry; e.Index != uint64(i) || e.KeyID != id || e.StatementID != statementID(w.statements[i]) ||
+				if e := f.Entry; e.Index != uint64(i) || e.KeyID != id || e.StatementID != follow.StatementID(w.statements[i]) ||
 					e.PredicateType != "https://w3id.org/avow/data-flows/v1" {
 					t.Errorf("entry %d: %+v", i, e)
 				}
@@ -82,27 +83,27 @@ func TestWithheldStatement(t *testing.T) {
 	const path = "/statements/by-index/1"
 	o := w.observer()
 	o.Watch = Watch{KeyIDs: []string{must(attest.KeyID(w.vendor.PublicKey()))(t)}, Expected: map[string]bool{
-		statementID(w.statements[0]): true, statementID(w.statements[1]): true, statementID(w.statements[2]): true}}
+		follow.StatementID(w.statements[0]): true, follow.StatementID(w.statements[1]): true, follow.StatementID(w.statements[2]): true}}
 	// Whatever it says is not known to be expected.
 	_, err := o.look(log.with(path, nil))
-	var codes []Code
+	var codes []follow.Code
 	for _, f := range o.found {
 		codes = append(codes, f.Code)
 	}
-	if want := []Code{CodeExpected, CodeMissing, CodeUnexpected, CodeExpected}; err != nil || !slices.Equal(codes, want) {
+	if want := []follow.Code{follow.CodeExpected, follow.CodeMissing, follow.CodeUnexpected, follow.CodeExpected}; err != nil || !slices.Equal(codes, want) {
 		t.Fatalf("%v, %v, want %v", codes, err, want)
 	}
 	o.found = o.found[:2]
 	e := o.evidence()
-	if _, err := e.Check(w.logs); !errors.Is(err, errNotProven) || e.Kind != KindNotProvable || e.Asked != path || e.Status != 404 {
+	if _, err := e.Check(w.logs, nil); !errors.Is(err, follow.ErrNotProven) || e.Kind != follow.KindNotProvable || e.Asked != path || e.Status != 404 {
 		t.Errorf("%v: %+v", err, e)
 	}
-	o.finds(log.with(path, nil), CodeMissing)
+	o.finds(log.with(path, nil), follow.CodeMissing)
 	if o.found[0].Evidence != "" {
 		t.Error("evidence again")
 	}
-	o.finds(log.with(path, w.statements[0]), CodeMismatch)
-	o.finds(log, CodeFound, CodeExpected)
+	o.finds(log.with(path, w.statements[0]), follow.CodeMismatch)
+	o.finds(log, follow.CodeFound, follow.CodeExpected)
 	o.clean(log)
 }
 
@@ -115,34 +116,34 @@ func TestBare(t *testing.T) {
 	log := w.copyOf()
 	withheld := log.with(path, nil)
 	o := w.observer()
-	o.finds(withheld, CodeMissing)
+	o.finds(withheld, follow.CodeMissing)
 	o.AllowBare = true
-	o.finds(withheld, CodeBare) // what was held against the log before
-	if f := o.found[0]; f.Class != Notice || f.Evidence != "" || f.Entry.Index != 1 || f.Entry.KeyID == "" {
+	o.finds(withheld, follow.CodeBare) // what was held against the log before
+	if f := o.found[0]; f.Class != follow.Notice || f.Evidence != "" || f.Entry.Index != 1 || f.Entry.KeyID == "" {
 		t.Errorf("%+v", f)
 	}
 	o.clean(withheld)
 
 	o = w.observer()
 	o.AllowBare = true
-	o.finds(withheld, CodeBare)
+	o.finds(withheld, follow.CodeBare)
 	o.clean(withheld)
 
 	o = w.observer()
 	o.AllowBare = true
-	o.finds(log.with(path, w.statements[0]), CodeMismatch)
+	o.finds(log.with(path, w.statements[0]), follow.CodeMismatch)
 
 	o = w.observer()
 	o.AllowBare = true
 	o.Watch = Watch{KeyIDs: []string{must(attest.KeyID(w.vendor.PublicKey()))(t)}}
-	o.finds(withheld, CodeEntry, CodeMissing, CodeEntry, CodeEntry)
+	o.finds(withheld, follow.CodeEntry, follow.CodeMissing, follow.CodeEntry, follow.CodeEntry)
 }
 
 func TestOtherStatement(t *testing.T) {
 	w := newWorld(t)
 	w.issue(2)
 	o := w.observer()
-	o.finds(w.copyOf().with("/statements/by-index/1", bytes.Replace(w.statements[1], []byte(" "), []byte("  "), 1)), CodeMismatch)
+	o.finds(w.copyOf().with("/statements/by-index/1", bytes.Replace(w.statements[1], []byte(" "), []byte("  "), 1)), follow.CodeMismatch)
 	if e := o.evidence(); !bytes.Equal(e.Leaf, w.leaves[1]) || e.Index != 1 {
 		t.Errorf("%+v", e)
 	}
@@ -171,9 +172,9 @@ func TestRewrittenTiles(t *testing.T) {
 	}
 	for _, path := range []string{"/tile/0/001", "/tile/0/002.p/88", "/tile/1/000.p/2", "/tile/entries/001", "/tile/entries/002.p/88"} {
 		o := w.observer()
-		o.finds(flipped(path), CodeTile)
+		o.finds(flipped(path), follow.CodeTile)
 		e := o.evidence()
-		if _, err := e.Check(w.logs); !errors.Is(err, errNotProven) || e.Asked != path || len(e.Answered) == 0 || e.Wanted == "" {
+		if _, err := e.Check(w.logs, nil); !errors.Is(err, follow.ErrNotProven) || e.Asked != path || len(e.Answered) == 0 || e.Wanted == "" {
 			t.Errorf("%s: %v: asked %s, %d bytes, want %q", path, err, e.Asked, len(e.Answered), e.Wanted)
 		}
 		if _, err := os.Stat(filepath.Join(o.Dir, stateFile)); err == nil {
@@ -182,7 +183,7 @@ func TestRewrittenTiles(t *testing.T) {
 	}
 	// Cut off and with more behind it.
 	for path, body := range map[string][]byte{"/tile/0/001": log["/tile/0/001"][:100], "/tile/entries/001": append(bytes.Clone(log["/tile/entries/001"]), 0)} {
-		w.observer().finds(log.with(path, body), CodeTile)
+		w.observer().finds(log.with(path, body), follow.CodeTile)
 	}
 }
 
@@ -195,7 +196,7 @@ func TestRewrittenPast(t *testing.T) {
 	for _, path := range []string{"/tile/0/000.p/5", "/tile/entries/000.p/5"} {
 		o := w.observer()
 		o.clean(w.forge(w.leaves[:3]))
-		o.finds(log.with(path, swapped[path]), CodeTile)
+		o.finds(log.with(path, swapped[path]), follow.CodeTile)
 		if e := o.evidence(); e.Asked != path || !bytes.Equal(e.Answered, swapped[path]) {
 			t.Errorf("%s: %+v", path, e)
 		}
@@ -224,7 +225,7 @@ func TestSecondReading(t *testing.T) {
 			}
 		}
 		log.ServeHTTP(rw, r)
-	}), CodeTile)
+	}), follow.CodeTile)
 	if asked != 2 {
 		t.Errorf("asked %d times", asked)
 	}
@@ -243,9 +244,9 @@ func TestHidesWhy(t *testing.T) {
 	}
 	o := w.observer()
 	o.clean(old)
-	o.finds(now, CodeInconsistent)
-	o.finds(now.with("/tile/1/000.p/1", nil), CodeTile)
-	o.finds(now.with("/tile/1/000.p/1", old["/tile/1/000.p/1"]), CodeTile)
+	o.finds(now, follow.CodeInconsistent)
+	o.finds(now.with("/tile/1/000.p/1", nil), follow.CodeTile)
+	o.finds(now.with("/tile/1/000.p/1", old["/tile/1/000.p/1"]), follow.CodeTile)
 }
 
 func TestRolledBack(t *testing.T) {
@@ -253,8 +254,8 @@ func TestRolledBack(t *testing.T) {
 	w.issue(3)
 	o := w.observer()
 	o.clean(w.copyOf())
-	o.finds(w.forge(w.leaves[:2]), CodeRolledBack)
-	if _, err := o.evidence().Check(w.logs); !errors.Is(err, errNotProven) {
+	o.finds(w.forge(w.leaves[:2]), follow.CodeRolledBack)
+	if _, err := o.evidence().Check(w.logs, nil); !errors.Is(err, follow.ErrNotProven) {
 		t.Error(err)
 	}
 	o.clean(w.copyOf())
@@ -294,16 +295,16 @@ func TestOutages(t *testing.T) {
 		"nothing":              log.with("/checkpoint", nil),
 		"portal":               log.with("/checkpoint", []byte("<html>")),
 		"another log's key":    log.with("/checkpoint", other.copyOf()["/checkpoint"]),
-		"huge":                 log.with("/checkpoint", make([]byte, maxCheckpointBytes+1)),
+		"huge":                 log.with("/checkpoint", make([]byte, 1<<20)),
 		"no tile":              log.with("/tile/0/000.p/2", nil),
 		"no entries":           log.with("/tile/entries/000.p/2", nil),
-		"huge tile":            log.with("/tile/0/000.p/2", make([]byte, maxTileBytes+1)),
+		"huge tile":            log.with("/tile/0/000.p/2", make([]byte, 1<<20)),
 		"statement not now":    answer("/statements/by-index/1", 503, ""),
 		"statements by digest": answer("/statements/by-index/0", 404, `{"code":5,"details":[{"reason":"ROUTE_UNKNOWN"}]}`),
 	} {
 		o := w.observer()
 		_, err := o.look(h)
-		var outage *Outage
+		var outage *follow.Outage
 		if !errors.As(err, &outage) || len(o.found) > 0 {
 			t.Errorf("%s: %v, found %+v", name, err, o.found)
 		}
@@ -326,7 +327,7 @@ func TestQuietLog(t *testing.T) {
 	now = now.Add(time.Hour)
 	o.clean(old)
 	now = now.Add(time.Second)
-	var outage *Outage
+	var outage *follow.Outage
 	if _, err := o.look(old); !errors.As(err, &outage) || !strings.Contains(err.Error(), "the same 1 entries since 2026-09-01T00:00:00Z") {
 		t.Fatal(err)
 	}
@@ -346,8 +347,8 @@ func TestOtherLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.logs = w.logs.With(follow.NewLogs(verifierOf(t, key, "second.example")))
 	o := w.observer()
-	o.Logs.verifiers = append(o.Logs.verifiers, verifierOf(t, key, "second.example"))
 	o.clean(log)
 	root := hashOf(w.leaves[0])
 	second := log.with("/checkpoint", signHead(t, key, "second.example", "second.example", 1, root))
@@ -355,7 +356,7 @@ func TestOtherLog(t *testing.T) {
 		t.Errorf("the second log's checkpoint over the first one's state: %v", err)
 	}
 	w.observer().clean(second)
-	var outage *Outage
+	var outage *follow.Outage
 	if _, err := o.look(log.with("/checkpoint", signHead(t, key, "second.example", testworld.Origin, 1, root))); !errors.As(err, &outage) {
 		t.Errorf("the second log signs for the first: %v", err)
 	}
@@ -393,7 +394,7 @@ func TestDamagedState(t *testing.T) {
 		"empty": {}, "half": good[:len(good)/2], "more": append(bytes.Clone(good), 'x'),
 		"unknown member": bytes.Replace(good, []byte(`{`), []byte(`{"x":1,`), 1),
 		"no hashes":      bytes.Replace(good, []byte(`"hashes":[`), []byte(`"hashes":[],"missing":[`), 1),
-		"other hash":     bytes.Replace(good, []byte(base64.StdEncoding.EncodeToString(must(loadState(o.Dir, w.logs))(t).Hashes[0])), []byte(base64.StdEncoding.EncodeToString(make([]byte, hashSize))), 1),
+		"other hash":     bytes.Replace(good, []byte(base64.StdEncoding.EncodeToString(must(loadState(o.Dir, w.logs))(t).Hashes[0])), []byte(base64.StdEncoding.EncodeToString(make([]byte, follow.HashSize))), 1),
 		"twice":          bytes.Replace(good, entry, append(append(bytes.Clone(entry), ','), entry...), 1),
 		"other place":    bytes.Replace(good, []byte(`"index":1`), []byte(`"index":3`), 1),
 		"hash":           bytes.Replace(good, []byte(`"hashes":["`), []byte(`"hashes":["AAAA`), 1),
@@ -412,7 +413,7 @@ func TestDamagedState(t *testing.T) {
 	if err := os.WriteFile(path, good, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o.finds(log, CodeFound)
+	o.finds(log, follow.CodeFound)
 }
 
 // TestUntoldIsNotForgotten: a finding that could not be told ends the round before the state goes on.
@@ -421,11 +422,11 @@ func TestUntoldIsNotForgotten(t *testing.T) {
 	w.issue(1)
 	o := w.observer()
 	report, broken := o.Report, errors.New("full")
-	o.Report = func(Finding) error { return broken }
+	o.Report = func(follow.Finding) error { return broken }
 	o.Watch.Products = []string{"pkg:"}
 	if _, err := o.look(w.copyOf()); !errors.Is(err, broken) {
 		t.Fatal(err)
 	}
 	o.Report = report
-	o.finds(w.copyOf(), CodeEntry)
+	o.finds(w.copyOf(), follow.CodeEntry)
 }

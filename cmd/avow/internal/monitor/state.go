@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/transparency-dev/merkle/compact"
+
+	"github.com/avow-dev/avow/cmd/avow/internal/follow"
+	"github.com/avow-dev/avow/internal/wholefile"
 )
 
 // ErrState is wrapped by errors about the state on disk.
@@ -30,7 +33,7 @@ type state struct {
 	// Grown is when the tree was first seen with its size.
 	Grown time.Time `json:"grown"`
 
-	head *head          // nil at the beginning
+	head *follow.Head   // nil at the beginning
 	tree *compact.Range // of head
 }
 
@@ -42,8 +45,8 @@ type missing struct {
 
 // loadState reads the state from a directory; none is the beginning. The remembered checkpoint is verified, and the
 // hashes must give its root.
-func loadState(dir string, logs *Logs) (*state, error) {
-	s := &state{tree: tree.NewEmptyRange(0)}
+func loadState(dir string, logs *follow.Logs) (*state, error) {
+	s := &state{}
 	f, err := os.Open(filepath.Join(dir, stateFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
@@ -62,32 +65,32 @@ func loadState(dir string, logs *Logs) (*state, error) {
 	return s, nil
 }
 
-func (s *state) parse(data []byte, logs *Logs) error {
+func (s *state) parse(data []byte, logs *follow.Logs) error {
 	if len(data) > maxStateBytes {
 		return fmt.Errorf("more than %d bytes", maxStateBytes)
 	}
-	if err := decodeStrict(data, s); err != nil {
+	if err := follow.DecodeStrict(data, s); err != nil {
 		return err
 	}
 	var err error
-	if s.head, err = logs.open(s.Checkpoint); err != nil {
+	if s.head, err = logs.Open(s.Checkpoint); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
-	if s.tree, err = makeRange(0, s.head.size, s.Hashes); err != nil {
+	if s.tree, err = follow.MakeRange(0, s.head.Size, s.Hashes); err != nil {
 		return err
 	}
-	root, err := rootOf(s.tree)
+	root, err := follow.RootOf(s.tree)
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(root, s.head.root) {
+	if !bytes.Equal(root, s.head.Root) {
 		return errors.New("the hashes do not give the checkpoint's root")
 	}
 	for i, m := range s.Missing {
-		if m.Index >= s.head.size || i > 0 && m.Index <= s.Missing[i-1].Index || i >= maxMissing {
+		if m.Index >= s.head.Size || i > 0 && m.Index <= s.Missing[i-1].Index || i >= maxMissing {
 			return fmt.Errorf("missing[%d]: entry %d is out of place", i, m.Index)
 		}
-		if _, err := parseLeaf(m.Leaf); err != nil {
+		if _, err := follow.ParseLeaf(m.Leaf); err != nil {
 			return fmt.Errorf("missing[%d]: %w", i, err)
 		}
 	}
@@ -96,10 +99,10 @@ func (s *state) parse(data []byte, logs *Logs) error {
 
 // save writes the state durably, whole or not at all.
 func (s *state) save(dir string) error {
-	s.Checkpoint, s.Hashes = s.head.raw, s.tree.Hashes()
+	s.Checkpoint, s.Hashes = s.head.Raw, s.tree.Hashes()
 	data, err := json.Marshal(s)
 	if err == nil {
-		err = writeDurably(dir, stateFile, data)
+		err = wholefile.Replace(filepath.Join(dir, stateFile), data, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrState, err)
@@ -107,46 +110,10 @@ func (s *state) save(dir string) error {
 	return nil
 }
 
-// writeDurably replaces a file: after it returns nil a power cut does not bring the old one back.
-func writeDurably(dir, name string, data []byte) (err error) {
-	f, err := os.CreateTemp(dir, "."+name+".*")
-	if err != nil {
-		return err
+// size is the number of entries that were looked at.
+func (s *state) size() uint64 {
+	if s.tree == nil {
+		return 0
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), filepath.Join(dir, name)); err != nil {
-		return err
-	}
-	if d, openErr := os.Open(dir); openErr == nil {
-		_ = d.Sync() // not every system can; the file itself is on the disk
-		d.Close()
-	}
-	return nil
-}
-
-// decodeStrict reads JSON with known members only and nothing after it.
-func decodeStrict(data []byte, to any) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(to); err != nil {
-		return err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows after the JSON value")
-	}
-	return nil
+	return s.tree.End()
 }

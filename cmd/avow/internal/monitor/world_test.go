@@ -28,6 +28,7 @@ import (
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/cmd/avow/internal/follow"
 	"github.com/avow-dev/avow/internal/testworld"
 )
 
@@ -36,7 +37,7 @@ type world struct {
 	t      *testing.T
 	real   *testworld.World
 	vendor *attest.KeyFile
-	logs   *Logs
+	logs   *follow.Logs
 	// statements and leaves are what was issued, in the order of the log.
 	statements, leaves [][]byte
 }
@@ -62,7 +63,7 @@ func newWorld(t *testing.T) *world {
 			t.Error(err)
 		}
 	})
-	w.logs = must(ParseLogs(w.real.TrustedRoot))(t)
+	w.logs = must(follow.ParseLogs(w.real.TrustedRoot))(t)
 	return w
 }
 
@@ -100,7 +101,7 @@ func (w *world) copyOf() site {
 	handler := must(w.real.Handler(w.t.Context()))(w.t)
 	s := site{}
 	width := uint64(len(w.leaves))
-	paths := []string{"/checkpoint", tilePath(0, 0, width), entriesPath(0, width)}
+	paths := []string{"/checkpoint", follow.TilePath(0, 0, width), follow.EntriesPath(0, width)}
 	for i := range w.leaves {
 		paths = append(paths, fmt.Sprintf("/statements/by-index/%d", i))
 	}
@@ -127,15 +128,15 @@ func (w *world) forge(leaves [][]byte) site {
 
 func forge(tb testing.TB, key ed25519.PrivateKey, leaves [][]byte) site {
 	tb.Helper()
-	s, whole := site{}, tree.NewEmptyRange(0)
+	s, whole := site{}, follow.NewRange()
 	size := uint64(len(leaves))
 	levels := map[uint64][][]byte{}
 	for _, data := range leaves {
 		hash := rfc6962.DefaultHasher.HashLeaf(data)
 		levels[0] = append(levels[0], hash)
 		err := whole.Append(hash, func(id compact.NodeID, hash []byte) {
-			if level := uint64(id.Level); level > 0 && level%tileHeight == 0 {
-				levels[level/tileHeight] = append(levels[level/tileHeight], hash)
+			if level := uint64(id.Level); level > 0 && level%follow.TileHeight == 0 {
+				levels[level/follow.TileHeight] = append(levels[level/follow.TileHeight], hash)
 			}
 		})
 		if err != nil {
@@ -143,20 +144,20 @@ func forge(tb testing.TB, key ed25519.PrivateKey, leaves [][]byte) site {
 		}
 	}
 	for level, hashes := range levels {
-		for index := uint64(0); index*tileWidth < uint64(len(hashes)); index++ {
-			width := tileWidthAt(level, index, size)
-			s[tilePath(level, index, width)] = bytes.Join(hashes[index*tileWidth:index*tileWidth+width], nil)
+		for index := uint64(0); index*follow.TileWidth < uint64(len(hashes)); index++ {
+			width := follow.TileWidthAt(level, index, size)
+			s[follow.TilePath(level, index, width)] = bytes.Join(hashes[index*follow.TileWidth:index*follow.TileWidth+width], nil)
 		}
 	}
-	for index := uint64(0); index*tileWidth < size; index++ {
-		width := tileWidthAt(0, index, size)
+	for index := uint64(0); index*follow.TileWidth < size; index++ {
+		width := follow.TileWidthAt(0, index, size)
 		var data []byte
-		for _, l := range leaves[index*tileWidth : index*tileWidth+width] {
+		for _, l := range leaves[index*follow.TileWidth : index*follow.TileWidth+width] {
 			data = append(binary.BigEndian.AppendUint16(data, uint16(len(l))), l...)
 		}
-		s[entriesPath(index, width)] = data
+		s[follow.EntriesPath(index, width)] = data
 	}
-	s["/checkpoint"] = signHead(tb, key, testworld.Origin, testworld.Origin, size, must(rootOf(whole))(tb))
+	s["/checkpoint"] = signHead(tb, key, testworld.Origin, testworld.Origin, size, must(follow.RootOf(whole))(tb))
 	return s
 }
 
@@ -183,18 +184,20 @@ func (s site) with(path string, body []byte) site {
 type observer struct {
 	*Monitor
 	t     *testing.T
-	found []Finding
+	found []follow.Finding
 	asked atomic.Int64
 }
 
 func (w *world) observer() *observer {
 	o := &observer{t: w.t}
-	o.Monitor = &Monitor{Logs: w.logs, Now: time.Now, Dir: w.t.TempDir(), Sleep: noSleep, Report: func(f Finding) error {
+	o.Monitor = &Monitor{Logs: w.logs, Now: time.Now, Dir: w.t.TempDir(), Sleep: noSleep, Report: func(f follow.Finding) error {
 		o.found = append(o.found, f)
 		return nil
 	}}
 	return o
 }
+
+func hashOf(data []byte) []byte { return rfc6962.DefaultHasher.HashLeaf(data) }
 
 func noSleep(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 
@@ -206,7 +209,7 @@ func (o *observer) look(h http.Handler) (Summary, error) {
 		h.ServeHTTP(w, r)
 	}))
 	defer server.Close()
-	o.Client = &Client{Base: must(ParseServerURL(server.URL))(o.t), Transport: http.DefaultTransport, Sleep: noSleep}
+	o.Client = &follow.Client{Base: must(follow.ParseServerURL(server.URL))(o.t), Transport: http.DefaultTransport, Sleep: noSleep}
 	o.found = nil
 	return o.Round(o.t.Context())
 }
@@ -220,13 +223,13 @@ func (o *observer) clean(h http.Handler) {
 }
 
 // finds makes a round that must find the codes, in this order.
-func (o *observer) finds(h http.Handler, codes ...Code) {
+func (o *observer) finds(h http.Handler, codes ...follow.Code) {
 	o.t.Helper()
 	_, err := o.look(h)
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	var got []Code
+	var got []follow.Code
 	for _, f := range o.found {
 		got = append(got, f.Code)
 	}
@@ -236,13 +239,13 @@ func (o *observer) finds(h http.Handler, codes ...Code) {
 }
 
 // evidence reads the evidence of the last finding, as another machine would.
-func (o *observer) evidence() *Evidence {
+func (o *observer) evidence() *follow.Evidence {
 	o.t.Helper()
 	name := o.found[len(o.found)-1].Evidence
 	if name == "" || strings.ContainsAny(name, "/\\") {
 		o.t.Fatalf("evidence is named %q", name)
 	}
-	return must(ParseEvidence(must(os.ReadFile(filepath.Join(o.Dir, name)))(o.t)))(o.t)
+	return must(follow.ParseEvidence(must(os.ReadFile(filepath.Join(o.Dir, name)))(o.t)))(o.t)
 }
 
 func verifierOf(tb testing.TB, key ed25519.PrivateKey, name string) note.Verifier {

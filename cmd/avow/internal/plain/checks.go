@@ -43,6 +43,7 @@ var checkSentences = map[verify.CheckID]string{
 	verify.CheckBundlesGiven:         "There is at least one bundle that passed.",
 	verify.CheckRequiredTypes:        "Every type of statement that was asked for is there.",
 	verify.CheckStatementsAgree:      "No two statements in force say different things about the same item.",
+	verify.CheckStanding:             "Everything declared still stands: nothing that was logged since takes it back.",
 	verify.CheckPolicy:               "Every rule of the policy that can reject is met.",
 }
 

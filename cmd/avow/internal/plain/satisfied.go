@@ -17,8 +17,9 @@ var satisfied = map[string]string{
 		"completeForConfiguration.",
 	"P07": "Reach every fixed endpoint over TLS that is required and verified (systemRoots or pinned). Time and name service are excepted.",
 	"P08": "Issue a new statement at least once a year, with a validity that covers today.",
-	"P09": "Get a standing of the statement from the log's service, at most 7 days old, and give it to the buyer as a bundle. " +
-		"A dispute that is open has to be answered first. The buyer's policy names the service under standing.",
+	"P09": "Get the status of the statement from the log's service, at most 7 days old, and give it to the buyer (avow verify --status); " +
+		"or a standing signed by the service, as a bundle, if the buyer's policy names the service under standing. " +
+		"A dispute that is open has to be settled first, by whoever opened it.",
 	"P10": "Have an accredited third party assess the completeness of the flows, and give its signed assessment to the buyer. The " +
 		"buyer's policy names the assessor under assessors.",
 	"P11": "List all remote mechanisms as complete. One that can change or disable the product and is not operated by the customer " +

@@ -234,15 +234,41 @@ func lifeCycle(out *description, st *predicate.Statement) {
 		out.item("Withdrawn", join("; ", word("withdrawalReason", d.Reason), word("withdrawalEffect", d.Effect),
 			text.Safe(d.EffectiveAt)))
 		out.item("Explanation", text.Safe(d.Explanation))
-		out.item("Items", or(strings.Join(d.Items, ", "), "the whole statement"))
+		out.item("Items", or(text.Safe(strings.Join(d.Items, ", ")), "the whole statement"))
+		if d.Replacement != nil {
+			out.item("Replaced by", text.Safe(d.Replacement.ID()))
+		}
+		out.item("By", party(&d.Declarant.Party)+"; "+text.Safe(d.Declarant.SignatoryFunction))
 	case st.Dispute != nil:
 		d := st.Dispute
 		out.item("Dispute", join("; ", word("disputeEvent", d.Event), word("disputeGround", d.Ground),
 			"by "+party(&d.Party)))
 		out.item("Summary", text.Safe(d.Summary))
+		if d.Thread != nil {
+			out.item("Goes on with", text.Safe(d.Thread.ID()))
+		}
+		if len(d.Items) > 0 {
+			out.item("Items", text.Safe(strings.Join(d.Items, ", ")))
+		}
+		for i := range d.Evidence {
+			if e := &d.Evidence[i]; e.Resource != nil {
+				out.item("Evidence", word("evidenceKind", e.Kind)+": "+resource(e.Resource))
+			}
+		}
 	case st.Assessment != nil:
 		d := st.Assessment
 		out.item("Assessed by", party(&d.Assessor)+"; "+word("independence", d.Independence))
+		out.item("Examined", join(" ", "from", text.Safe(d.PerformedFrom), "to", text.Safe(d.PerformedTo)))
+		for i := range d.Criteria {
+			out.item("Criteria", resource(&d.Criteria[i]))
+		}
+		for _, f := range d.Findings {
+			finding := text.Safe(f.Item) + ": " + word("findingResult", f.Result)
+			if f.Method != "" {
+				finding += ", by " + word("evidenceKind", f.Method)
+			}
+			out.item("Finding", join("; ", finding, text.Safe(f.Note)))
+		}
 		out.item("Result", word("overall", d.Overall))
 		out.item("Limitations", text.Safe(d.Limitations))
 	case st.Standing != nil:

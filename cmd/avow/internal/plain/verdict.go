@@ -146,6 +146,7 @@ func declarations(w *text.Writer, v *verify.Verdict) {
 			w.Item("  ", labelColumns, "Witnessed", fmt.Sprintf("by %s, in the log by %s", text.Safe(witnessNames(e)),
 				e.WitnessedBy.UTC().Format(time.RFC3339)))
 		}
+		standing(w, e.Standing)
 		Statement(w, e.Statement)
 		for _, f := range e.Warnings {
 			w.Item("  ", labelColumns, "Warning "+f.Code, text.Safe(f.Message))

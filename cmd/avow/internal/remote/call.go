@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -70,6 +71,52 @@ func (r Retrier) Call(ctx context.Context, f func(context.Context) error) error 
 		}
 		pause = min(pause*2, maxPause)
 	}
+}
+
+// Follow keeps a stream open: it runs f again each time that it ends for a reason that can go away, for as long as the context
+// allows. f calls alive for each message; after one, the pauses begin anew, and there is no last try. A stream that ends without an
+// error is begun again. A nil error of f ends Follow only through [ErrDone]. The error is *Error, or f's own if it is no
+// call's.
+func (r Retrier) Follow(ctx context.Context, f func(ctx context.Context, alive func()) error) error {
+	pause, ever := firstPause, false
+	for try := 1; ; try++ {
+		err := f(ctx, func() { pause, try, ever = firstPause, 1, true })
+		if errors.Is(err, ErrDone) {
+			return nil
+		}
+		if _, ok := status.FromError(err); !ok && !errors.Is(err, io.EOF) && !errors.Is(err, ErrSilent) {
+			return err
+		}
+		failure := newError(orUnavailable(err), r.Connection)
+		if !failure.Retry || ctx.Err() != nil || !ever && (try == maxTries || failure.Reason == "" && try == maxDials) {
+			return failure
+		}
+		wait := max(pause/2+rand.N(pause/2+1), failure.RetryAfter) //nolint:gosec // G404: as in Call
+		if r.Notify != nil {
+			r.Notify(failure, wait)
+		}
+		if r.Sleep(ctx, wait) != nil {
+			return failure
+		}
+		pause = min(pause*2, maxPause)
+	}
+}
+
+// ErrDone ends [Retrier.Follow] without an error. ErrSilent says that nothing came over a stream for too long.
+var (
+	ErrDone   = errors.New("nothing more is wanted")
+	ErrSilent = errors.New("nothing came for too long")
+)
+
+// orUnavailable is the status error for the end of a stream that was not asked for.
+func orUnavailable(err error) error {
+	switch {
+	case err == nil, errors.Is(err, io.EOF):
+		return status.Error(codes.Unavailable, "the stream ended")
+	case errors.Is(err, ErrSilent):
+		return status.Error(codes.Unavailable, err.Error())
+	}
+	return err
 }
 
 // Violation is one field at fault.

@@ -10,7 +10,7 @@ import (
 var hints = map[string]string{ //nolint:gosec // G101: the words token and key are in sentences
 	"STATEMENT_INVALID":             "correct the statement and check it with `avow lint`",
 	"ENVELOPE_TOO_LARGE":            "name large evidence by digest, or use several statements",
-	"PREDICATE_TYPE_UNSUPPORTED":    "only no-backdoor, data-flows and undertakings are issued this way",
+	"PREDICATE_TYPE_UNSUPPORTED":    "a standing is made by the service; the other types can be issued",
 	"BATCH_INVALID":                 "issue the statements of one vendor together, each once",
 	"KEY_UNKNOWN":                   "ask the operator of the service to register your public key (`avow keygen` prints its id)",
 	"KEY_NOT_VALID":                 "sign with a key whose registered period contains today",
@@ -40,6 +40,10 @@ var hints = map[string]string{ //nolint:gosec // G101: the words token and key a
 	"KEY_UNSUPPORTED":               "make an ECDSA P-256 key with `avow keygen`",
 	"STATEMENT_NOT_FOUND":           "check the id; `avow list` shows what the service holds",
 	"VENDOR_NOT_FOUND":              "check the name with the operator of the service",
+	"TARGET_NOT_FOUND":              "check the id; the statement has to be issued by this service before something is said about it",
+	"TARGET_NOT_YOURS":              "sign as who issued that statement, or have the operator register you as its successor",
+	"ROLE_REQUIRED":                 "ask the operator of the service for the role disputer or assessor",
+	"TARGET_LIMIT":                  "go on in the threads that are there; no more is taken about this statement",
 	"RATE_LIMITED":                  "wait and repeat the command; nothing is issued twice",
 	"OVERLOADED":                    "wait and repeat the command; nothing is issued twice",
 	"STORAGE_FULL":                  "tell the operator of the service that its disk is full",
@@ -52,6 +56,11 @@ var hints = map[string]string{ //nolint:gosec // G101: the words token and key a
 	"DEADLINE_EXCEEDED":             "repeat the command with a longer --timeout; nothing is issued twice",
 	"SELF_CHECK_FAILED":             "tell the operator of the service; nothing was handed out",
 	"INTERNAL":                      "tell the operator of the service",
+
+	"INDEX_NOT_CONFIGURED": "ask the operator of the service to set up the complete index",
+	"INDEX_UNAVAILABLE":    "repeat the command; the complete index is behind the log",
+	"INDEX_HALTED":         "tell the operator of the service; it stopped its index because it contradicts the log",
+	"LISTING_TOO_LARGE":    "ask for fewer at a time; a list that is too long for a proof is in the log itself",
 
 	"SIGNING_CONFIG_NOT_CONFIGURED": "ask the operator of the service to set publicUrl and rekor.enabled in avowd.yaml",
 }

@@ -3,9 +3,11 @@ package remote
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -318,5 +320,44 @@ func TestHints(t *testing.T) {
 		if _, ok := avowv1.ErrorReason_value["ERROR_REASON_"+reason]; !ok {
 			t.Errorf("there is a hint for %s, which is not in the API's list", reason)
 		}
+	}
+}
+
+// TestFollow: a stream is begun again for as long as that can help, with pauses that begin anew after a message; an end
+// without an error is an outage, and what is refused is not asked for again.
+func TestFollow(t *testing.T) {
+	c, err := Dial(Options{Address: "127.0.0.1:1", Insecure: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	down, own := status.Error(codes.Unavailable, "down"), errors.New("own")
+	run := func(ends ...error) (slept pauses, err error) {
+		r := Retrier{Connection: c, Sleep: func(_ context.Context, d time.Duration) error { slept = append(slept, d); return nil }}
+		n := 0
+		return slept, r.Follow(t.Context(), func(_ context.Context, alive func()) error {
+			if n++; n > len(ends) {
+				return ErrDone
+			}
+			if ends[n-1] == nil || errors.Is(ends[n-1], ErrSilent) {
+				alive()
+			}
+			return ends[n-1]
+		})
+	}
+	for name, ends := range map[string][]error{"ended": {nil, io.EOF}, "silent": {ErrSilent}, "long down": slices.Concat([]error{nil}, slices.Repeat([]error{down}, 3*maxTries))} {
+		if _, err := run(ends...); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	var failure *Error
+	if _, err := run(slices.Repeat([]error{down}, maxDials)...); !errors.As(err, &failure) || failure.Status != codes.Unavailable {
+		t.Errorf("never reached: %v", err)
+	}
+	if _, err := run(status.Error(codes.InvalidArgument, "no")); !errors.As(err, &failure) || failure.Status != codes.InvalidArgument {
+		t.Errorf("refused: %v", err)
+	}
+	if _, err := run(own); !errors.Is(err, own) {
+		t.Errorf("an error that is no call's: %v", err)
 	}
 }

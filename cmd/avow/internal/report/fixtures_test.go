@@ -89,6 +89,19 @@ func acceptedItem(t testing.TB, statements ...[]byte) Item {
 	return item
 }
 
+// withStanding adds how the first statement stands: some items withdrawn, and disputed.
+func withStanding(t testing.TB, item Item) Item {
+	t.Helper()
+	st := parse(t, vector(t, "dispute/valid/minimal-dispute.json"))
+	said := verify.SaidStatement{LogIndex: 12, StatementID: st.ID(), Statement: st, Signer: "sha256:" + strings.Repeat("cd", 32), SignedBy: at}
+	r := &verify.StandingResult{Standing: verify.StandingPartlyWithdrawn, Reason: "WITHDRAWAL", Detail: "1 items are withdrawn", AsOf: at, NotAfter: at,
+		TreeSize: 20, Items: []string{"update"}, Said: []verify.SaidStatement{said}, OpenDisputes: []verify.SaidStatement{said}}
+	item.Verdict.Evidence[0].Standing = r
+	item.Verdict.Checks = append(item.Verdict.Checks, verify.Check{ID: verify.CheckStanding, Status: verify.StatusWarning,
+		Detail: "1 statement in force; partly withdrawn: update of 1.sigstore.json; 1 open dispute of 1.sigstore.json"})
+	return item
+}
+
 // withPolicy adds the answer of a policy. denied rejects.
 func withPolicy(item Item, denied bool) Item {
 	p := &verify.PolicyResult{Name: "strict", Version: "2.0.0", Digest: [32]byte{7}, Rules: []verify.RuleResult{

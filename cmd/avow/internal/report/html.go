@@ -362,6 +362,9 @@ func newProof(e *verify.Evidence) proof {
 	if len(e.Cosignatures) > 0 {
 		p.Facts = append(p.Facts, fact{"Quorum of witnesses", instant(e.WitnessedBy), false})
 	}
+	for _, line := range plain.StandingLines(e.Standing) {
+		p.Facts = append(p.Facts, fact{line[0], line[1], false})
+	}
 	return p
 }
 

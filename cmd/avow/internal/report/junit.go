@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 
+	"github.com/avow-dev/avow/cmd/avow/internal/plain"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 	"github.com/avow-dev/avow/verify"
 )
@@ -66,6 +67,9 @@ func suite(i *Item, m Meta) *junitSuite {
 		if p.Value != "" {
 			s.Properties = append(s.Properties, p)
 		}
+	}
+	for _, e := range judged(i) {
+		s.Properties = append(s.Properties, junitProperty{"standing " + text.Safe(e.Bundle), plain.Standing(e.Standing)})
 	}
 	// The verdict itself is a case: nothing that is not accepted can look like a suite of skipped cases.
 	verdict := junitCase{Class: "verdict", Name: "accepted"}

@@ -172,6 +172,21 @@ func (b *markdown) proofs(v *verify.Verdict) {
 	}
 	b.line("\n### Statements")
 	b.table([]string{"Bundle", "Bundle was", "Its statement", "Statement id", "In the log"}, rows)
+	b.standings(v)
+}
+
+// standings writes how statements stand, where it was asked for.
+func (b *markdown) standings(v *verify.Verdict) {
+	var rows [][]string
+	for i := range v.Evidence {
+		for _, line := range plain.StandingLines(v.Evidence[i].Standing) {
+			rows = append(rows, []string{code(text.Safe(v.Evidence[i].Bundle)), line[0], prose(line[1])})
+		}
+	}
+	if len(rows) > 0 {
+		b.line("\n### How they stand")
+		b.table([]string{"Bundle", "", ""}, rows)
+	}
 }
 
 // declaration writes what the vendor declares: claims in a list, flows in a table.

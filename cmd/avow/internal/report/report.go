@@ -222,6 +222,20 @@ func declared(i *Item) []*verify.Evidence {
 	return list
 }
 
+// judged returns the evidence of which it was asked how it stands.
+func judged(i *Item) []*verify.Evidence {
+	var list []*verify.Evidence
+	if i.Err != nil || i.Verdict == nil {
+		return nil
+	}
+	for j := range i.Verdict.Evidence {
+		if e := &i.Verdict.Evidence[j]; e.Standing != nil {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
 // trustDigest is the SHA-256 of the trusted root in hex, or "" where none was read.
 func trustDigest(q *verdictpb.Question) string {
 	if q.Trust == nil {

@@ -34,6 +34,7 @@ func TestGolden(t *testing.T) {
 		{"accepted", meta, []Item{withPolicy(acceptedItem(t, vector(t, flows), vector(t, noBackdoor), vector(t, promises)), false)}},
 		{"rejected", meta, []Item{rejectedItem(t)}},
 		{"denied", meta, []Item{withPolicy(acceptedItem(t, vector(t, flows)), true)}},
+		{"standing", meta, []Item{withStanding(t, acceptedItem(t, vector(t, flows)))}},
 		{"error", meta, []Item{errorItem()}},
 		{"hostile", meta, []Item{hostileItem(t, evil, false)}},
 		{"batch", batch(meta), []Item{acceptedItem(t, vector(t, flows)), rejectedItem(t), errorItem()}},

@@ -1,0 +1,193 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/avow-dev/avow/verify"
+	"github.com/avow-dev/avow/verify/standing"
+)
+
+// indexKeyFile is the name of the file, beside a trusted root, with the key of the index log.
+const indexKeyFile = "index_log.vkey"
+
+// maxKeyFileBytes is the largest file with a verifier key that is read.
+const maxKeyFileBytes = 4 << 10
+
+// defaultStaleness is how old a status may be if nothing else is said.
+const defaultStaleness = 24 * time.Hour
+
+// standingFlags are the flags of verify about how statements stand.
+type standingFlags struct {
+	file        string
+	indexKey    string
+	time        string
+	staleness   time.Duration
+	withdrawers []string
+	arbiters    []string
+
+	at time.Time // --status-time
+}
+
+const statusHelp = `
+
+With --status what was said about the statements since is looked at: a status file from the operator
+(` + "`avow status`" + `) holds everything that withdraws, supersedes, disputes or assesses them, with the proof
+that it is everything. A statement that is withdrawn, superseded, expired, of unknown standing, or
+whose status is older than --max-staleness is rejected; one of which items were withdrawn, and one
+with an open dispute, is accepted with a warning. As of when the status is, the witnesses of
+--witness-policy say; without them you do, with --status-time, and the operator is trusted for it.`
+
+func (f *standingFlags) register(c *cobra.Command) {
+	o := c.Flags()
+	o.StringVar(&f.file, "status", "", "`FILE` that shows how the statements stand (avow status)")
+	o.StringVar(&f.indexKey, "index-key", "",
+		"`FILE|VKEY` with the key of the index log (default: "+indexKeyFile+" beside --trusted-root)")
+	o.StringVar(&f.time, "status-time", "",
+		"`TIME` at which you got the status from the operator, as 2026-11-23T12:00:00Z; only without --witness-policy")
+	o.DurationVar(&f.staleness, "max-staleness", defaultStaleness, "`DURATION` since the time of the status, at most")
+	o.StringArrayVar(&f.withdrawers, "withdrawer", nil,
+		"`FILE` with a public key whose withdrawals count like the signer's: a successor's, or a recovery key; may be repeated")
+	o.StringArrayVar(&f.arbiters, "arbiter", nil, "`FILE` with a public key whose word closes a dispute; may be repeated")
+}
+
+// files are the files that are read.
+func (f *standingFlags) files() []string {
+	list := []string{f.file, f.indexKey}
+	return append(append(list, f.withdrawers...), f.arbiters...)
+}
+
+// check refuses what cannot be asked, before anything is read. usesVerdict says that a signed verdict is to be relied on.
+func (f *standingFlags) check(c *cobra.Command, witnessed, usesVerdict bool) error {
+	refuse := ""
+	if f.file == "" {
+		for _, name := range []string{"index-key", "status-time", "max-staleness", "withdrawer", "arbiter"} {
+			if c.Flags().Changed(name) {
+				refuse = "--" + name + " is about a status: give --status"
+			}
+		}
+	}
+	switch {
+	case refuse != "":
+	case c.Flags().Changed("status") && f.file == "":
+		refuse = "--status names no file"
+	case f.file == "":
+		return nil
+	case usesVerdict:
+		refuse = "--status needs the bundles: a signed verdict does not tell how they stand; leave --with-verdict out"
+	case f.staleness <= 0:
+		refuse = "--max-staleness must be more than 0"
+	case witnessed && f.time != "":
+		refuse = "--status-time is for when no witness says as of when the status is: leave it out, or --witness-policy"
+	}
+	if refuse != "" {
+		return usageFailure(c.CommandPath(), errors.New(refuse))
+	}
+	if f.time == "" {
+		return nil
+	}
+	var err error
+	if f.at, err = time.Parse(time.RFC3339, f.time); err != nil || f.at.IsZero() {
+		return failed("write --status-time as 2026-11-23T12:00:00Z", "--status-time %q is not a time", f.time)
+	}
+	return nil
+}
+
+// apply reads the status file and adds to the input how statements stand. The input has its time of verification.
+func (f *standingFlags) apply(a *app, input *verify.Input, trust *verify.Trust, trustedRoot string) error {
+	if f.file == "" {
+		return nil
+	}
+	key, err := f.readIndexKey(a, trustedRoot)
+	if err != nil {
+		return err
+	}
+	o := standing.Options{IndexLog: key, Witnesses: input.Witnesses, AsOf: f.at, At: input.At, MaxStaleness: f.staleness}
+	if o.Verifier, err = verify.New(verify.Config{Trust: trust, Clock: a.env.Now}); err != nil {
+		return err
+	}
+	if f.at.After(input.At.Add(verify.DefaultTimestampSkew)) {
+		return failed("give the time at which you got the status; --at is the time of verification",
+			"--status-time %s lies after the time of verification, %s", f.time, input.At.UTC().Format(time.RFC3339))
+	}
+	for _, list := range []struct {
+		paths []string
+		to    *[]verify.Signer
+	}{{f.withdrawers, &o.Withdrawers}, {f.arbiters, &o.Arbiters}} {
+		for _, path := range list.paths {
+			public, err := a.readPublicKey(path)
+			if err != nil {
+				return err
+			}
+			*list.to = append(*list.to, verify.Signer{Name: path, Key: &verify.Key{PublicKey: public}})
+		}
+	}
+	data, err := a.readLimited(f.file, standing.MaxSetBytes)
+	if err != nil {
+		return err
+	}
+	set, err := standing.ParseSet(data)
+	if err != nil {
+		return failed("fetch it again with `avow status`", "%s: %w", f.file, err)
+	}
+	input.Standing = set.Func(o, trust)
+	return nil
+}
+
+// readIndexKey finds the key of the index log: a file or the key itself, or the file beside the trusted root.
+// A pin holds none yet: with --trust it has to be given.
+func (f *standingFlags) readIndexKey(a *app, trustedRoot string) (*verify.LogKey, error) {
+	const hint = "`avow trust --server` writes it beside the trusted root; compare it with the operator's on another channel"
+	name := f.indexKey
+	switch {
+	case name == "":
+		name = filepath.Join(filepath.Dir(trustedRoot), indexKeyFile)
+	case strings.Count(name, "+") >= 2:
+		if _, err := os.Lstat(name); err != nil {
+			key, err := verify.ParseLogKey(name)
+			if err != nil {
+				return nil, failed(hint, "--index-key: %w", err)
+			}
+			return key, nil
+		}
+	}
+	data, err := a.readLimited(name, maxKeyFileBytes)
+	if errors.Is(err, fs.ErrNotExist) && f.indexKey == "" {
+		return nil, failed("give --index-key with the key of the index log; "+hint, "no key of the index log was given, and there is no %s", name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	key, err := verify.ParseLogKey(strings.TrimSuffix(string(data), "\n"))
+	if err != nil {
+		return nil, failed(hint, "%s: %w", name, err)
+	}
+	return key, nil
+}
+
+// writeIndexKey writes the key of the index log beside a trusted root.
+func (a *app) writeIndexKey(trustedRoot, key string, force bool) error {
+	if key == "" {
+		return nil
+	}
+	if _, err := verify.ParseLogKey(key); err != nil {
+		return failed("tell the operator of the service", "the service answered a key of its index log that cannot be used: %w", err)
+	}
+	if trustedRoot == "" {
+		a.note("index log key %s", key)
+		return nil
+	}
+	path := filepath.Join(filepath.Dir(trustedRoot), indexKeyFile)
+	if err := replaceFile(path, fmt.Appendln(nil, key), force); err != nil {
+		return err
+	}
+	a.note("index log key %s in %s", key, path)
+	return nil
+}
