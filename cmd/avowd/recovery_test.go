@@ -182,10 +182,17 @@ func TestRestoredStore(t *testing.T) {
 	lost := w.envelope()
 	before, err := w.issue(t.Context(), p, lost)
 	must(t, err)
+	standing := func() error {
+		_, err := avowv1.NewStandingServiceClient(p.conn).GetStanding(t.Context(), &avowv1.GetStandingRequest{
+			Subject: &avowv1.GetStandingRequest_StatementId{StatementId: before.GetStatementId()}})
+		return err
+	}
+	must(t, standing()) // and so the index has it
 	p.stop()
 	must(t, os.WriteFile(store, old, 0o600))
-	for _, beside := range []string{"-wal", "-shm"} {
-		if err := os.Remove(store + beside); err != nil && !errors.Is(err, os.ErrNotExist) {
+	// Without its snapshot the index is built from the statements that there are.
+	for _, gone := range []string{store + "-wal", store + "-shm", w.config.path(w.config.Index.Snapshot)} {
+		if err := os.Remove(gone); err != nil && !errors.Is(err, os.ErrNotExist) {
 			t.Fatal(err)
 		}
 	}
@@ -194,10 +201,8 @@ func TestRestoredStore(t *testing.T) {
 		t.Errorf("fsck: got %v (hint %q)", err, hintOf(err))
 	}
 	p = w.start()
-	_, err = avowv1.NewStandingServiceClient(p.conn).GetStanding(t.Context(), &avowv1.GetStandingRequest{
-		Subject: &avowv1.GetStandingRequest_StatementId{StatementId: before.GetStatementId()}})
-	if reason, _ := refusalOf(err); reason != "INDEX_HALTED" {
-		t.Errorf("the index lacks a statement, and answers: %v", err)
+	if reason, _ := refusalOf(standing()); reason != "INDEX_HALTED" {
+		t.Errorf("the index lacks a statement, and answers: %s", reason)
 	}
 	after, err := w.issue(t.Context(), p, lost)
 	must(t, err)
