@@ -132,8 +132,19 @@ func TestForgedIndex(t *testing.T) {
 	if reason, retry := refusalOf(err); reason != "INDEX_HALTED" || retry {
 		t.Errorf("standing: got %v, want INDEX_HALTED", err)
 	}
+	key, err := w.config.indexVerifierKey()
+	must(t, err)
+	a := &party{t: t, dir: t.TempDir()}
+	known := []string{"--trusted-root", w.config.path(w.config.TrustedRoot), "--index-key", key}
+	a.want(exitNotDone, []string{"misbehaviour index-late-unknown: "}, avowBinary(t), append(known, "audit", "--server", p.addresses.REST, "--state", "audit")...)
 	p.stop()
 	if !strings.Contains(p.stderr.String(), audit.CodeLateUnknown) {
 		t.Errorf("the log does not say why: %s", p.stderr)
 	}
+	evidence, err := filepath.Glob(filepath.Join(a.dir, "audit", "evidence-index-late-unknown-*.json"))
+	must(t, err)
+	if len(evidence) != 1 {
+		t.Fatalf("got the evidence files %q, want one", evidence)
+	}
+	a.want(exitOK, []string{"index-late-unknown: proven: "}, avowBinary(t), append(known, "prove-misbehaviour", evidence[0])...)
 }

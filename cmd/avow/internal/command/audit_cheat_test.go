@@ -79,3 +79,38 @@ func TestOperatorCheats(t *testing.T) {
 		})
 	}
 }
+
+// TestTwoCheckpoints: whoever holds two checkpoints of one size needs no monitor to show that the log signed both.
+func TestTwoCheckpoints(t *testing.T) {
+	w, leaves, dir, root, key := auditWorld(t)
+	file := func(name string, l *indexworld.Log) string {
+		raw, _, _ := l.Checkpoint()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	kept := file("kept", w.IndexLog(leaves...))
+	for name, c := range map[string]struct {
+		other string
+		code  int
+		says  string
+	}{
+		"two roots": {file("forked", w.IndexLog(leaves[0], []byte("another"))), exitYes,
+			"fork: proven: the log index.example.test signed two trees of 2 entries, with roots "},
+		"the same":  {kept, exitNo, "fork: not proven: sizes 2 and 2, want one size with two roots"},
+		"two sizes": {file("older", w.IndexLog(leaves[0])), exitNo, "fork: not proven: sizes 2 and 1, want one size with two roots"},
+		"another log": {file("statements", w.Statements), exitNo,
+			"fork: not proven: the checkpoints are of two logs, index.example.test and log.example.test"},
+		"no checkpoint": {root, exitNo, "fork: not proven: second checkpoint: "},
+	} {
+		code, out, _ := auditRun(t, "prove-misbehaviour", kept, c.other, "--trusted-root", root, "--index-key", key)
+		if code != c.code || !strings.HasPrefix(out, c.says) {
+			t.Errorf("%s: exit code %d, want %d: %s, want %s", name, code, c.code, out, c.says)
+		}
+	}
+	if code, out, _ := auditRun(t, "prove-misbehaviour", kept, kept, "--trusted-root", root); code != exitNo || !strings.Contains(out, "second checkpoint") {
+		t.Errorf("without the key of the index log: exit code %d: %s", code, out)
+	}
+}
