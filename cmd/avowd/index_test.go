@@ -25,8 +25,14 @@ func run1(t *testing.T, args ...string) (code int, out, errOut string) {
 	return code, stdout.String(), stderr.String()
 }
 
+// bundled is an issued statement, as the service answered it or as it was found.
+type bundled interface {
+	GetStatementId() string
+	GetBundle() []byte
+}
+
 // standingOf asks the service, and verifies the answer by the keys of both logs.
-func (w *world) standingOf(p *process, issued *avowv1.IssueResponse) *standing.Result {
+func (w *world) standingOf(p *process, issued bundled) *standing.Result {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Second)
 	defer cancel()
@@ -40,7 +46,11 @@ func (w *world) standingOf(p *process, issued *avowv1.IssueResponse) *standing.R
 	must(w.t, err)
 	indexKey, err := w.config.indexVerifierKey()
 	must(w.t, err)
-	o := standing.Options{At: time.Now(), AsOf: time.Now(), MaxStaleness: time.Hour, Verifier: w.verifier}
+	at := w.at
+	if at.IsZero() {
+		at = time.Now()
+	}
+	o := standing.Options{At: at, AsOf: at, MaxStaleness: time.Hour, Verifier: w.verifier}
 	o.Log, err = verify.ParseLogKey(logKey)
 	must(w.t, err)
 	o.IndexLog, err = verify.ParseLogKey(indexKey)

@@ -66,6 +66,7 @@ type world struct {
 	config   *Config
 	verifier *verify.Verifier
 	template []byte
+	at       time.Time // of the buyer's verification; zero: now
 }
 
 const subjectMark = "<<subject>>"
@@ -193,6 +194,7 @@ func (w *world) issue(ctx context.Context, p *process, e *attest.Envelope) (*avo
 func (w *world) mustVerify(bundle []byte) *verify.Evidence {
 	w.t.Helper()
 	v, err := w.verifier.Verify(w.t.Context(), verify.Input{
+		At:             w.at,
 		ArtifactSHA256: subjectOf(w.t, bundle),
 		Bundles:        []verify.NamedBundle{{Name: "bundle", Data: bundle}},
 		Signers:        []verify.Signer{{Key: &verify.Key{PublicKey: w.key.PublicKey()}}},
