@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,6 +20,8 @@ const (
 	maxRivals = 16
 	// maxRivalSubjects is how many of its artifacts they are looked for by.
 	maxRivalSubjects = 64
+	// maxRivalPages is how many pages of withdrawals about an artifact are looked through for each of them.
+	maxRivalPages = 4
 )
 
 // equivocation is a statement that contradicts another one of the same signer.
@@ -40,26 +43,51 @@ func (l *lifecycle) equivocations(ctx context.Context, st *predicate.Statement, 
 	if err != nil {
 		return nil, err
 	}
+	return l.contradictions(ctx, st, nil, rivals)
+}
+
+// contradictions finds the rivals in force that a statement contradicts in what was not taken back: taken are the items that were
+// withdrawn of the statement itself.
+func (l *lifecycle) contradictions(ctx context.Context, st *predicate.Statement, taken []string, rivals []*rival) ([]equivocation, error) {
 	var found []equivocation
 	for _, r := range rivals {
-		if supersedes(st, r.statement) || supersedes(r.statement, st) || !overlap(st, r.statement) ||
-			slices.ContainsFunc(rivals, func(third *rival) bool { return supersedes(third.statement, r.statement) }) {
+		if supersedes(st, r.statement) || supersedes(r.statement, st) || !overlap(st, r.statement) || supersededBy(rivals, r.statement) {
 			continue
 		}
-		changes := diff.Contradictions(r.statement, st)
+		changes := without(diff.Contradictions(r.statement, st), taken)
 		if len(changes) == 0 {
 			continue
 		}
-		whole, items, err := l.withdrawn(ctx, &issuedBefore{statement: r.statement, records: []statements.Record{r.record}})
+		whole, items, err := l.withdrawnSoFar(ctx, r.statement, &r.record)
 		if err != nil {
 			return nil, err
 		}
-		changes = slices.DeleteFunc(changes, func(c diff.Change) bool { return c.Item != "" && slices.Contains(items, c.Item) })
-		if !whole && len(changes) > 0 {
+		if changes = without(changes, items); !whole && len(changes) > 0 {
 			found = append(found, equivocation{StatementID: r.statement.ID(), LogIndex: r.record.LogIndex, Changes: changes})
 		}
 	}
 	return found, nil
+}
+
+// supersededBy reports whether one of the rivals supersedes a statement.
+func supersededBy(rivals []*rival, st *predicate.Statement) bool {
+	return slices.ContainsFunc(rivals, func(r *rival) bool { return supersedes(r.statement, st) })
+}
+
+// without leaves out what is about items that were withdrawn.
+func without(changes []diff.Change, items []string) []diff.Change {
+	return slices.DeleteFunc(changes, func(c diff.Change) bool { return c.Item != "" && slices.Contains(items, c.Item) })
+}
+
+// withdrawnSoFar is [lifecycle.withdrawn] within a bound: of a statement about which there are more withdrawals than are looked
+// through, those count that were found. What is not found is not taken back.
+func (l *lifecycle) withdrawnSoFar(ctx context.Context, st *predicate.Statement, rec *statements.Record) (whole bool, items []string, err error) {
+	whole, items, err = l.withdrawn(ctx, &issuedBefore{statement: st, records: []statements.Record{*rec}}, l.rivalPages)
+	var refused *refusal
+	if errors.As(err, &refused) && refused.reason == reasonTargetLimit {
+		err = nil
+	}
+	return whole, items, err
 }
 
 // rival is another statement of a signer about an artifact.
@@ -139,20 +167,27 @@ func period(st *predicate.Statement) (from, to time.Time) {
 	return from, to
 }
 
-// withdrawn finds what was taken back of a statement by who may, whenever it takes effect: the whole of it, or items.
-func (l *lifecycle) withdrawn(ctx context.Context, target *issuedBefore) (whole bool, items []string, err error) {
-	err = l.about(ctx, target, predicate.WithdrawalType, func(rec *statements.Record, st *predicate.Statement) error {
+// errEnough ends a search that has found what it is for.
+var errEnough = errors.New("enough was found")
+
+// withdrawn finds what was taken back of a statement by who may, whenever it takes effect: the whole of it, or items. It looks
+// through so many pages of withdrawals about the artifact, and what it found is returned beside an error as well.
+func (l *lifecycle) withdrawn(ctx context.Context, target *issuedBefore, pages int) (whole bool, items []string, err error) {
+	err = l.about(ctx, target, predicate.WithdrawalType, pages, func(rec *statements.Record, st *predicate.Statement) error {
 		effective, err := l.withdraws(ctx, rec, target)
 		switch {
 		case err != nil || !effective:
 			return err
 		case len(st.Withdrawal.Items) == 0:
 			whole = true
-		default:
-			items = append(items, st.Withdrawal.Items...)
+			return errEnough
 		}
+		items = append(items, st.Withdrawal.Items...)
 		return nil
 	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
 	return whole, items, err
 }
 

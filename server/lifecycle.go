@@ -22,6 +22,8 @@ type lifecycle struct {
 	related *related
 	vendors *vendors.Watcher
 	said    *saidLimits
+	// rivalPages is [maxRivalPages]; a test sets less.
+	rivalPages int
 }
 
 // issuedBefore is a committed statement with all its signers.
