@@ -35,6 +35,10 @@ type Options struct {
 	// Withdrawers are signers whose withdrawals and successors count like those of the target's own signer: the caller
 	// knows that they took its place. Names, types and windows of keys are not looked at.
 	Withdrawers []verify.Signer
+	// InPlace reports whether something that was said, and verified, by somebody else than the target's signer counts like that
+	// signer's own, given all that was said and verified. It is for a caller who has a registry of successors and of keys that
+	// withdraw together, as the service has; nil means that nobody's does but the Withdrawers'.
+	InPlace func(all []Said, said *Said) bool
 	// Arbiters are signers whose word closes a dispute besides that of whoever opened it, such as an ombudsman.
 	Arbiters []verify.Signer
 }

@@ -26,7 +26,7 @@ func (c *checking) conclude() *Result {
 	}
 	switch {
 	case whole != nil:
-		return set(Withdrawn, ReasonWithdrawal, "withdrawn by entry %d, %s", whole.LogIndex, whole.StatementID)
+		return set(Withdrawn, ReasonWithdrawal, "withdrawn by entry %d, %s%s", whole.LogIndex, whole.StatementID, inPlace(whole))
 	case c.target.LogIndex >= c.root.Size:
 		return set(Unknown, ReasonNotCovered, "the index covers %d entries, and the statement is entry %d", c.root.Size, c.target.LogIndex)
 	case c.problem != "":
@@ -37,7 +37,7 @@ func (c *checking) conclude() *Result {
 		return set(Unknown, ReasonForeign, "entry %d withdraws it, by %s, who is neither its signer nor a withdrawer whom you accept",
 			foreign.LogIndex, foreign.Signer)
 	case successor != nil:
-		return set(Superseded, ReasonSuccessor, "superseded by entry %d, %s", successor.LogIndex, successor.StatementID)
+		return set(Superseded, ReasonSuccessor, "superseded by entry %d, %s%s", successor.LogIndex, successor.StatementID, inPlace(successor))
 	case !inForce:
 		return set(Expired, ReasonPeriod, "%s", why)
 	case r.AsOf.IsZero():
@@ -53,7 +53,15 @@ func (c *checking) conclude() *Result {
 
 // mayWithdraw reports whether something was said by the target's signer, or by whom the caller accepts in its place.
 func (c *checking) mayWithdraw(s *Said) bool {
-	return s.Own || slices.Contains(c.withdrawers, s.Signer)
+	return s.Own || slices.Contains(c.withdrawers, s.Signer) || c.o.InPlace != nil && c.o.InPlace(c.said, s)
+}
+
+// inPlace says for whom somebody else spoke, for a sentence.
+func inPlace(s *Said) string {
+	if s.Own {
+		return ""
+	}
+	return ", by " + s.Signer + " in the place of its signer"
 }
 
 // foreignWithdrawal is a withdrawal, in effect at the time asked for, by somebody of whom it is not known whether he may

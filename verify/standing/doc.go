@@ -19,8 +19,8 @@
 //     delivered or does not verify; an entry by the target's signer that nobody can read; an index that does not cover
 //     the target yet.
 //   - What the target's own signer says changes its standing: the key, or the identity with its issuer; and what the caller's
-//     [Options.Withdrawers] say, of whom the caller knows that they took its place. A withdrawal by anybody else makes the
-//     standing unknown: the service takes it from a registered successor or recovery key alone, so that it is either
+//     [Options.Withdrawers] say, of whom the caller knows that they took its place; a caller with a registry says so by
+//     [Options.InPlace]. A withdrawal by anybody else makes the standing unknown: the service takes it from a registered successor or recovery key alone, so that it is either
 //     that, or the operator's lie, and no registry is at hand offline to tell which. Anybody else's successor changes
 //     nothing. A withdrawal cannot be withdrawn.
 //   - Others can dispute and assess. A dispute is open until whoever opened it, or one of [Options.Arbiters], says that

@@ -53,6 +53,19 @@ func TestWithdrawers(t *testing.T) {
 		if r := check(t, b, target, o); r.Standing != c.want || r.Said[0].Own {
 			t.Errorf("%s, named: %+v", name, r)
 		}
+		o.Withdrawers = nil
+		for _, yes := range []bool{true, false} {
+			o.InPlace = func(all []standing.Said, said *standing.Said) bool {
+				return yes && len(all) == 1 && said.Signer == all[0].Signer && !said.Own
+			}
+			want := c.unnamed
+			if yes {
+				want = c.want
+			}
+			if r := check(t, b, target, o); r.Standing != want || r.Said[0].Own {
+				t.Errorf("%s, in the signer's place: %v: %+v", name, yes, r)
+			}
+		}
 	}
 }
 
