@@ -61,8 +61,8 @@ func successor(t testing.TB, id, typ string) []byte {
 	})
 }
 
-// asBuyer judges an answer with what a buyer has: the trusted root and the keys of both logs.
-func (w *world) asBuyer(one *avowv1.StatementStanding, bundle []byte, key *attest.KeyFile) (*standing.Result, error) {
+// asBuyer judges an answer with what a buyer has: the trusted root, the keys of both logs and perhaps the arbiters whom he accepts.
+func (w *world) asBuyer(one *avowv1.StatementStanding, bundle []byte, key *attest.KeyFile, arbiters ...verify.Signer) (*standing.Result, error) {
 	w.t.Helper()
 	root := must(w.trust().GetTrustedRoot(w.t.Context(), &avowv1.GetTrustedRootRequest{}))(w.t)
 	trust := must(verify.ParseTrust(root.GetTrustedRoot()))(w.t)
@@ -73,7 +73,7 @@ func (w *world) asBuyer(one *avowv1.StatementStanding, bundle []byte, key *attes
 	}
 	return standing.Check(w.t.Context(), one.GetStatus(), evidence, standing.Options{
 		Log: must(logKey(w.log))(w.t), IndexLog: must(verify.ParseLogKey(root.GetIndexLogKey()))(w.t),
-		At: w.clock.Now(), AsOf: w.clock.Now(), MaxStaleness: time.Hour, Verifier: verifier})
+		At: w.clock.Now(), AsOf: w.clock.Now(), MaxStaleness: time.Hour, Verifier: verifier, Arbiters: arbiters})
 }
 
 // one asks for a statement by its id and wants one answer, which a buyer comes to as well.

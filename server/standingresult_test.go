@@ -2,8 +2,6 @@ package server
 
 import (
 	"maps"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -99,15 +97,10 @@ func standingOf(s standing.Standing) avowv1.Standing {
 // deregister takes the succession and the recovery keys out of the registry.
 func (l *lifeWorld) deregister() {
 	l.t.Helper()
-	path := filepath.Join(l.dir, "vendors.yaml")
-	text := string(must(os.ReadFile(path))(l.t))
-	from, to := strings.Index(text, "        succeeds:"), strings.Index(text, "    identities:\n")
-	if err := os.WriteFile(path, []byte(text[:from]+text[to:]), 0o600); err != nil {
-		l.t.Fatal(err)
-	}
-	if err := l.vendors.Reload(l.t.Context()); err != nil {
-		l.t.Fatal(err)
-	}
+	l.reload(func(text string) string {
+		from, to := strings.Index(text, "        succeeds:"), strings.Index(text, "    identities:\n")
+		return text[:from] + text[to:]
+	})
 }
 
 // TestStandingInPlaceOfAnother: a successor of one vendor's key is nobody to another vendor's statements, and recovery keys withdraw their

@@ -39,7 +39,8 @@ type Options struct {
 	// signer's own, given all that was said and verified. It is for a caller who has a registry of successors and of keys that
 	// withdraw together, as the service has; nil means that nobody's does but the Withdrawers'.
 	InPlace func(all []Said, said *Said) bool
-	// Arbiters are signers whose word closes a dispute besides that of whoever opened it, such as an ombudsman.
+	// Arbiters are signers who may reject a dispute, such as an ombudsman. In one to which he is a party, by having signed the target
+	// or opened it, an arbiter is none.
 	Arbiters []verify.Signer
 }
 
