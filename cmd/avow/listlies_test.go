@@ -34,7 +34,9 @@ func (l *listLiar) whatIsProved(ctx context.Context, req *avowv1.ListStatementsR
 }
 
 // oldAnswer is where a script keeps an answer for a later lie.
-type oldAnswer struct{ answer *avowv1.ListStatementsResponse }
+type oldAnswer struct {
+	answer *avowv1.ListStatementsResponse
+}
 
 // listLies is `listlies LIE`: starts a service that tells one lie about lists, for the rest of the script, and sets AVOW_LIAR to its
 // address. AVOW_SERVER is the truth. With `keep` nothing is told yet: the answer about the vendor acme is kept for the lies about the past.
