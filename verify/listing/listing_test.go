@@ -310,9 +310,6 @@ func TestMutations(t *testing.T) {
 	mutate := func(what string, field []byte, set func(*statusv1.ListingProof, []byte)) {
 		for at := range field {
 			for _, bit := range []byte{1, 0x20, 0x80} {
-				if strings.HasSuffix(what, "checkpoint") && at == len(field)-len("x=\n") && bit == 1 {
-					continue // a bit of the signature's base64 that says nothing
-				}
 				b := slices.Clone(field)
 				b[at] ^= bit
 				try(what, at, func(m *statusv1.ListingProof) { set(m, b) })
