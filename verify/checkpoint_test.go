@@ -101,3 +101,35 @@ func TestCheckpointHasOneSpelling(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckpointAgain: a checkpoint that was opened before is that one alone, and witnesses are asked about it each time.
+func TestCheckpointAgain(t *testing.T) {
+	log, w := bundletest.NewLog(t, "index.example.test", bundletest.Start), bundletest.NewWitness("witness.example.test")
+	key, err := verify.ParseLogKey(log.VKey(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := verify.ParseWitnessPolicy([]byte("witness w " + w.VKey() + "\nquorum w\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := log.Checkpoint(t)
+	for range 2 {
+		cp, err := verify.OpenCheckpoint(text, key, nil, bundletest.Epoch)
+		if err != nil || cp.Size != uint64(log.Size()) || string(cp.Root[:]) != string(log.Root()) {
+			t.Fatalf("%v: %+v", err, cp)
+		}
+		if _, err := verify.OpenCheckpoint(text, key, policy, bundletest.Epoch); !errors.Is(err, verify.ErrQuorum) {
+			t.Errorf("without its witness: %v", err)
+		}
+		for _, other := range []string{text[:len(text)-1], strings.Replace(text, "\n5\n", "\n6\n", 1), text + " "} {
+			if _, err := verify.OpenCheckpoint(other, key, nil, bundletest.Epoch); !errors.Is(err, verify.ErrCheckpoint) {
+				t.Errorf("%q after it: %v", other, err)
+			}
+		}
+	}
+	log.Append([]byte("one more"))
+	if cp, err := verify.OpenCheckpoint(log.Checkpoint(t, w.At(bundletest.Epoch)), key, policy, bundletest.Epoch); err != nil || cp.Size != uint64(log.Size()) {
+		t.Errorf("the next one: %v: %+v", err, cp)
+	}
+}
