@@ -12,7 +12,7 @@ import (
 // or superseded since contradicts nothing, nor does what was withdrawn of either.
 //
 // An event must come whatever its vendor has logged, so this has the bounds of issuance: at most [maxRivalSubjects] lists of one page,
-// [maxRivals] statements, and [maxRivalPages] pages of withdrawals for the statement and each rival that differs.
+// twice [maxRivals] statements, and [maxRivalPages] pages of withdrawals for the statement and each rival that differs.
 func (l *lifecycle) contradicted(ctx context.Context, st *predicate.Statement, rec *statements.Record) ([]string, error) {
 	rivals, err := l.rivals(ctx, st, rec.KeyID)
 	if err != nil || len(rivals) == 0 || supersededBy(rivals, st) {

@@ -59,6 +59,14 @@ func TestWatchContradiction(t *testing.T) {
 				return []said{{flowsOf(w.t, "feature", superseding(w.t, first)), w.acme}}
 			},
 			func(w *lifeWorld, _ []byte) said { return said{flowsOf(w.t, "feature", nil), w.acme} }, false},
+		"a successor's supersedes the first": {
+			func(w *lifeWorld, first []byte) []said {
+				return []said{{flowsOf(w.t, "vendorBenefit", superseding(w.t, first)), w.successor}}
+			},
+			func(w *lifeWorld, _ []byte) said { return said{flowsOf(w.t, "feature", nil), w.acme} }, false},
+		"a successor says the contrary itself": {
+			func(w *lifeWorld, _ []byte) []said { return []said{{flowsOf(w.t, "feature", nil), w.successor}} },
+			func(w *lifeWorld, _ []byte) said { return said{flowsOf(w.t, "core", nil), w.acme} }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newLifeWorld(t)
@@ -84,7 +92,7 @@ func TestWatchContradiction(t *testing.T) {
 			issued := w.issue(second.payload, second.key)
 			for watched, x := range open {
 				e := x.take(1)[0]
-				if e.GetStatementId() != issued.GetStatementId() || slices.Contains(e.GetContradicts(), id) != c.want {
+				if len(e.GetContradicts()) > 1 || !c.want && len(e.GetContradicts()) != 0 || e.GetStatementId() != issued.GetStatementId() || slices.Contains(e.GetContradicts(), id) != c.want {
 					t.Errorf("%s: entry %d contradicts %v, want it to name the first: %v", watched, e.GetLogIndex(), e.GetContradicts(), c.want)
 				}
 				named := slices.ContainsFunc(e.GetStandings(), func(s *avowv1.StatementStanding) bool {

@@ -28,8 +28,8 @@ const (
 //
 // Two statements contradict each other where package verify would refuse an artifact for which a buyer holds both: they are
 // of one type and one signer, have a subject in common, hold at one time, neither supersedes the other, and they differ in what
-// they say about it ([diff.Contradictions]). One that was withdrawn, or that a third one of the signer supersedes, does not
-// count, nor does a difference in items that were withdrawn.
+// they say about it ([diff.Contradictions]). One that was withdrawn, or that a third one of the signer or of a registered successor
+// supersedes, does not count, nor does a difference in items that were withdrawn.
 type equivocation struct {
 	// StatementID is the other statement, LogIndex its entry in the log, 0 for one of the same batch.
 	StatementID string
@@ -51,7 +51,7 @@ func (l *lifecycle) equivocations(ctx context.Context, st *predicate.Statement, 
 func (l *lifecycle) contradictions(ctx context.Context, st *predicate.Statement, taken []string, rivals []*rival) ([]equivocation, error) {
 	var found []equivocation
 	for _, r := range rivals {
-		if supersedes(st, r.statement) || supersedes(r.statement, st) || !overlap(st, r.statement) || supersededBy(rivals, r.statement) {
+		if r.heirs || supersedes(st, r.statement) || supersedes(r.statement, st) || !overlap(st, r.statement) || supersededBy(rivals, r.statement) {
 			continue
 		}
 		changes := without(diff.Contradictions(r.statement, st), taken)
@@ -90,13 +90,15 @@ func (l *lifecycle) withdrawnSoFar(ctx context.Context, st *predicate.Statement,
 	return whole, items, err
 }
 
-// rival is another statement of a signer about an artifact.
+// rival is another statement of a signer about an artifact, or one of its heirs': of a registered successor. Of the latter it counts
+// only what they supersede.
 type rival struct {
 	statement *predicate.Statement
 	record    statements.Record
+	heirs     bool
 }
 
-// rivals finds the other statements of the same type and signer that have a subject in common.
+// rivals finds the other statements of the same type that have a subject in common, by the same signer and by its successors.
 func (l *lifecycle) rivals(ctx context.Context, st *predicate.Statement, signerID string) ([]*rival, error) {
 	if st.Common() == nil {
 		return nil, nil
@@ -112,7 +114,7 @@ func (l *lifecycle) rivals(ctx context.Context, st *predicate.Statement, signerI
 			return nil, err
 		}
 		if other != nil {
-			found = append(found, &rival{statement: other, record: statements.Record{LogIndex: line.LogIndex,
+			found = append(found, &rival{statement: other, heirs: line.KeyID != signerID, record: statements.Record{LogIndex: line.LogIndex,
 				Pending: statements.Pending{StatementID: line.StatementID, KeyID: line.KeyID, Vendor: line.Vendor}}})
 		}
 	}
@@ -120,10 +122,10 @@ func (l *lifecycle) rivals(ctx context.Context, st *predicate.Statement, signerI
 	return found, nil
 }
 
-// rivalLines lists the rivals, the likeliest first.
+// rivalLines lists the rivals: the likeliest of the signer's, and the likeliest of its successors'.
 func (l *lifecycle) rivalLines(ctx context.Context, st *predicate.Statement, signerID string) ([]statements.Summary, error) {
-	var lines []statements.Summary
-	common := map[string]int{}
+	var own, heirs []statements.Summary
+	common := map[rowKey]int{}
 	subjects := factsOf(st).Subjects
 	for _, subject := range subjects[:min(len(subjects), maxRivalSubjects)] {
 		page, _, err := l.store.List(ctx, statements.Query{SubjectSHA256: subject, PredicateType: st.Type, Limit: MaxPageSize})
@@ -131,18 +133,27 @@ func (l *lifecycle) rivalLines(ctx context.Context, st *predicate.Statement, sig
 			return nil, err
 		}
 		for _, line := range page {
-			if line.KeyID != signerID || line.StatementID == st.ID() {
+			row := rowKey{statementID: line.StatementID, keyID: line.KeyID}
+			if common[row]++; common[row] > 1 || line.StatementID == st.ID() {
 				continue
 			}
-			if common[line.StatementID]++; common[line.StatementID] == 1 {
-				lines = append(lines, line)
+			if line.KeyID == signerID {
+				own = append(own, line)
+			} else if v, ok := l.vendors.Registry().ByName(line.Vendor); ok && slices.Contains(succeeded(v, line.KeyID), signerID) {
+				heirs = append(heirs, line)
 			}
 		}
 	}
-	slices.SortFunc(lines, func(a, b statements.Summary) int {
-		return cmp.Or(cmp.Compare(common[b.StatementID], common[a.StatementID]), cmp.Compare(b.LogIndex, a.LogIndex))
-	})
-	return lines[:min(len(lines), maxRivals)], nil
+	likeliest := func(lines []statements.Summary) []statements.Summary {
+		in := func(line statements.Summary) int {
+			return common[rowKey{statementID: line.StatementID, keyID: line.KeyID}]
+		}
+		slices.SortFunc(lines, func(a, b statements.Summary) int {
+			return cmp.Or(cmp.Compare(in(b), in(a)), cmp.Compare(b.LogIndex, a.LogIndex))
+		})
+		return lines[:min(len(lines), maxRivals)]
+	}
+	return append(likeliest(own), likeliest(heirs)...), nil
 }
 
 func supersedes(newer, older *predicate.Statement) bool {
