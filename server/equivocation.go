@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,14 +20,16 @@ const (
 	maxRivals = 16
 	// maxRivalSubjects is how many of its artifacts they are looked for by.
 	maxRivalSubjects = 64
+	// maxRivalPages is how many pages of withdrawals about an artifact are looked through for each of them.
+	maxRivalPages = 4
 )
 
 // equivocation is a statement that contradicts another one of the same signer.
 //
 // Two statements contradict each other where package verify would refuse an artifact for which a buyer holds both: they are
 // of one type and one signer, have a subject in common, hold at one time, neither supersedes the other, and they differ in what
-// they say about it ([diff.Contradictions]). One that was withdrawn, or that a third one of the signer supersedes, does not
-// count, nor does a difference in items that were withdrawn.
+// they say about it ([diff.Contradictions]). One that was withdrawn, or that a third one of the signer or of a registered successor
+// supersedes, does not count, nor does a difference in items that were withdrawn.
 type equivocation struct {
 	// StatementID is the other statement, LogIndex its entry in the log, 0 for one of the same batch.
 	StatementID string
@@ -40,35 +43,62 @@ func (l *lifecycle) equivocations(ctx context.Context, st *predicate.Statement, 
 	if err != nil {
 		return nil, err
 	}
+	return l.contradictions(ctx, st, nil, rivals)
+}
+
+// contradictions finds the rivals in force that a statement contradicts in what was not taken back: taken are the items that were
+// withdrawn of the statement itself.
+func (l *lifecycle) contradictions(ctx context.Context, st *predicate.Statement, taken []string, rivals []*rival) ([]equivocation, error) {
 	var found []equivocation
 	for _, r := range rivals {
-		if supersedes(st, r.statement) || supersedes(r.statement, st) || !overlap(st, r.statement) ||
-			slices.ContainsFunc(rivals, func(third *rival) bool { return supersedes(third.statement, r.statement) }) {
+		if r.heirs || supersedes(st, r.statement) || supersedes(r.statement, st) || !overlap(st, r.statement) || supersededBy(rivals, r.statement) {
 			continue
 		}
-		changes := diff.Contradictions(r.statement, st)
+		changes := without(diff.Contradictions(r.statement, st), taken)
 		if len(changes) == 0 {
 			continue
 		}
-		whole, items, err := l.withdrawn(ctx, &issuedBefore{statement: r.statement, records: []statements.Record{r.record}})
+		whole, items, err := l.withdrawnSoFar(ctx, r.statement, &r.record)
 		if err != nil {
 			return nil, err
 		}
-		changes = slices.DeleteFunc(changes, func(c diff.Change) bool { return c.Item != "" && slices.Contains(items, c.Item) })
-		if !whole && len(changes) > 0 {
+		if changes = without(changes, items); !whole && len(changes) > 0 {
 			found = append(found, equivocation{StatementID: r.statement.ID(), LogIndex: r.record.LogIndex, Changes: changes})
 		}
 	}
 	return found, nil
 }
 
-// rival is another statement of a signer about an artifact.
+// supersededBy reports whether one of the rivals supersedes a statement.
+func supersededBy(rivals []*rival, st *predicate.Statement) bool {
+	return slices.ContainsFunc(rivals, func(r *rival) bool { return supersedes(r.statement, st) })
+}
+
+// without leaves out what is about items that were withdrawn.
+func without(changes []diff.Change, items []string) []diff.Change {
+	return slices.DeleteFunc(changes, func(c diff.Change) bool { return c.Item != "" && slices.Contains(items, c.Item) })
+}
+
+// withdrawnSoFar is [lifecycle.withdrawn] within a bound: of a statement about which there are more withdrawals than are looked
+// through, those count that were found. What is not found is not taken back.
+func (l *lifecycle) withdrawnSoFar(ctx context.Context, st *predicate.Statement, rec *statements.Record) (whole bool, items []string, err error) {
+	whole, items, err = l.withdrawn(ctx, &issuedBefore{statement: st, records: []statements.Record{*rec}}, l.rivalPages)
+	var refused *refusal
+	if errors.As(err, &refused) && refused.reason == reasonTargetLimit {
+		err = nil
+	}
+	return whole, items, err
+}
+
+// rival is another statement of a signer about an artifact, or one of its heirs': of a registered successor. Of the latter it counts
+// only what they supersede.
 type rival struct {
 	statement *predicate.Statement
 	record    statements.Record
+	heirs     bool
 }
 
-// rivals finds the other statements of the same type and signer that have a subject in common.
+// rivals finds the other statements of the same type that have a subject in common, by the same signer and by its successors.
 func (l *lifecycle) rivals(ctx context.Context, st *predicate.Statement, signerID string) ([]*rival, error) {
 	if st.Common() == nil {
 		return nil, nil
@@ -84,7 +114,7 @@ func (l *lifecycle) rivals(ctx context.Context, st *predicate.Statement, signerI
 			return nil, err
 		}
 		if other != nil {
-			found = append(found, &rival{statement: other, record: statements.Record{LogIndex: line.LogIndex,
+			found = append(found, &rival{statement: other, heirs: line.KeyID != signerID, record: statements.Record{LogIndex: line.LogIndex,
 				Pending: statements.Pending{StatementID: line.StatementID, KeyID: line.KeyID, Vendor: line.Vendor}}})
 		}
 	}
@@ -92,10 +122,10 @@ func (l *lifecycle) rivals(ctx context.Context, st *predicate.Statement, signerI
 	return found, nil
 }
 
-// rivalLines lists the rivals, the likeliest first.
+// rivalLines lists the rivals: the likeliest of the signer's, and the likeliest of its successors'.
 func (l *lifecycle) rivalLines(ctx context.Context, st *predicate.Statement, signerID string) ([]statements.Summary, error) {
-	var lines []statements.Summary
-	common := map[string]int{}
+	var own, heirs []statements.Summary
+	common := map[rowKey]int{}
 	subjects := factsOf(st).Subjects
 	for _, subject := range subjects[:min(len(subjects), maxRivalSubjects)] {
 		page, _, err := l.store.List(ctx, statements.Query{SubjectSHA256: subject, PredicateType: st.Type, Limit: MaxPageSize})
@@ -103,18 +133,27 @@ func (l *lifecycle) rivalLines(ctx context.Context, st *predicate.Statement, sig
 			return nil, err
 		}
 		for _, line := range page {
-			if line.KeyID != signerID || line.StatementID == st.ID() {
+			row := rowKey{statementID: line.StatementID, keyID: line.KeyID}
+			if common[row]++; common[row] > 1 || line.StatementID == st.ID() {
 				continue
 			}
-			if common[line.StatementID]++; common[line.StatementID] == 1 {
-				lines = append(lines, line)
+			if line.KeyID == signerID {
+				own = append(own, line)
+			} else if v, ok := l.vendors.Registry().ByName(line.Vendor); ok && slices.Contains(succeeded(v, line.KeyID), signerID) {
+				heirs = append(heirs, line)
 			}
 		}
 	}
-	slices.SortFunc(lines, func(a, b statements.Summary) int {
-		return cmp.Or(cmp.Compare(common[b.StatementID], common[a.StatementID]), cmp.Compare(b.LogIndex, a.LogIndex))
-	})
-	return lines[:min(len(lines), maxRivals)], nil
+	likeliest := func(lines []statements.Summary) []statements.Summary {
+		in := func(line statements.Summary) int {
+			return common[rowKey{statementID: line.StatementID, keyID: line.KeyID}]
+		}
+		slices.SortFunc(lines, func(a, b statements.Summary) int {
+			return cmp.Or(cmp.Compare(in(b), in(a)), cmp.Compare(b.LogIndex, a.LogIndex))
+		})
+		return lines[:min(len(lines), maxRivals)]
+	}
+	return append(likeliest(own), likeliest(heirs)...), nil
 }
 
 func supersedes(newer, older *predicate.Statement) bool {
@@ -139,20 +178,27 @@ func period(st *predicate.Statement) (from, to time.Time) {
 	return from, to
 }
 
-// withdrawn finds what was taken back of a statement by who may, whenever it takes effect: the whole of it, or items.
-func (l *lifecycle) withdrawn(ctx context.Context, target *issuedBefore) (whole bool, items []string, err error) {
-	err = l.about(ctx, target, predicate.WithdrawalType, func(rec *statements.Record, st *predicate.Statement) error {
+// errEnough ends a search that has found what it is for.
+var errEnough = errors.New("enough was found")
+
+// withdrawn finds what was taken back of a statement by who may, whenever it takes effect: the whole of it, or items. It looks
+// through so many pages of withdrawals about the artifact, and what it found is returned beside an error as well.
+func (l *lifecycle) withdrawn(ctx context.Context, target *issuedBefore, pages int) (whole bool, items []string, err error) {
+	err = l.about(ctx, target, predicate.WithdrawalType, pages, func(rec *statements.Record, st *predicate.Statement) error {
 		effective, err := l.withdraws(ctx, rec, target)
 		switch {
 		case err != nil || !effective:
 			return err
 		case len(st.Withdrawal.Items) == 0:
 			whole = true
-		default:
-			items = append(items, st.Withdrawal.Items...)
+			return errEnough
 		}
+		items = append(items, st.Withdrawal.Items...)
 		return nil
 	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
 	return whole, items, err
 }
 

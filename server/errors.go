@@ -171,6 +171,8 @@ func toRefusal(err error) *refusal {
 	switch {
 	case errors.As(err, &own):
 		return own
+	case errors.As(err, &complete): // before what may be its cause: a log or store that the index cannot read is not the caller's
+		return indexRefusal(complete)
 	case errors.As(err, &rules):
 		return rulesRefusal("", rules.Findings)
 	case errors.As(err, &envelope):
@@ -183,8 +185,6 @@ func toRefusal(err error) *refusal {
 		return tokenRefusal(token)
 	case errors.As(err, &certificate):
 		return certificateRefusal(certificate)
-	case errors.As(err, &complete):
-		return indexRefusal(complete)
 	case errors.Is(err, verify.ErrInput), errors.Is(err, verify.ErrTrust):
 		return &refusal{reason: reasonVerificationInput, message: err.Error()}
 	case errors.Is(err, context.DeadlineExceeded):

@@ -43,7 +43,7 @@ func newIssuer(cfg Config, verifier *verify.Verifier, window *logWindow, m *metr
 	r := newRelated(cfg.Store)
 	return &issuer{
 		cfg: cfg, verifier: verifier, window: window, metrics: m, related: r,
-		life:    &lifecycle{store: cfg.Store, related: r, vendors: cfg.Vendors, said: newSaidLimits(cfg)},
+		life:    &lifecycle{store: cfg.Store, related: r, vendors: cfg.Vendors, said: newSaidLimits(cfg), rivalPages: maxRivalPages},
 		flights: flights{by: make(map[rowKey]*flight)},
 	}
 }

@@ -22,6 +22,8 @@ type lifecycle struct {
 	related *related
 	vendors *vendors.Watcher
 	said    *saidLimits
+	// rivalPages is [maxRivalPages]; a test sets less.
+	rivalPages int
 }
 
 // issuedBefore is a committed statement with all its signers.
@@ -250,13 +252,18 @@ func (l *lifecycle) missing(ctx context.Context, v *vendors.Vendor, withdrawalID
 	for n := range records {
 		signed = append(signed, records[n].KeyID)
 	}
+	return missingKeys(v.Recovery, signed), nil
+}
+
+// missingKeys is how many recovery keys have yet to sign what the given signers have signed.
+func missingKeys(r *vendors.Recovery, signed []string) int {
 	count := 0
-	for i := range v.Recovery.Keys {
-		if slices.Contains(signed, v.Recovery.Keys[i].ID) {
+	for i := range r.Keys {
+		if slices.Contains(signed, r.Keys[i].ID) {
 			count++
 		}
 	}
-	return max(0, v.Recovery.Threshold-count), nil
+	return max(0, r.Threshold-count)
 }
 
 // checkDispute says who may take which step of a disagreement.

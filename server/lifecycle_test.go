@@ -183,7 +183,7 @@ func TestRecovery(t *testing.T) {
 			t.Fatalf("key %d: got warnings %v, want %v", n, got, want)
 		}
 		other := must(w.server.issuer.life.find(t.Context(), predicate.StatementRef{Digest: map[string]string{"sha256": digestOf(target)}}))(t)
-		whole, _, err := w.server.issuer.life.withdrawn(t.Context(), other)
+		whole, _, err := w.server.issuer.life.withdrawn(t.Context(), other, maxSaidPages)
 		if err != nil || whole != (n == 1) {
 			t.Errorf("after %d keys: withdrawn %v, error %v", n+1, whole, err)
 		}

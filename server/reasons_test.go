@@ -248,8 +248,12 @@ func TestReasons(t *testing.T) {
 			_, err := w.standing().GetStanding(w.t.Context(), byID("sha256:"+strings.Repeat("0", 64)))
 			return err
 		}, withoutIndex),
-		"INDEX_UNAVAILABLE": mapped(&index.Error{Code: index.CodeBehind}),
-		"INDEX_HALTED":      mapped(&index.Error{Code: index.CodeForeign}),
+		"INDEX_UNAVAILABLE": onWorld(func(w *world) error {
+			w.fallBehind()
+			_, err := w.standing().GetStanding(w.t.Context(), byID("sha256:"+strings.Repeat("0", 64)))
+			return err
+		}, withIndexClock),
+		"INDEX_HALTED": mapped(&index.Error{Code: index.CodeForeign}),
 		"LISTING_TOO_LARGE": func(t *testing.T) error { // by the whole service in standing_test.go
 			return toStatus(toRefusal(new(answering).tooLarge())).Err()
 		},

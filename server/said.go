@@ -172,7 +172,7 @@ func (l *lifecycle) saidAbout(ctx context.Context, target *issuedBefore, withdra
 		types = []string{predicate.WithdrawalType}
 	}
 	for _, t := range types {
-		err := l.about(ctx, target, t, func(rec *statements.Record, _ *predicate.Statement) error {
+		err := l.about(ctx, target, t, maxSaidPages, func(rec *statements.Record, _ *predicate.Statement) error {
 			own := slices.ContainsFunc(target.records, func(r statements.Record) bool { return r.Vendor == rec.Vendor })
 			row := rowKey{statementID: rec.StatementID, keyID: rec.KeyID}
 			committed[row] = true
@@ -192,15 +192,15 @@ func (l *lifecycle) saidAbout(ctx context.Context, target *issuedBefore, withdra
 	return all, nil
 }
 
-// about calls found for every committed statement of a type that has the target. They are found by the target's first subject,
-// because R40 gives them all of its subjects.
-func (l *lifecycle) about(ctx context.Context, target *issuedBefore, predicateType string,
+// about calls found for every committed statement of a type that has the target, until that returns an error. They are found by the
+// target's first subject, because R40 gives them all of its subjects, and it is TARGET_LIMIT if these fill more than so many pages.
+func (l *lifecycle) about(ctx context.Context, target *issuedBefore, predicateType string, pages int,
 	found func(*statements.Record, *predicate.Statement) error,
 ) error {
 	subjects := factsOf(target.statement).Subjects
 	slices.Sort(subjects)
 	q := statements.Query{SubjectSHA256: subjects[0], PredicateType: predicateType, Limit: MaxPageSize}
-	for range maxSaidPages {
+	for range pages {
 		page, next, err := l.store.List(ctx, q)
 		if err != nil {
 			return err

@@ -140,7 +140,7 @@ func (s *standingService) answering(ctx, until context.Context) (*answering, err
 
 // currentSet returns what the index answers from. It covers everything that was published when the call came, so that who issued
 // something sees it: an index that keeps up is a moment behind, and that moment is waited for, until that context ends. What it does
-// not cover then, it says of itself: every answer names the size that it is about.
+// not cover then, it says of itself: every answer names the size that it is about. One that does not keep up is not waited for.
 func (s *Server) currentSet(ctx, until context.Context) (*index.Set, error) {
 	c := s.cfg.Standing
 	if c == nil {
@@ -149,7 +149,7 @@ func (s *Server) currentSet(ctx, until context.Context) (*index.Set, error) {
 	_, size, _ := s.cfg.Log.Checkpoint()
 	covers := func() bool {
 		set := c.Index.Current()
-		return set != nil && set.Root.Size >= size || halted(c.Index.Health())
+		return set != nil && (set.Root.Size >= size || c.Index.Health() != nil) || halted(c.Index.Health())
 	}
 	if err := poll(ctx, until, covers); err != nil {
 		return nil, err

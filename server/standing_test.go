@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/protobuf/proto"
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
@@ -61,8 +62,8 @@ func successor(t testing.TB, id, typ string) []byte {
 	})
 }
 
-// asBuyer judges an answer with what a buyer has: the trusted root and the keys of both logs.
-func (w *world) asBuyer(one *avowv1.StatementStanding, bundle []byte, key *attest.KeyFile) (*standing.Result, error) {
+// asBuyer judges an answer with what a buyer has: the trusted root, the keys of both logs and perhaps the arbiters whom he accepts.
+func (w *world) asBuyer(one *avowv1.StatementStanding, bundle []byte, key *attest.KeyFile, arbiters ...verify.Signer) (*standing.Result, error) {
 	w.t.Helper()
 	root := must(w.trust().GetTrustedRoot(w.t.Context(), &avowv1.GetTrustedRootRequest{}))(w.t)
 	trust := must(verify.ParseTrust(root.GetTrustedRoot()))(w.t)
@@ -73,7 +74,7 @@ func (w *world) asBuyer(one *avowv1.StatementStanding, bundle []byte, key *attes
 	}
 	return standing.Check(w.t.Context(), one.GetStatus(), evidence, standing.Options{
 		Log: must(logKey(w.log))(w.t), IndexLog: must(verify.ParseLogKey(root.GetIndexLogKey()))(w.t),
-		At: w.clock.Now(), AsOf: w.clock.Now(), MaxStaleness: time.Hour, Verifier: verifier})
+		At: w.clock.Now(), AsOf: w.clock.Now(), MaxStaleness: time.Hour, Verifier: verifier, Arbiters: arbiters})
 }
 
 // one asks for a statement by its id and wants one answer, which a buyer comes to as well.
@@ -349,5 +350,60 @@ func TestStandingREST(t *testing.T) {
 	defer func() { _ = batch.Body.Close() }()
 	if batch.StatusCode != http.StatusOK {
 		t.Errorf("batch: %d", batch.StatusCode)
+	}
+}
+
+// withIndexClock lets the lag of the index be by the world's clock.
+func withIndexClock(w *world) { w.indexClock = w.clock.Now }
+
+// fallBehind stops the index by taking its log away, and waits until that is noticed: more than [index.MaxLag] later.
+func (w *world) fallBehind() {
+	w.t.Helper()
+	w.issue(dataFlows(w.t), w.acme)
+	waitFor(w.t, func() bool { return w.index.Current() != nil && w.index.Current().Root.Size == w.size() })
+	if err := w.roots.Close(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	w.issue(dataFlows(w.t), w.acme)
+	waitFor(w.t, func() bool { w.clock.add(time.Second); return w.index.Health() != nil })
+}
+
+// TestIndexBehind: where the index has fallen behind the log, nothing that asks it is answered from it, whoever asks is told to come
+// again, and statements are issued as before.
+func TestIndexBehind(t *testing.T) {
+	w := newWorld(t, withIndexClock)
+	w.fallBehind()
+	id := w.issue(dataFlows(t), w.acme).GetStatementId()
+	for name, ask := range map[string]func() error{
+		"standing": func() error { _, err := w.standing().GetStanding(t.Context(), byID(id)); return err },
+		"batch": func() error {
+			_, err := w.standing().BatchGetStanding(t.Context(), &avowv1.BatchGetStandingRequest{Requests: []*avowv1.GetStandingRequest{byID(id)}})
+			return err
+		},
+		"a proved list": func() error {
+			_, err := w.attestation().ListStatements(t.Context(), &avowv1.ListStatementsRequest{Vendor: "acme", Prove: true})
+			return err
+		},
+		"watch": func() error { _, err := w.watching(t.Context(), from(0)).stream.Recv(); return err },
+	} {
+		st := wantReason(t, ask(), reasonIndexUnavailable)
+		var pause time.Duration
+		for _, d := range st.Details() {
+			if r, ok := d.(*errdetails.RetryInfo); ok {
+				pause = r.GetRetryDelay().AsDuration()
+			}
+		}
+		if pause != time.Second || !strings.Contains(st.Message(), "behind the log") {
+			t.Errorf("%s: to be tried again after %s: %q", name, pause, st.Message())
+		}
+	}
+	if _, err := w.attestation().ListStatements(t.Context(), &avowv1.ListStatementsRequest{Vendor: "acme"}); err != nil {
+		t.Errorf("a plain list: %v", err)
+	}
+	srv := w.rest()
+	resp := must(http.Get(srv.URL + "/api/v1/standing?statementId=" + id))(t) //nolint:noctx // a test's
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") != "1" {
+		t.Errorf("over REST: %d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
 	}
 }

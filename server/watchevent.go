@@ -141,7 +141,7 @@ func (s *standingService) event(ctx context.Context, e *watch.Event) (_ *avowv1.
 		return nil, err
 	}
 	m.Vendor = rec.Vendor
-	if m.Contradicts, err = s.server.contradicted(ctx, rec); err != nil {
+	if m.Contradicts, err = s.server.issuer.life.contradicted(ctx, env.Statement(), rec); err != nil {
 		return nil, err
 	}
 	a.size = len(m.GetBundle())

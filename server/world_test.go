@@ -74,6 +74,7 @@ type world struct {
 	rootsConfig tlog.Config // of the index log; the zero value: the service has no index
 	roots       *tlog.Log
 	index       *index.Index
+	indexClock  func() time.Time // of the index's lag; nil: the real one
 	store       *statements.Store
 	authority   *authority.Authority
 	vendors     *vendors.Watcher
@@ -246,7 +247,8 @@ func (w *world) start() {
 	if w.rootsConfig.Dir != "" {
 		w.roots = must(posix.Open(t.Context(), w.rootsConfig))(t)
 		w.index = must(OpenIndex(t.Context(), IndexConfig{Log: w.log, Roots: w.roots, Store: w.store,
-			SnapshotPath: filepath.Join(w.dir, "index.snapshot"), Logger: w.logger, Registerer: w.reg}))(t)
+			SnapshotPath: filepath.Join(w.dir, "index.snapshot"), Logger: w.logger, Registerer: w.reg,
+			Clock: w.indexClock}))(t)
 	}
 	w.server = must(New(w.config()))(t)
 	lis := must(net.Listen("tcp", "127.0.0.1:0"))(t)

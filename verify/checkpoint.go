@@ -4,14 +4,37 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	sumdbnote "golang.org/x/mod/sumdb/note"
 )
 
 // LogKey is the key of a log with an ed25519 key, under its origin: what a checkpoint outside of a bundle is
-// verified with. Like the trusted root it is the caller's.
-type LogKey struct{ log trustedLog }
+// verified with. Like the trusted root it is the caller's. It is safe for concurrent use.
+type LogKey struct {
+	log trustedLog
+	// last is the checkpoint that the log's signature was verified on last: the status bundles of a fleet come with the same one.
+	last atomic.Pointer[openedCheckpoint]
+}
+
+// openedCheckpoint is a text that the log signed, and what it says.
+type openedCheckpoint struct {
+	text string
+	*checkpoint
+}
+
+// open verifies a checkpoint's origin and the log's signature. The same text as the last time is what it was then.
+func (k *LogKey) open(text string) (*checkpoint, error) {
+	if last := k.last.Load(); last != nil && last.text == text {
+		return last.checkpoint, nil
+	}
+	cp, err := openCheckpoint(&k.log, text)
+	if err == nil {
+		k.last.Store(&openedCheckpoint{text, cp})
+	}
+	return cp, err
+}
 
 // ParseLogKey parses a verifier key NAME+HASH+BASE64 (C2SP signed-note, https://c2sp.org/signed-note) of an
 // ed25519 log key, in its one form. Errors wrap [ErrInput].
@@ -20,7 +43,7 @@ func ParseLogKey(vkey string) (*LogKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: log key: %w", ErrInput, err)
 	}
-	return &LogKey{trustedLog{origin: key.Name(), public: key.public, verifier: key.Verifier}}, nil
+	return &LogKey{log: trustedLog{origin: key.Name(), public: key.public, verifier: key.Verifier}}, nil
 }
 
 // Origin is the log's name.
@@ -57,7 +80,7 @@ func OpenCheckpoint(text string, key *LogKey, policy *WitnessPolicy, latest time
 		return nil, fmt.Errorf("%w: %d bytes with %d signatures, want at most %d with %d", ErrCheckpoint, len(text), signatureLines(text),
 			MaxCheckpointBytes, MaxCheckpointSignatures)
 	}
-	cp, err := openCheckpoint(&key.log, text)
+	cp, err := key.open(text)
 	if err != nil {
 		return nil, fmt.Errorf("%w of %s: %w", ErrCheckpoint, key.log.origin, err)
 	}

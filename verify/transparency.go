@@ -151,7 +151,27 @@ func openCheckpoint(log *trustedLog, text string) (*checkpoint, error) {
 	if !strings.HasPrefix(text, string(head.Marshal())) {
 		return nil, errors.New("origin, size and root hash are not written in their canonical form")
 	}
+	if err := canonicalSignature(text, head.Origin); err != nil {
+		return nil, err
+	}
 	return &checkpoint{origin: head.Origin, size: head.Size, root: head.Hash}, nil
+}
+
+// canonicalSignature refuses a signature line under the log's name whose base64 is not the one spelling of its bytes: loose base64 has
+// bits that nothing is signed by. What lines under other names look like is nobody's business but the witnesses'.
+func canonicalSignature(text, origin string) error {
+	_, sigs, _ := strings.Cut(text, "\n\n")
+	for line := range strings.Lines(sigs) {
+		encoded, own := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "\u2014 "+origin+" ")
+		if !own {
+			continue
+		}
+		raw, err := strictBase64.DecodeString(encoded)
+		if err != nil || strictBase64.EncodeToString(raw) != encoded {
+			return errors.New("the log's signature is not in canonical base64")
+		}
+	}
+	return nil
 }
 
 // signatureLines counts the lines after the blank line that ends a note's text.

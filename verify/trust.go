@@ -95,7 +95,7 @@ func (t *Trust) Digest() [32]byte { return t.digest }
 func (t *Trust) LogKey(id []byte) *LogKey {
 	for _, l := range t.logs {
 		if l.problem == nil && l.verifier != nil && bytes.Equal(l.id, id) {
-			return &LogKey{*l}
+			return &LogKey{log: *l}
 		}
 	}
 	return nil

@@ -70,14 +70,14 @@ func runScripts(t *testing.T, directory string) {
 			e.Setenv("AVOW_TEST_NOW", scriptNow)
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector makes each process wait a second at its end
-			e.Values[liesKey{}] = &lies{}
+			e.Values[liesKey{}], e.Values[oldAnswer{}] = &lies{}, &oldAnswer{}
 			vectors, err := filepath.Abs(filepath.Join("..", "..", "testdata", "vectors", "v1"))
 			e.Setenv("VECTORS", vectors)
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"service": startService, "identities": startIdentities(t), "edit": edit, "exits": exits, "digest": digest, "tamper": tamper,
-			"registry": startRegistry, "cosign": cosign, "lie": lie, "onefile": oneFile,
+			"registry": startRegistry, "cosign": cosign, "lie": lie, "listlies": listLies, "onefile": oneFile,
 			"sparse": sparse, "signalled": signalled,
 		},
 	})

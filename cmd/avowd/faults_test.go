@@ -143,17 +143,13 @@ func TestVerifyOpensNoSocket(t *testing.T) {
 	if code := run(t.Context(), []string{"quickstart", "--dir", dir, "--exit"}, nil, &strings.Builder{}, os.Stderr); code != exitOK {
 		t.Fatalf("quickstart: exit %d", code)
 	}
-	avow := filepath.Join(t.TempDir(), "avow")
-	if out, err := exec.Command("go", "build", "-o", avow, "../avow").CombinedOutput(); err != nil {
-		t.Fatalf("build avow: %v: %s", err, out)
-	}
 	in := func(name string) string { return filepath.Join(dir, name) }
 	content, err := os.ReadFile(in("artifact"))
 	must(t, err)
 	// An image is known by its digest alone: with its bundles given, nothing is fetched for it either.
 	image := fmt.Sprintf("oci://registry.example/app@sha256:%x", sha256.Sum256(content))
 	for _, artifact := range []string{in("artifact"), image} {
-		verifyWithoutNetwork(t, avow, artifact, in)
+		verifyWithoutNetwork(t, avowBinary(t), artifact, in)
 	}
 }
 

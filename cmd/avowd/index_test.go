@@ -25,8 +25,14 @@ func run1(t *testing.T, args ...string) (code int, out, errOut string) {
 	return code, stdout.String(), stderr.String()
 }
 
+// bundled is an issued statement, as the service answered it or as it was found.
+type bundled interface {
+	GetStatementId() string
+	GetBundle() []byte
+}
+
 // standingOf asks the service, and verifies the answer by the keys of both logs.
-func (w *world) standingOf(p *process, issued *avowv1.IssueResponse) *standing.Result {
+func (w *world) standingOf(p *process, issued bundled) *standing.Result {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Second)
 	defer cancel()
@@ -40,7 +46,11 @@ func (w *world) standingOf(p *process, issued *avowv1.IssueResponse) *standing.R
 	must(w.t, err)
 	indexKey, err := w.config.indexVerifierKey()
 	must(w.t, err)
-	o := standing.Options{At: time.Now(), AsOf: time.Now(), MaxStaleness: time.Hour, Verifier: w.verifier}
+	at := w.at
+	if at.IsZero() {
+		at = time.Now()
+	}
+	o := standing.Options{At: at, AsOf: at, MaxStaleness: time.Hour, Verifier: w.verifier}
 	o.Log, err = verify.ParseLogKey(logKey)
 	must(w.t, err)
 	o.IndexLog, err = verify.ParseLogKey(indexKey)
@@ -132,8 +142,19 @@ func TestForgedIndex(t *testing.T) {
 	if reason, retry := refusalOf(err); reason != "INDEX_HALTED" || retry {
 		t.Errorf("standing: got %v, want INDEX_HALTED", err)
 	}
+	key, err := w.config.indexVerifierKey()
+	must(t, err)
+	a := &party{t: t, dir: t.TempDir()}
+	known := []string{"--trusted-root", w.config.path(w.config.TrustedRoot), "--index-key", key}
+	a.want(exitNotDone, []string{"misbehaviour index-late-unknown: "}, avowBinary(t), append(known, "audit", "--server", p.addresses.REST, "--state", "audit")...)
 	p.stop()
 	if !strings.Contains(p.stderr.String(), audit.CodeLateUnknown) {
 		t.Errorf("the log does not say why: %s", p.stderr)
 	}
+	evidence, err := filepath.Glob(filepath.Join(a.dir, "audit", "evidence-index-late-unknown-*.json"))
+	must(t, err)
+	if len(evidence) != 1 {
+		t.Fatalf("got the evidence files %q, want one", evidence)
+	}
+	a.want(exitOK, []string{"index-late-unknown: proven: "}, avowBinary(t), append(known, "prove-misbehaviour", evidence[0])...)
 }

@@ -35,10 +35,11 @@ func newQuickstartCommand() *cobra.Command {
 	var exit bool
 	cmd := &cobra.Command{
 		Use:   "quickstart [--dir D] [--exit]",
-		Short: "Show the whole story on this machine: set up, issue, verify, refuse",
+		Short: "Show the whole story on this machine: set up, issue, verify, refuse, withdraw",
 		Long: `Set up a service in a directory, register a vendor, draft and issue avowd's own two statements about the very binary that
-runs, verify them as a buyer from the files alone, and show a changed file and a changed claim being refused. Every step prints
-the command that repeats it by hand. The service goes on serving until Ctrl-C unless --exit is given.`,
+runs, verify them as a buyer from the files alone, and show a changed file and a changed claim being refused. Then the vendor
+takes one of the statements back, and the buyer's next status proves it. Every step prints the commands that repeat it by
+hand. The service goes on serving until Ctrl-C unless --exit is given.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return quickstart(cmd.Context(), dir, exit, cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -97,14 +98,14 @@ func quickstart(ctx context.Context, dir string, exit bool, out, errOut io.Write
 func (s *story) tell(ctx context.Context) error {
 	s.heading("The service runs", fmt.Sprintf("%s serve --config %s", program("avowd"), s.path(configName)))
 	s.say("%s", s.server)
-	for _, step := range []func(context.Context) error{s.takeArtifact, s.draft, s.issue, s.verifyAsBuyer, s.tamper, s.applyPolicy} {
+	for _, step := range []func(context.Context) error{s.takeArtifact, s.draft, s.issue, s.verifyAsBuyer, s.tamper, s.applyPolicy, s.stand} {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
 	s.say("\nEverything is in %s:\n", s.dir)
 	for _, name := range []string{configName, "trusted_root.json", "vendor.pub", "vendor.key", "artifact", "no-backdoor.json",
-		"data-flows.json", "no-backdoor.sigstore.json", "data-flows.sigstore.json"} {
+		"data-flows.json", "no-backdoor.sigstore.json", "data-flows.sigstore.json", indexKeyName, "standing"} {
 		s.say("    %s\n", name)
 	}
 	return nil
@@ -124,7 +125,7 @@ func newStory(ctx context.Context, dir string, out io.Writer) (*story, error) {
 		return nil, err
 	}
 	s := &story{dir: abs, out: out}
-	for _, name := range []string{configName, "vendor.key", "vendor.pub", "artifact"} {
+	for _, name := range []string{configName, "vendor.key", "vendor.pub", "artifact", indexKeyName} {
 		if _, err := os.Lstat(s.path(name)); err == nil {
 			return nil, usageError{fmt.Errorf("%s exists", s.path(name)),
 				fmt.Sprintf("%s serve --config %s serves it again", program("avowd"), s.path(configName))}

@@ -13,8 +13,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// issueTimeout bounds the quickstart's one call.
-const issueTimeout = 30 * time.Second
+// callTimeout bounds each of the quickstart's calls.
+const callTimeout = 30 * time.Second
 
 // statementNames is the declaration, in the order of reference: no-backdoor names data-flows by digest.
 var statementNames = []string{"data-flows", "no-backdoor"}
@@ -60,9 +60,7 @@ func (s *story) issue(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		request.Requests = append(request.Requests, &avowv1.IssueRequest{Content: &avowv1.IssueRequest_SignedEnvelope{
-			SignedEnvelope: &avowv1.SignedEnvelope{Envelope: envelope.JSON(), KeyId: envelope.KeyID()},
-		}})
+		request.Requests = append(request.Requests, signedRequest(envelope))
 	}
 	s.heading("The vendor signs on its own side; the service checks, timestamps, logs and answers",
 		fmt.Sprintf("AVOW_PASSWORD=%s %s attest %s %s --key %s --server %s --insecure -o %s", quickstartPassword, program("avow"),
@@ -100,15 +98,16 @@ func (s *story) prepare() ([]*attest.Prepared, error) {
 	return prepared, nil
 }
 
-func (s *story) send(ctx context.Context, request *avowv1.IssueBatchRequest) (*avowv1.IssueBatchResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, issueTimeout)
-	defer cancel()
-	conn, err := grpc.NewClient(s.server.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	response, err := avowv1.NewAttestationServiceClient(conn).IssueBatch(ctx, request)
+func signedRequest(e *attest.Envelope) *avowv1.IssueRequest {
+	return &avowv1.IssueRequest{Content: &avowv1.IssueRequest_SignedEnvelope{
+		SignedEnvelope: &avowv1.SignedEnvelope{Envelope: e.JSON(), KeyId: e.KeyID()}}}
+}
+
+func (s *story) send(ctx context.Context, request *avowv1.IssueBatchRequest) (response *avowv1.IssueBatchResponse, err error) {
+	err = s.call(ctx, func(ctx context.Context, conn *grpc.ClientConn) error {
+		response, err = avowv1.NewAttestationServiceClient(conn).IssueBatch(ctx, request)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -116,4 +115,16 @@ func (s *story) send(ctx context.Context, request *avowv1.IssueBatchRequest) (*a
 		return nil, fmt.Errorf("got %d bundles for %d statements", got, want)
 	}
 	return response, nil
+}
+
+// call calls the service once.
+func (s *story) call(ctx context.Context, do func(context.Context, *grpc.ClientConn) error) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	conn, err := grpc.NewClient(s.server.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return do(ctx, conn)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -21,13 +22,15 @@ func TestQuickstart(t *testing.T) {
 		t.Fatalf("exit %d: %s\n%s", code, errOut.String(), out.String())
 	}
 	for _, want := range []string{"accepted", "rejected", "subject (no-backdoor.sigstore.json)", "not met: P03 (grpc-service, rest-service, admin)", "signature (tampered", "keygen -o", "attest ",
-		"verify ", "serve --config"} {
+		"verify ", "serve --config", "2 statements in force as of ", "withdraw sha256:",
+		"standing (all bundles): no-backdoor.sigstore.json is withdrawn: withdrawn by entry 2, "} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the transcript has no %q:\n%s", want, out.String())
 		}
 	}
 	for _, name := range []string{"avowd.yaml", "trusted_root.json", "vendor.pub", "vendor.key", "artifact", "no-backdoor.json",
-		"data-flows.json", "no-backdoor.sigstore.json", "data-flows.sigstore.json"} {
+		"data-flows.json", "no-backdoor.sigstore.json", "data-flows.sigstore.json", "index_log.vkey", "standing/before.json",
+		"standing/after.json"} {
 		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -37,6 +40,7 @@ func TestQuickstart(t *testing.T) {
 	if _, err := attest.LoadKey(key, []byte("quickstart")); err != nil {
 		t.Errorf("vendor.key: %v", err)
 	}
+	repeatVerifications(t, out.String())
 	servesAgain(t, dir)
 
 	// A directory that holds a service is not set up a second time.
@@ -46,6 +50,20 @@ func TestQuickstart(t *testing.T) {
 	}
 	if !strings.Contains(errOut.String(), "hint: ") {
 		t.Errorf("no hint: %s", errOut.String())
+	}
+}
+
+// repeatVerifications runs the commands of the transcript that verify, with the real avow, which has to come to the same verdicts.
+func repeatVerifications(t *testing.T, transcript string) {
+	t.Helper()
+	p := &party{t: t, dir: t.TempDir()}
+	lines := regexp.MustCompile(`(?m)^   \$ .*avow verify (.+)\n  (accepted|rejected)$`).FindAllStringSubmatch(transcript, -1)
+	if len(lines) != 6 {
+		t.Errorf("the transcript has %d verifications, want 6", len(lines))
+	}
+	for _, l := range lines {
+		code := map[string]int{"accepted": exitOK, "rejected": exitNotDone}[l[2]]
+		p.want(code, []string{strings.ToUpper(l[2]) + "  "}, avowBinary(t), append([]string{"verify"}, strings.Fields(l[1])...)...)
 	}
 }
 

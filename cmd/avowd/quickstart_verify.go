@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/attest/predicate"
@@ -20,7 +22,7 @@ import (
 // verifyAsBuyer judges the files in the directory and nothing else: no service is asked, no socket is opened.
 func (s *story) verifyAsBuyer(ctx context.Context) error {
 	s.heading("A buyer verifies the file and both statements, offline", s.verifyCommand("artifact", "no-backdoor.sigstore.json"))
-	verdict, err := s.judge(ctx, "artifact", "no-backdoor.sigstore.json", nil)
+	verdict, err := s.judge(ctx, question{artifact: "artifact", noBackdoor: "no-backdoor.sigstore.json"})
 	if err != nil {
 		return err
 	}
@@ -38,7 +40,7 @@ func (s *story) applyPolicy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	verdict, err := s.judge(ctx, "artifact", "no-backdoor.sigstore.json", rule)
+	verdict, err := s.judge(ctx, question{artifact: "artifact", noBackdoor: "no-backdoor.sigstore.json", rules: rule})
 	if err != nil {
 		return err
 	}
@@ -55,7 +57,7 @@ func (s *story) tamper(ctx context.Context) error {
 	}
 	changed := filepath.Join("tampered", "artifact")
 	s.heading("Somebody changes one byte of the file", s.verifyCommand(changed, "no-backdoor.sigstore.json"))
-	verdict, err := s.judge(ctx, changed, "no-backdoor.sigstore.json", nil)
+	verdict, err := s.judge(ctx, question{artifact: changed, noBackdoor: "no-backdoor.sigstore.json"})
 	if err != nil {
 		return err
 	}
@@ -67,7 +69,7 @@ func (s *story) tamper(ctx context.Context) error {
 	}
 	changed = filepath.Join("tampered", "no-backdoor.sigstore.json")
 	s.heading("Somebody turns a disclosed exception into a plain claim", s.verifyCommand("artifact", changed))
-	if verdict, err = s.judge(ctx, "artifact", changed, nil); err != nil {
+	if verdict, err = s.judge(ctx, question{artifact: "artifact", noBackdoor: changed}); err != nil {
 		return err
 	}
 	return s.expect(verdict, verify.Rejected)
@@ -113,8 +115,16 @@ func (s *story) verifyCommand(artifact, noBackdoor string) string {
 		s.path(noBackdoor), s.path("data-flows.sigstore.json"), s.path("trusted_root.json"), s.path("vendor.pub"))
 }
 
-// judge is the whole of a buyer's verification, from files; rules may be nil.
-func (s *story) judge(ctx context.Context, artifact, noBackdoor string, rules verify.Policy) (*verify.Verdict, error) {
+// question is what a buyer asks: names of files in the directory, and what to hold them against.
+type question struct {
+	artifact, noBackdoor string
+	rules                verify.Policy // nil: none
+	status               string        // file that shows how both statements stand; empty: not asked
+	asked                time.Time     // when the status was fetched
+}
+
+// judge is the whole of a buyer's verification, from files.
+func (s *story) judge(ctx context.Context, q question) (*verify.Verdict, error) {
 	root, err := readLimited(s.path("trusted_root.json"), verify.MaxTrustBytes)
 	if err != nil {
 		return nil, err
@@ -135,7 +145,7 @@ func (s *story) judge(ctx context.Context, artifact, noBackdoor string, rules ve
 	if err != nil {
 		return nil, err
 	}
-	file, err := os.ReadFile(s.path(artifact))
+	file, err := os.ReadFile(s.path(q.artifact))
 	if err != nil {
 		return nil, err
 	}
@@ -143,9 +153,15 @@ func (s *story) judge(ctx context.Context, artifact, noBackdoor string, rules ve
 		ArtifactSHA256: fmt.Sprintf("%x", sha256.Sum256(file)),
 		Signers:        []verify.Signer{{Name: quickstartVendor, Key: &verify.Key{PublicKey: key}}},
 		RequiredTypes:  []string{predicate.NoBackdoorType, predicate.DataFlowsType},
-		Policy:         rules,
+		Policy:         q.rules,
 	}
-	for _, name := range []string{noBackdoor, "data-flows.sigstore.json"} {
+	if q.status != "" {
+		in.At = time.Now()
+		if in.Standing, err = s.standings(q.status, q.asked, in.At, trust, verifier); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range []string{q.noBackdoor, "data-flows.sigstore.json"} {
 		data, err := readLimited(s.path(name), verify.MaxBundleBytes)
 		if err != nil {
 			return nil, err
@@ -168,7 +184,12 @@ func (s *story) expect(v *verify.Verdict, want verify.Outcome) error {
 			s.say("    not met: %s\n", c.Got)
 		}
 	}
-	if v.Outcome == verify.Accepted {
+	stands := slices.IndexFunc(v.Checks, func(c verify.Check) bool { return c.ID == verify.CheckStanding && c.Status == verify.StatusPass })
+	switch {
+	case v.Outcome != verify.Accepted:
+	case stands >= 0:
+		s.say("    %s\n", v.Checks[stands].Detail)
+	default:
 		s.say("    %d checks passed; %d statements, in the log since %s\n", len(v.Checks), len(v.Evidence),
 			v.Evidence[0].SignedBy.Format("2006-01-02 15:04:05Z"))
 		s.say("    what they declare is the vendor's word; that it was said, by whom and when is proved\n")

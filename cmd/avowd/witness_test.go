@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -28,6 +29,7 @@ type witnessProcess struct {
 	vkey   string
 	url    string
 	cmd    *exec.Cmd
+	stderr *lines
 	exited chan error
 }
 
@@ -66,7 +68,8 @@ func (p *witnessProcess) start() {
 	p.t.Helper()
 	ready := filepath.Join(p.t.TempDir(), "ready.json")
 	p.cmd = exec.Command(avowdBinary(p.t), "witness", "serve", "--config", filepath.Join(p.dir, witnessConfigName), "--ready-file", ready)
-	p.cmd.Stderr = os.Stderr
+	p.stderr = &lines{}
+	p.cmd.Stderr = io.MultiWriter(os.Stderr, p.stderr)
 	must(p.t, p.cmd.Start())
 	cmd, exited := p.cmd, make(chan error, 1)
 	p.exited = exited

@@ -27,30 +27,35 @@ func TestMain(m *testing.M) {
 		testkms.Program: func() { os.Exit(testkms.Main(os.Args, os.Stdin, os.Stdout, os.Stderr)) }})
 }
 
-// built is the real avowd, built once per test run: faults are injected into what users run, not into a test binary.
-var built struct {
+// builtProgram is one of the real programs, built once per test run: faults are injected into what users run, not into a test binary.
+type builtProgram struct {
 	once sync.Once
 	path string
 	err  error
 }
 
-func avowdBinary(t testing.TB) string {
+var builtAvowd, builtAvow builtProgram
+
+func avowdBinary(t testing.TB) string { return builtAvowd.build(t, "avowd") }
+func avowBinary(t testing.TB) string  { return builtAvow.build(t, "avow") }
+
+func (p *builtProgram) build(t testing.TB, name string) string {
 	t.Helper()
-	built.once.Do(func() {
-		dir, err := os.MkdirTemp("", "avowd-test-")
+	p.once.Do(func() {
+		dir, err := os.MkdirTemp("", name+"-test-")
 		if err != nil {
-			built.err = err
+			p.err = err
 			return
 		}
-		built.path = filepath.Join(dir, "avowd")
-		if out, err := exec.Command("go", "build", "-o", built.path, ".").CombinedOutput(); err != nil {
-			built.err = fmt.Errorf("go build: %w: %s", err, out)
+		p.path = filepath.Join(dir, name)
+		if out, err := exec.Command("go", "build", "-o", p.path, "../"+name).CombinedOutput(); err != nil {
+			p.err = fmt.Errorf("go build: %w: %s", err, out)
 		}
 	})
-	if built.err != nil {
-		t.Fatal(built.err)
+	if p.err != nil {
+		t.Fatal(p.err)
 	}
-	return built.path
+	return p.path
 }
 
 // world is a service in a directory of its own, with one registered vendor.
@@ -61,6 +66,7 @@ type world struct {
 	config   *Config
 	verifier *verify.Verifier
 	template []byte
+	at       time.Time // of the buyer's verification; zero: now
 }
 
 const subjectMark = "<<subject>>"
@@ -188,6 +194,7 @@ func (w *world) issue(ctx context.Context, p *process, e *attest.Envelope) (*avo
 func (w *world) mustVerify(bundle []byte) *verify.Evidence {
 	w.t.Helper()
 	v, err := w.verifier.Verify(w.t.Context(), verify.Input{
+		At:             w.at,
 		ArtifactSHA256: subjectOf(w.t, bundle),
 		Bundles:        []verify.NamedBundle{{Name: "bundle", Data: bundle}},
 		Signers:        []verify.Signer{{Key: &verify.Key{PublicKey: w.key.PublicKey()}}},

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,8 @@ type Poster struct {
 	Transport http.RoundTripper
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Timeout is how long one request may take, its answer included; 0 means 15 seconds.
+	Timeout time.Duration
 }
 
 // refused says that a message was not taken. It does not hold the address.
@@ -30,7 +33,7 @@ func (r *refused) Error() string { return r.what }
 
 // Post sends a message once. An error says why it was not taken, and never names the address.
 func (p *Poster) Post(ctx context.Context, e *Endpoint, m *Message) error {
-	ctx, cancel := context.WithTimeout(ctx, tryTime)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(p.Timeout, tryTime))
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.URL.String(), bytes.NewReader(m.Body))
 	if err != nil {

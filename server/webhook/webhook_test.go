@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -241,6 +242,44 @@ func TestDeadLetter(t *testing.T) {
 	}
 	if err := f.Remove(dead[0]); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTimeout: a receiver that takes a message and does not answer is tried again like one that refuses it, and what it never answers
+// becomes a dead letter. One that answers and then goes on for ever has taken it.
+func TestTimeout(t *testing.T) {
+	var calls, hang atomic.Int32
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(io.Discard, req.Body)
+		if calls.Add(1) > hang.Load() {
+			w.WriteHeader(http.StatusAccepted)
+			_ = http.NewResponseController(w).Flush()
+		}
+		<-req.Context().Done() // the caller gives up
+	}))
+	defer slow.Close()
+	hang.Store(3)
+	short := func(c *Config) { c.Poster.Timeout = 50 * time.Millisecond }
+	if slept := tell(t, &receiver{t: t, Server: slow}, t.TempDir(), 1, short); len(slept) != 3 || calls.Load() != 4 {
+		t.Errorf("%d calls, pauses %v", calls.Load(), slept)
+	}
+	state := t.TempDir()
+	hang.Store(1 << 20)
+	tell(t, &receiver{t: t, Server: slow}, state, 1, func(c *Config) { c.Poster.Timeout = 5 * time.Millisecond })
+	f, err := FilesOf(state, "siem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead, err := f.Dead()
+	if err != nil || len(dead) != 1 {
+		t.Fatalf("%v: %d dead letters, want 1", err, len(dead))
+	}
+	l, err := f.Letter(dead[0])
+	if err != nil || !strings.Contains(l.Error, "deadline exceeded") || l.Tries < 48 || !strings.Contains(string(l.Body), TypeStatement) {
+		t.Errorf("%v: given up after %d tries: %s", err, l.Tries, l.Error)
+	}
+	if next, known, err := f.Next(); err != nil || !known || next != 1 {
+		t.Errorf("told up to %d, %v, %v", next, known, err)
 	}
 }
 

@@ -7,12 +7,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/transparency-dev/merkle/proof"
-	"github.com/transparency-dev/merkle/rfc6962"
-
 	statusv1 "github.com/avow-dev/avow/api/avow/status/v1"
 	"github.com/avow-dev/avow/verify"
 	"github.com/avow-dev/avow/verify/index"
+	"github.com/avow-dev/avow/verify/internal/newest"
 )
 
 // Limits of a listing proof, checked before the work that they bound.
@@ -96,7 +94,11 @@ func Check(p *statusv1.ListingProof, o Options) (*Result, error) {
 	if len(p.GetLists()) != len(o.Keys) {
 		return nil, refuse(CodeKeys, "%d lists, want %d, of %.200q", len(p.GetLists()), len(o.Keys), o.Keys)
 	}
-	root, roots, err := checkRoot(p, &o)
+	root, roots, err := newest.Open(p, newest.Trust{Log: o.Log, IndexLog: o.IndexLog, Witnesses: o.Witnesses, At: o.At})
+	var refused *newest.Error
+	if errors.As(err, &refused) {
+		return nil, refuse("LISTING_"+string(refused.Kind), "%s", refused.Detail)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -138,48 +140,6 @@ func checkForm(p *statusv1.ListingProof) error {
 		return refuse(CodeMalformed, "%d entries, want at most %d", total, MaxEntries)
 	}
 	return nil
-}
-
-// checkRoot verifies both checkpoints, and that the root is the newest below one and about the other.
-func checkRoot(p *statusv1.ListingProof, o *Options) (*index.Root, *verify.Checkpoint, error) {
-	log, err := open(p.GetCheckpoint(), o.Log, o)
-	if err != nil {
-		return nil, nil, err
-	}
-	roots, err := open(p.GetIndexCheckpoint(), o.IndexLog, o)
-	if err != nil {
-		return nil, nil, err
-	}
-	if roots.Size == 0 {
-		return nil, nil, refuse(CodeRoot, "the index log is empty")
-	}
-	h, leaf := rfc6962.DefaultHasher, []byte(p.GetIndexRoot())
-	// The last leaf, and no other: an older one says what was complete before.
-	if err := proof.VerifyInclusion(h, roots.Size-1, roots.Size, h.HashLeaf(leaf), p.GetIndexRootProof(), roots.Root[:]); err != nil {
-		return nil, nil, refuse(CodeRoot, "the index root is not shown to be the last leaf of %d: %v", roots.Size, err)
-	}
-	root, err := index.ParseRoot(leaf)
-	if err != nil {
-		return nil, nil, refuse(CodeRoot, "%v", err)
-	}
-	if root.Origin != o.Log.Origin() || root.Size != log.Size || root.Tree != log.Root {
-		return nil, nil, refuse(CodeTree, "the index is over %d entries of %s with root %x, the checkpoint is of %d with root %x", root.Size,
-			root.Origin, root.Tree, log.Size, log.Root)
-	}
-	return root, roots, nil
-}
-
-func open(text string, key *verify.LogKey, o *Options) (*verify.Checkpoint, error) {
-	cp, err := verify.OpenCheckpoint(text, key, o.Witnesses, o.At.Add(verify.DefaultTimestampSkew))
-	switch {
-	case err == nil:
-		return cp, nil
-	case errors.Is(err, verify.ErrInput):
-		return nil, err
-	case errors.Is(err, verify.ErrQuorum):
-		return nil, refuse(CodeQuorum, "%v", err)
-	}
-	return nil, refuse(CodeCheckpoint, "%v", err)
 }
 
 // checkList verifies that a list is all that the index has under its key.

@@ -8,12 +8,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/transparency-dev/merkle/proof"
-	"github.com/transparency-dev/merkle/rfc6962"
-
 	statusv1 "github.com/avow-dev/avow/api/avow/status/v1"
 	"github.com/avow-dev/avow/verify"
 	"github.com/avow-dev/avow/verify/index"
+	"github.com/avow-dev/avow/verify/internal/newest"
 )
 
 // Options are the caller's: none of it is taken from a status bundle.
@@ -35,7 +33,12 @@ type Options struct {
 	// Withdrawers are signers whose withdrawals and successors count like those of the target's own signer: the caller
 	// knows that they took its place. Names, types and windows of keys are not looked at.
 	Withdrawers []verify.Signer
-	// Arbiters are signers whose word closes a dispute besides that of whoever opened it, such as an ombudsman.
+	// InPlace reports whether something that was said, and verified, by somebody else than the target's signer counts like that
+	// signer's own, given all that was said and verified. It is for a caller who has a registry of successors and of keys that
+	// withdraw together, as the service has; nil means that nobody's does but the Withdrawers'.
+	InPlace func(all []Said, said *Said) bool
+	// Arbiters are signers who may reject a dispute, such as an ombudsman. In one to which he is a party, by having signed the target
+	// or opened it, an arbiter is none.
 	Arbiters []verify.Signer
 }
 
@@ -145,44 +148,13 @@ type checking struct {
 }
 
 // checkRoot verifies both checkpoints and that the root is the newest below one and about the other.
-func (c *checking) checkRoot() error {
-	log, err := c.open(c.b.GetCheckpoint(), c.o.Log)
-	if err != nil {
-		return err
+func (c *checking) checkRoot() (err error) {
+	c.root, c.roots, err = newest.Open(c.b, newest.Trust{Log: c.o.Log, IndexLog: c.o.IndexLog, Witnesses: c.o.Witnesses, At: c.o.At})
+	var refused *newest.Error
+	if errors.As(err, &refused) {
+		return refuse("STATUS_"+string(refused.Kind), "%s", refused.Detail)
 	}
-	if c.roots, err = c.open(c.b.GetIndexCheckpoint(), c.o.IndexLog); err != nil {
-		return err
-	}
-	if c.roots.Size == 0 {
-		return refuse(CodeRoot, "the index log is empty")
-	}
-	leaf := []byte(c.b.GetIndexRoot())
-	h := rfc6962.DefaultHasher
-	// The last leaf, and no other: an older one says what was true before.
-	if err := proof.VerifyInclusion(h, c.roots.Size-1, c.roots.Size, h.HashLeaf(leaf), c.b.GetIndexRootProof(), c.roots.Root[:]); err != nil {
-		return refuse(CodeRoot, "the index root is not shown to be the last leaf of %d: %v", c.roots.Size, err)
-	}
-	if c.root, err = index.ParseRoot(leaf); err != nil {
-		return refuse(CodeRoot, "%v", err)
-	}
-	if c.root.Origin != c.o.Log.Origin() || c.root.Size != log.Size || c.root.Tree != log.Root {
-		return refuse(CodeTree, "the index is over %d entries of %s with root %x, the checkpoint is of %d with root %x", c.root.Size,
-			c.root.Origin, c.root.Tree, log.Size, log.Root)
-	}
-	return nil
-}
-
-func (c *checking) open(text string, key *verify.LogKey) (*verify.Checkpoint, error) {
-	cp, err := verify.OpenCheckpoint(text, key, c.o.Witnesses, c.o.At.Add(verify.DefaultTimestampSkew))
-	switch {
-	case err == nil:
-		return cp, nil
-	case errors.Is(err, verify.ErrInput):
-		return nil, err
-	case errors.Is(err, verify.ErrQuorum):
-		return nil, refuse(CodeQuorum, "%v", err)
-	}
-	return nil, refuse(CodeCheckpoint, "%v", err)
+	return err
 }
 
 // checkList verifies that a list is all that the index has under a key.

@@ -26,7 +26,7 @@ func (c *checking) conclude() *Result {
 	}
 	switch {
 	case whole != nil:
-		return set(Withdrawn, ReasonWithdrawal, "withdrawn by entry %d, %s", whole.LogIndex, whole.StatementID)
+		return set(Withdrawn, ReasonWithdrawal, "withdrawn by entry %d, %s%s", whole.LogIndex, whole.StatementID, inPlace(whole))
 	case c.target.LogIndex >= c.root.Size:
 		return set(Unknown, ReasonNotCovered, "the index covers %d entries, and the statement is entry %d", c.root.Size, c.target.LogIndex)
 	case c.problem != "":
@@ -37,7 +37,7 @@ func (c *checking) conclude() *Result {
 		return set(Unknown, ReasonForeign, "entry %d withdraws it, by %s, who is neither its signer nor a withdrawer whom you accept",
 			foreign.LogIndex, foreign.Signer)
 	case successor != nil:
-		return set(Superseded, ReasonSuccessor, "superseded by entry %d, %s", successor.LogIndex, successor.StatementID)
+		return set(Superseded, ReasonSuccessor, "superseded by entry %d, %s%s", successor.LogIndex, successor.StatementID, inPlace(successor))
 	case !inForce:
 		return set(Expired, ReasonPeriod, "%s", why)
 	case r.AsOf.IsZero():
@@ -53,7 +53,15 @@ func (c *checking) conclude() *Result {
 
 // mayWithdraw reports whether something was said by the target's signer, or by whom the caller accepts in its place.
 func (c *checking) mayWithdraw(s *Said) bool {
-	return s.Own || slices.Contains(c.withdrawers, s.Signer)
+	return s.Own || slices.Contains(c.withdrawers, s.Signer) || c.o.InPlace != nil && c.o.InPlace(c.said, s)
+}
+
+// inPlace says for whom somebody else spoke, for a sentence.
+func inPlace(s *Said) string {
+	if s.Own {
+		return ""
+	}
+	return ", by " + s.Signer + " in the place of its signer"
 }
 
 // foreignWithdrawal is a withdrawal, in effect at the time asked for, by somebody of whom it is not known whether he may
@@ -68,8 +76,8 @@ func (c *checking) foreignWithdrawal() *Said {
 	return nil
 }
 
-// openDisputes are the disputes that nobody closed who may: whoever opened one, or an arbiter of the caller's. A part of a
-// dispute that does not begin in the list opens one, unless it is the signer's own answer.
+// openDisputes are the disputes that nobody closed who may. A part of a dispute that does not begin in the list opens one, unless it
+// is the signer's own answer.
 func (c *checking) openDisputes() []Said {
 	var open []Said
 	for _, s := range c.said {
@@ -81,16 +89,29 @@ func (c *checking) openDisputes() []Said {
 		if d.Thread != nil {
 			at = slices.IndexFunc(open, func(o Said) bool { return o.StatementID == d.Thread.ID() })
 		}
-		closes := d.Event == "settled" || d.Event == "rejected"
+		decides := d.Event == "settled" || d.Event == "rejected"
 		known := d.Thread != nil && slices.ContainsFunc(c.said, func(o Said) bool { return o.StatementID == d.Thread.ID() })
 		switch {
-		case closes && at >= 0 && (s.Signer == open[at].Signer || slices.Contains(c.arbiters, s.Signer)):
+		case at >= 0 && c.closes(&s, &open[at]):
 			open = slices.Delete(open, at, at+1)
-		case !closes && !known && !(s.Own && d.Event == "answered"):
+		case !decides && !known && !(s.Own && d.Event == "answered"):
 			open = append(open, s)
 		}
 	}
 	return open
+}
+
+// closes reports whether a step ends a dispute. It is the rule of issuance as far as it can be seen here, and never laxer: who opened
+// a dispute settles it, and who is no party rejects it, if the caller named him; the service's registry of assessors is not at hand,
+// nor is that of successors. An upheld dispute stays: what it says is held to be true.
+func (c *checking) closes(s, opened *Said) bool {
+	switch s.Statement.Dispute.Event {
+	case "settled":
+		return s.Signer == opened.Signer
+	case "rejected":
+		return slices.Contains(c.arbiters, s.Signer) && !s.Own && s.Signer != opened.Signer
+	}
+	return false
 }
 
 // withdrawals are what the target's signer, or a withdrawer of the caller's, took back by the

@@ -19,12 +19,12 @@
 //     delivered or does not verify; an entry by the target's signer that nobody can read; an index that does not cover
 //     the target yet.
 //   - What the target's own signer says changes its standing: the key, or the identity with its issuer; and what the caller's
-//     [Options.Withdrawers] say, of whom the caller knows that they took its place. A withdrawal by anybody else makes the
-//     standing unknown: the service takes it from a registered successor or recovery key alone, so that it is either
+//     [Options.Withdrawers] say, of whom the caller knows that they took its place; a caller with a registry says so by
+//     [Options.InPlace]. A withdrawal by anybody else makes the standing unknown: the service takes it from a registered successor or recovery key alone, so that it is either
 //     that, or the operator's lie, and no registry is at hand offline to tell which. Anybody else's successor changes
 //     nothing. A withdrawal cannot be withdrawn.
-//   - Others can dispute and assess. A dispute is open until whoever opened it, or one of [Options.Arbiters], says that
-//     it is settled or rejected; the target's own signer cannot close it.
+//   - Others can dispute and assess. A dispute is open until whoever opened it says that it is settled, or one of
+//     [Options.Arbiters] who is no party rejects it; the target's own signer cannot close it, and one that is upheld stays open.
 //   - Where several things could be said the order is: withdrawn; unknown (not covered, undelivered or unverified, unresolved, a
 //     foreign withdrawal); superseded; expired; no time; stale; partly withdrawn; in force.
 //   - A bundle that is not what it claims is refused as a whole with an [*Error] and one of its codes. What is not refused

@@ -53,6 +53,19 @@ func TestWithdrawers(t *testing.T) {
 		if r := check(t, b, target, o); r.Standing != c.want || r.Said[0].Own {
 			t.Errorf("%s, named: %+v", name, r)
 		}
+		o.Withdrawers = nil
+		for _, yes := range []bool{true, false} {
+			o.InPlace = func(all []standing.Said, said *standing.Said) bool {
+				return yes && len(all) == 1 && said.Signer == all[0].Signer && !said.Own
+			}
+			want := c.unnamed
+			if yes {
+				want = c.want
+			}
+			if r := check(t, b, target, o); r.Standing != want || r.Said[0].Own {
+				t.Errorf("%s, in the signer's place: %v: %+v", name, yes, r)
+			}
+		}
 	}
 }
 
@@ -94,43 +107,46 @@ func dispute(tb testing.TB, i int, target []byte, event string, thread []byte) [
 	return bundletest.Statement(tb, "dispute", edits...)
 }
 
-// TestOpenDisputes: a dispute is open until whoever opened it, or an arbiter of the caller's, closes it.
+// TestOpenDisputes: a dispute is open until whoever opened it settles it, or an arbiter of the caller's, who is no party, rejects it.
 func TestOpenDisputes(t *testing.T) {
 	one := declaration(t, 1)
 	opened := dispute(t, 1, one, "opened", nil)
+	const opener, signer, third = 0, 1, 2
 	type step struct {
-		event  string
-		vendor bool
+		event string
+		by    int
 	}
 	for name, c := range map[string]struct {
-		steps   []step
-		arbiter bool
-		open    int
+		steps    []step
+		arbiters []int
+		open     int
 	}{
-		"opened":                   {nil, false, 1},
-		"answered":                 {[]step{{"answered", true}}, false, 1},
-		"settled by the opener":    {[]step{{"answered", true}, {"settled", false}}, false, 0},
-		"rejected by the opener":   {[]step{{"rejected", false}}, false, 0},
-		"upheld":                   {[]step{{"upheld", false}}, false, 1},
-		"settled by the signer":    {[]step{{"settled", true}}, false, 1},
-		"rejected by the signer":   {[]step{{"rejected", true}}, false, 1},
-		"rejected by the arbiter":  {[]step{{"rejected", true}}, true, 0},
-		"evidence after the close": {[]step{{"settled", false}, {"evidenceAdded", false}}, false, 0},
+		"opened":                               {nil, nil, 1},
+		"answered":                             {[]step{{"answered", signer}}, nil, 1},
+		"settled by the opener":                {[]step{{"answered", signer}, {"settled", opener}}, nil, 0},
+		"rejected by the opener":               {[]step{{"rejected", opener}}, nil, 1},
+		"upheld":                               {[]step{{"upheld", third}}, []int{third}, 1},
+		"settled by the signer":                {[]step{{"settled", signer}}, nil, 1},
+		"rejected by the signer":               {[]step{{"rejected", signer}}, nil, 1},
+		"rejected by the arbiter":              {[]step{{"rejected", third}}, []int{third}, 0},
+		"rejected by a stranger":               {[]step{{"rejected", third}}, nil, 1},
+		"settled by the arbiter":               {[]step{{"settled", third}}, []int{third}, 1},
+		"rejected by an arbiter who signed it": {[]step{{"rejected", signer}}, []int{signer}, 1},
+		"rejected by an arbiter who opened it": {[]step{{"rejected", opener}}, []int{opener}, 1},
+		"upheld and then settled":              {[]step{{"upheld", third}, {"settled", opener}}, []int{third}, 0},
+		"evidence after the close":             {[]step{{"settled", opener}, {"evidenceAdded", opener}}, nil, 0},
 	} {
 		w := newWorld(t)
+		keys := []*ecdsa.PrivateKey{w.other, w.Vendor, bundletest.NewKey(t)}
 		target := w.evidence(w.issue(one, w.Vendor), w.Vendor)
 		w.issue(opened, w.other)
 		for i, s := range c.steps {
-			key := w.other
-			if s.vendor {
-				key = w.Vendor
-			}
-			w.issue(dispute(t, i+2, one, s.event, opened), key)
+			w.issue(dispute(t, i+2, one, s.event, opened), keys[s.by])
 		}
 		w.publish()
 		o := w.options()
-		if c.arbiter {
-			o.Arbiters = []verify.Signer{signerOfKey(w.Vendor)}
+		for _, a := range c.arbiters {
+			o.Arbiters = append(o.Arbiters, signerOfKey(keys[a]))
 		}
 		r := check(t, w.status(target, now), target, o)
 		want(t, r, standing.InForce, standing.ReasonNothing)

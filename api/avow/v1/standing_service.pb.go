@@ -274,7 +274,8 @@ type StatementStanding struct {
 	LogIndex uint64 `protobuf:"varint,5,opt,name=log_index,json=logIndex,proto3" json:"log_index,omitempty"`
 	// What shows it. Verify this.
 	Status *v1.StatusBundle `protobuf:"bytes,6,opt,name=status,proto3" json:"status,omitempty"`
-	// What the service itself makes of it, at the time of the call. Its word only.
+	// What the service itself makes of it, at the time of the call. Its word only. It has its registry: withdrawals and successors by
+	// registered successors count, and withdrawals by enough recovery keys; without one they make the standing unknown, or nothing.
 	Result        *StandingResult `protobuf:"bytes,7,opt,name=result,proto3" json:"result,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -135,7 +136,7 @@ func provedLine(r *listing.Result, ofVendor bool) string {
 		line += fmt.Sprintf(", for the %d signers that the service names as the vendor's", len(r.Lists))
 	}
 	if n := len(r.Cosignatures); n > 0 {
-		line += fmt.Sprintf("; %d witnesses cosigned", n)
+		line += fmt.Sprintf("; %d witnesses cosigned by %s", n, r.WitnessedBy.UTC().Format(time.RFC3339))
 	}
 	return line
 }

@@ -21,7 +21,7 @@ type proveFlags struct {
 func (a *app) proveMisbehaviour() *cobra.Command {
 	f := &proveFlags{}
 	c := &cobra.Command{
-		Use:   "prove-misbehaviour EVIDENCE --trusted-root ROOT [--index-key KEY]",
+		Use:   "prove-misbehaviour EVIDENCE|CHECKPOINT CHECKPOINT --trusted-root ROOT [--index-key KEY]",
 		Short: "Check evidence that a log misbehaved, offline",
 		Long: `Check an evidence file that ` + "`avow monitor` or `avow audit`" + ` wrote, with nothing but the file and the
 log's key in the trusted root; what concerns the index needs the key of the index log as well. Who
@@ -34,16 +34,21 @@ signed by nobody: a withheld statement, a smaller tree or a wrong tile is for yo
 no proof. A step of the index that is too large for a file is named in it: --replay URL replays the
 service's index and says whether the same leaf differs.
 
+Two files are two checkpoints of one log, wherever they come from: one that a client kept, and one
+from the log line of a witness that refused to cosign it. They prove it if the log signed both, for
+one size, with two roots.
+
 Exit code 0: it proves misbehaviour; 1: it does not, with the reason; 2: it cannot be read or checked.`,
 		Example: `  avow prove-misbehaviour monitor/evidence-fork-7a0c41f2d5b96e38.json --trusted-root trusted_root.json
   avow prove-misbehaviour audit/evidence-index-differs-5d2be10f6a7c9438.json --trusted-root trusted_root.json \
-      --index-key index.vkey`,
-		Args: arguments(1, 1, "which evidence? give the file that avow monitor or avow audit wrote"),
+      --index-key index.vkey
+  avow prove-misbehaviour kept.checkpoint refused.checkpoint --trusted-root trusted_root.json`,
+		Args: arguments(1, 2, "which evidence? give the file that avow monitor or avow audit wrote, or two checkpoints"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if f.trustedRoot == "" {
 				return usageFailure(c.CommandPath(), errors.New("--trusted-root is needed"))
 			}
-			return a.runProve(c.Context(), args[0], f)
+			return a.runProve(c.Context(), args, f)
 		},
 	}
 	o := c.Flags()
@@ -54,7 +59,7 @@ Exit code 0: it proves misbehaviour; 1: it does not, with the reason; 2: it cann
 	return c
 }
 
-func (a *app) runProve(ctx context.Context, path string, f *proveFlags) error {
+func (a *app) runProve(ctx context.Context, paths []string, f *proveFlags) error {
 	root, err := a.readLimited(f.trustedRoot, maxExpectBytes)
 	if err != nil {
 		return err
@@ -63,13 +68,9 @@ func (a *app) runProve(ctx context.Context, path string, f *proveFlags) error {
 	if err != nil {
 		return about(f.trustedRoot, err)
 	}
-	data, err := a.readLimited(path, follow.MaxEvidenceBytes)
+	evidence, err := a.readEvidence(paths)
 	if err != nil {
 		return err
-	}
-	evidence, err := follow.ParseEvidence(data)
-	if err != nil {
-		return failed("give an evidence file that `avow monitor` or `avow audit` wrote", "%s: %w", path, err)
 	}
 	var indexLogs *follow.Logs
 	if f.indexKey != "" {
@@ -77,7 +78,7 @@ func (a *app) runProve(ctx context.Context, path string, f *proveFlags) error {
 			return err
 		}
 	} else if evidence.NeedsIndexKey() {
-		return failed("add --index-key", "%s is about the index, and the key of the index log was not given", path)
+		return failed("add --index-key", "%s is about the index, and the key of the index log was not given", paths[0])
 	}
 	w := a.writer()
 	proven, err := evidence.Check(logs, indexLogs)
@@ -93,6 +94,26 @@ func (a *app) runProve(ctx context.Context, path string, f *proveFlags) error {
 	}
 	w.Line("%s: proven: %s", text.Safe(string(evidence.Code)), text.Safe(proven))
 	return w.Err()
+}
+
+// readEvidence reads an evidence file, or makes evidence of two checkpoints. Nothing of it is believed yet.
+func (a *app) readEvidence(paths []string) (*follow.Evidence, error) {
+	var files [][]byte
+	for _, path := range paths {
+		data, err := a.readLimited(path, follow.MaxEvidenceBytes)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, data)
+	}
+	if len(files) == 2 {
+		return &follow.Evidence{Kind: follow.KindFork, Code: follow.CodeFork, First: files[0], Second: files[1]}, nil
+	}
+	evidence, err := follow.ParseEvidence(files[0])
+	if err != nil {
+		return nil, failed("give an evidence file that `avow monitor` or `avow audit` wrote, or two checkpoints", "%s: %w", paths[0], err)
+	}
+	return evidence, nil
 }
 
 // replayEvidence audits the whole index, and compares what it finds with what the evidence names.

@@ -55,7 +55,7 @@ func (f *standingFlags) register(c *cobra.Command) {
 	o.DurationVar(&f.staleness, "max-staleness", defaultStaleness, "`DURATION` since the time of the status, at most")
 	o.StringArrayVar(&f.withdrawers, "withdrawer", nil,
 		"`FILE` with a public key whose withdrawals count like the signer's: a successor's, or a recovery key; may be repeated")
-	o.StringArrayVar(&f.arbiters, "arbiter", nil, "`FILE` with a public key whose word closes a dispute; may be repeated")
+	o.StringArrayVar(&f.arbiters, "arbiter", nil, "`FILE` with a public key that may reject a dispute to which it is no party; may be repeated")
 }
 
 // files are the files that are read.
