@@ -17,6 +17,7 @@ type comparison struct {
 	report   *Report
 	index    *index
 	flows    map[string]*FlowResult // by id
+	found    [][]rule               // used again for each peer
 	// here are facts about the observation at hand.
 	here sight
 }
@@ -83,18 +84,19 @@ func seesTLS(ob *observation.Observation) bool {
 }
 
 func (c *comparison) peer(p *observation.Peer) {
-	result := PeerResult{Observation: c.here.number, Peer: p}
-	lists, near := c.index.find(p)
+	c.report.Peers = append(c.report.Peers, PeerResult{Observation: c.here.number, Peer: p})
+	result := &c.report.Peers[len(c.report.Peers)-1]
+	lists, near := c.index.find(p, c.found[:0])
+	c.found = lists
 	if len(lists) == 0 {
-		c.unexpected(&result, near)
+		c.unexpected(result, near)
 	} else {
 		result.Class = Declared
 		for _, list := range lists {
-			c.judge(&result, list)
+			c.judge(result, list)
 		}
-		c.count(&result)
+		c.count(result)
 	}
-	c.report.Peers = append(c.report.Peers, result)
 }
 
 // unexpected says why a peer is not declared.
@@ -120,9 +122,9 @@ func nearly(p *observation.Peer, near []rule) (Code, string) {
 	r := &near[0]
 	if i := slices.IndexFunc(near, func(r rule) bool { return r.transport(p) }); i >= 0 {
 		r = &near[i]
-		return PortNotDeclared, fmt.Sprintf("flow %s declares %s for %s ports %v, seen at port %d", r.flow.ID, r.name(), r.e.Transport, r.e.Ports, p.Port)
+		return PortNotDeclared, fmt.Sprintf("flow %s declares %s for %s ports %v, seen at port %d", r.flow.ID, r.said, r.e.Transport, r.e.Ports, p.Port)
 	}
-	return TransportNotDeclared, fmt.Sprintf("flow %s declares %s for %s, seen by %s", r.flow.ID, r.name(), cmp.Or(r.e.Transport, "no transport"), p.Transport)
+	return TransportNotDeclared, fmt.Sprintf("flow %s declares %s for %s, seen by %s", r.flow.ID, r.said, cmp.Or(r.e.Transport, "no transport"), p.Transport)
 }
 
 func noName(p *observation.Peer) string {
@@ -154,7 +156,7 @@ func (c *comparison) judge(r *PeerResult, list []rule) {
 		chosen = slices.DeleteFunc(slices.Clone(list), func(l rule) bool { return c.deviation(r.Peer, &l, nil) })
 	}
 	if r.Endpoint == "" {
-		r.Endpoint = chosen[0].name()
+		r.Endpoint = chosen[0].said
 	}
 	r.Flows = c.join(r.Flows, chosen)
 	if fine > 0 {

@@ -17,6 +17,7 @@ type rule struct {
 	// open: a kind for which transport and ports may be left out, and then mean any.
 	open bool
 	own  []string // the id of the flow, as a list that peers share
+	said string   // what the rule names, for people
 }
 
 // accepts reports whether transport and port are among those of the endpoint.
@@ -37,12 +38,12 @@ func (r *rule) port(p *observation.Peer) bool {
 	return slices.Contains(r.e.Ports, p.Port)
 }
 
-// name says what the rule names, for people.
-func (r *rule) name() string {
-	if r.open {
-		return strings.TrimSpace(r.e.Kind + " " + r.e.Setting)
+// name says what an endpoint names, for people.
+func name(e *predicate.Endpoint) string {
+	if e.Kind == "host" || e.Kind == "suffix" || e.Kind == "cidr" {
+		return e.Kind + " " + e.Value
 	}
-	return r.e.Kind + " " + r.e.Value
+	return strings.TrimSpace(e.Kind + " " + e.Setting)
 }
 
 // index finds the rules of a peer.
@@ -68,7 +69,7 @@ func newIndex(declared *predicate.DataFlows, o *Options, report func(Finding)) *
 					Detail: "endpoint " + e.Kind + " " + e.Value + " matches nothing: " + problem + " (R22)"})
 				continue
 			}
-			x.add(rule{flow: f, e: e, own: []string{f.ID}}, o, report)
+			x.add(rule{flow: f, e: e, own: []string{f.ID}, said: name(e)}, o, report)
 		}
 	}
 	for block := range x.blocks {
@@ -114,7 +115,7 @@ func (x *index) given(r rule, targets []Target, report func(Finding)) {
 	r.open = true
 	if len(targets) == 0 {
 		report(Finding{Code: KindNotGiven, Severity: Warning, Observation: -1, Flow: r.flow.ID,
-			Detail: "endpoint " + r.name() + " matches nothing until the verifier says which peers it is"})
+			Detail: "endpoint " + r.said + " matches nothing until the verifier says which peers it is"})
 	}
 	for _, t := range targets {
 		if t.host != "" {
@@ -127,12 +128,13 @@ func (x *index) given(r rule, targets []Target, report func(Finding)) {
 
 // find returns the rules of the longest match that accept the peer. Where none
 // does, near are rules that would match but for transport or port. A named peer
-// that is declared by its addresses has one list for each address.
-func (x *index) find(p *observation.Peer) (found [][]rule, near []rule) {
+// that is declared by its addresses has one list for each address. The lists are
+// appended to found, which the caller uses again.
+func (x *index) find(p *observation.Peer, found [][]rule) (_ [][]rule, near []rule) {
 	addresses := p.Addresses
 	if p.Naming.Named() {
 		if list := x.byName(p, &near); list != nil {
-			return [][]rule{list}, nil
+			return append(found, list), nil
 		}
 	} else {
 		addresses = []string{p.Name}

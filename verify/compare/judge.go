@@ -29,8 +29,10 @@ const (
 // is told everything; nil asks for yes or no, and formats nothing.
 func (c *comparison) deviation(p *observation.Peer, r *rule, say func(Code, string)) bool {
 	found := false
-	for _, check := range []func(*observation.Peer, *rule, bool) (Code, string){c.encryption, c.oldTLS, c.whoOpens, c.atStartup, c.tooOften, c.off} {
-		code, detail := check(p, r, say != nil)
+	checks := [...]func(*comparison, *observation.Peer, *rule, bool) (Code, string){(*comparison).encryption, (*comparison).oldTLS,
+		(*comparison).whoOpens, (*comparison).atStartup, (*comparison).tooOften, (*comparison).off}
+	for _, check := range checks {
+		code, detail := check(c, p, r, say != nil)
 		if code == "" {
 			continue
 		}
