@@ -218,5 +218,7 @@ func (c *comparison) conclude() {
 			c.add(Finding{Code: NeverSeen, Severity: Warning, Observation: -1, Flow: f.ID, Detail: "declared and not seen in any observation"})
 		}
 	}
-	slices.SortStableFunc(c.report.Findings, func(a, b Finding) int { return cmp.Compare(a.Severity, b.Severity) })
+	if warnings := c.report.Of(Warning); len(warnings) > 0 {
+		c.report.Findings = append(c.report.Of(Failure), warnings...)
+	}
 }

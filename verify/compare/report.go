@@ -1,9 +1,9 @@
 package compare
 
 import (
-	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/avow-dev/avow/attest/predicate/observation"
@@ -193,14 +193,19 @@ func (r *Report) Of(s Severity) []Finding {
 // PeerName writes a peer for people and lists: direction, transport, name and
 // port, and the program where it is known.
 func PeerName(p *observation.Peer) string {
-	name := p.Direction + " " + p.Transport + " "
-	if p.Port == 0 {
-		name += p.Name
-	} else {
-		name += net.JoinHostPort(p.Name, strconv.Itoa(p.Port))
+	b := make([]byte, 0, len(p.Direction)+len(p.Transport)+len(p.Name)+len(p.Process)+16)
+	b = append(append(append(append(b, p.Direction...), ' '), p.Transport...), ' ')
+	switch {
+	case p.Port == 0:
+		b = append(b, p.Name...)
+	case strings.Contains(p.Name, ":"): // RFC 3986: an IPv6 address with a port has brackets
+		b = append(append(append(b, '['), p.Name...), "]:"...)
+		b = strconv.AppendInt(b, int64(p.Port), 10)
+	default:
+		b = strconv.AppendInt(append(append(b, p.Name...), ':'), int64(p.Port), 10)
 	}
 	if p.Process != "" {
-		name += " by " + p.Process
+		b = append(append(b, " by "...), p.Process...)
 	}
-	return name
+	return string(b)
 }
