@@ -281,6 +281,8 @@ func TestReadRefused(t *testing.T) {
 		"HAR: there are no entries":     `{"log": {"entries": []}}`,
 		"HAR: json: cannot unmarshal":   `{"log": {"entries": 1}}`,
 		"duplicate":                     `{"log": {}, "log": {}}`,
+		"YAML: line 2 has 4098 bytes":   "a: b\n" + strings.Repeat("- ", maxLine/2) + "a\nb",
+		"YAML: line 1: 8194 children":   strings.Repeat("a:\n - b\n", maxChildren/2+1),
 		"nested deeper than":            strings.Repeat("- ", maxDepth+2) + "a",
 		"observation: ":                 `{"predicateType": "https://in-toto.io/attestation/runtime-trace/v0.1", "predicate": {"monitor": {"type": "https://w3id.org/avow/monitor/flow-summary/v1"}}}`,
 		"CycloneDX: ":                   `{"bomFormat": "CycloneDX", "services": 1}`,
@@ -289,7 +291,7 @@ func TestReadRefused(t *testing.T) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
-	if _, err := Read(make([]byte, MaxModelBytes+1)); err == nil || !strings.Contains(err.Error(), "more than 4194304 bytes of YAML") {
+	if _, err := Read(make([]byte, MaxModelBytes+1)); err == nil || !strings.Contains(err.Error(), "more than 1048576 bytes of YAML") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := Read(make([]byte, MaxFileBytes+1)); err == nil || !strings.Contains(err.Error(), "more than 67108864 bytes") {

@@ -87,6 +87,12 @@ func readThreagile(data []byte) (*Findings, error) {
 
 // oneDocument reads one YAML document without aliases, which could be of any size.
 func oneDocument(data []byte, into any) error {
+	number := 0
+	for line := range bytes.Lines(data) {
+		if number++; len(line) > maxLine {
+			return fmt.Errorf("YAML: line %d has %d bytes, at most %d", number, len(line), maxLine)
+		}
+	}
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	var doc yaml.Node
 	if err := d.Decode(&doc); err != nil {
@@ -110,6 +116,9 @@ func shallow(n *yaml.Node, depth int) error {
 	}
 	if depth == 0 {
 		return fmt.Errorf("YAML: line %d: nested deeper than %d", n.Line, maxDepth)
+	}
+	if len(n.Content) > maxChildren { // looking for equal keys costs the square
+		return fmt.Errorf("YAML: line %d: %d children, at most %d", n.Line, len(n.Content), maxChildren)
 	}
 	for _, child := range n.Content {
 		if err := shallow(child, depth-1); err != nil {

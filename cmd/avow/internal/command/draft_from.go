@@ -3,6 +3,7 @@ package command
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -101,10 +102,11 @@ const tries = 3
 func (a *app) interview(o *predicate.DraftOptions) error {
 	lines := bufio.NewScanner(a.env.Stdin)
 	questions := draft.Questions(o)
+	w := text.NewWriter(a.env.Stderr, false, a.env.Width)
 	for n := range questions {
 		q := &questions[n]
-		a.note("%d of %d: %s", n+1, len(questions), text.Safe(q.Text))
-		a.note("  %s", text.Safe(q.Form))
+		w.Paragraph("", fmt.Sprintf("%d of %d: %s", n+1, len(questions), text.Safe(q.Text)))
+		w.Paragraph("  ", text.Safe(q.Form))
 		for try := 1; try <= tries; try++ {
 			if !lines.Scan() {
 				return lines.Err()
