@@ -80,7 +80,7 @@ func readThreagile(data []byte) (*Findings, error) {
 	}
 	slices.SortFunc(f.Flows, func(a, b predicate.Flow) int { return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Title, b.Title)) })
 	if len(f.Flows) == 0 {
-		return nil, errors.New("Threagile: no link leaves the model's scope: mark assets as out_of_scope or internet")
+		return nil, errors.New("no link leaves the model's scope: mark assets as out_of_scope or internet")
 	}
 	return f, nil
 }
