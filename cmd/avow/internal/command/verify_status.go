@@ -34,6 +34,8 @@ type standingFlags struct {
 	arbiters    []string
 
 	at time.Time // --status-time
+	// live says that statuses are fetched from a service, and there is no file.
+	live bool
 }
 
 const statusHelp = `
@@ -48,10 +50,16 @@ with an open dispute, is accepted with a warning. As of when the status is, the 
 func (f *standingFlags) register(c *cobra.Command) {
 	o := c.Flags()
 	o.StringVar(&f.file, "status", "", "`FILE` that shows how the statements stand (avow status)")
-	o.StringVar(&f.indexKey, "index-key", "",
-		"`FILE|VKEY` with the key of the index log (default: "+indexKeyFile+" beside --trusted-root)")
 	o.StringVar(&f.time, "status-time", "",
 		"`TIME` at which you got the status from the operator, as 2026-11-23T12:00:00Z; only without --witness-policy")
+	f.registerJudged(c)
+}
+
+// registerJudged registers how a status is judged, wherever it comes from.
+func (f *standingFlags) registerJudged(c *cobra.Command) {
+	o := c.Flags()
+	o.StringVar(&f.indexKey, "index-key", "",
+		"`FILE|VKEY` with the key of the index log (default: "+indexKeyFile+" beside --trusted-root)")
 	o.DurationVar(&f.staleness, "max-staleness", defaultStaleness, "`DURATION` since the time of the status, at most")
 	o.StringArrayVar(&f.withdrawers, "withdrawer", nil,
 		"`FILE` with a public key whose withdrawals count like the signer's: a successor's, or a recovery key; may be repeated")
@@ -67,7 +75,7 @@ func (f *standingFlags) files() []string {
 // check refuses what cannot be asked, before anything is read. usesVerdict says that a signed verdict is to be relied on.
 func (f *standingFlags) check(c *cobra.Command, witnessed, usesVerdict bool) error {
 	refuse := ""
-	if f.file == "" {
+	if f.file == "" && !f.live {
 		for _, name := range []string{"index-key", "status-time", "max-staleness", "withdrawer", "arbiter"} {
 			if c.Flags().Changed(name) {
 				refuse = "--" + name + " is about a status: give --status"
@@ -78,7 +86,7 @@ func (f *standingFlags) check(c *cobra.Command, witnessed, usesVerdict bool) err
 	case refuse != "":
 	case c.Flags().Changed("status") && f.file == "":
 		refuse = "--status names no file"
-	case f.file == "":
+	case f.file == "" && !f.live:
 		return nil
 	case usesVerdict:
 		refuse = "--status needs the bundles: a signed verdict does not tell how they stand; leave --with-verdict out"
@@ -105,29 +113,14 @@ func (f *standingFlags) apply(a *app, input *verify.Input, trust *verify.Trust, 
 	if f.file == "" {
 		return nil
 	}
-	key, err := f.readIndexKey(a, trustedRoot)
+	o, err := f.options(a, input.Witnesses, trust, trustedRoot)
 	if err != nil {
 		return err
 	}
-	o := standing.Options{IndexLog: key, Witnesses: input.Witnesses, AsOf: f.at, At: input.At, MaxStaleness: f.staleness}
-	if o.Verifier, err = verify.New(verify.Config{Trust: trust, Clock: a.env.Now}); err != nil {
-		return err
-	}
+	o.AsOf, o.At = f.at, input.At
 	if f.at.After(input.At.Add(verify.DefaultTimestampSkew)) {
 		return failed("give the time at which you got the status; --at is the time of verification",
 			"--status-time %s lies after the time of verification, %s", f.time, input.At.UTC().Format(time.RFC3339))
-	}
-	for _, list := range []struct {
-		paths []string
-		to    *[]verify.Signer
-	}{{f.withdrawers, &o.Withdrawers}, {f.arbiters, &o.Arbiters}} {
-		for _, path := range list.paths {
-			public, err := a.readPublicKey(path)
-			if err != nil {
-				return err
-			}
-			*list.to = append(*list.to, verify.Signer{Name: path, Key: &verify.Key{PublicKey: public}})
-		}
 	}
 	data, err := a.readLimited(f.file, standing.MaxSetBytes)
 	if err != nil {
@@ -139,6 +132,31 @@ func (f *standingFlags) apply(a *app, input *verify.Input, trust *verify.Trust, 
 	}
 	input.Standing = set.Func(o, trust)
 	return nil
+}
+
+// options reads what a status is judged by. The times are the caller's to add.
+func (f *standingFlags) options(a *app, witnesses *verify.WitnessPolicy, trust *verify.Trust, trustedRoot string) (standing.Options, error) {
+	o := standing.Options{Witnesses: witnesses, MaxStaleness: f.staleness}
+	var err error
+	if o.IndexLog, err = f.readIndexKey(a, trustedRoot); err != nil {
+		return o, err
+	}
+	if o.Verifier, err = verify.New(verify.Config{Trust: trust, Clock: a.env.Now}); err != nil {
+		return o, err
+	}
+	for _, list := range []struct {
+		paths []string
+		to    *[]verify.Signer
+	}{{f.withdrawers, &o.Withdrawers}, {f.arbiters, &o.Arbiters}} {
+		for _, path := range list.paths {
+			public, err := a.readPublicKey(path)
+			if err != nil {
+				return o, err
+			}
+			*list.to = append(*list.to, verify.Signer{Name: path, Key: &verify.Key{PublicKey: public}})
+		}
+	}
+	return o, nil
 }
 
 // readIndexKey finds the key of the index log: a file or the key itself, or the file beside the trusted root.
