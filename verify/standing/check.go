@@ -37,6 +37,9 @@ type Options struct {
 	Withdrawers []verify.Signer
 	// Arbiters are signers whose word closes a dispute besides that of whoever opened it, such as an ombudsman.
 	Arbiters []verify.Signer
+	// Seen returns the largest tree of a log that the caller was shown before, and nil where none is remembered; less than that is
+	// refused. It must be safe for concurrent use. Nil: nothing is remembered.
+	Seen func(log *verify.LogKey) (*verify.Checkpoint, error)
 }
 
 func (o *Options) check() error {
@@ -75,17 +78,8 @@ func Check(ctx context.Context, b *statusv1.StatusBundle, target *verify.Evidenc
 	if b.GetTarget() != target.StatementID || target.LogOrigin != o.Log.Origin() {
 		return nil, refuse(CodeTarget, "about %.80q in the log %s, want %s in %s", b.GetTarget(), o.Log.Origin(), target.StatementID, target.LogOrigin)
 	}
-	if err := c.checkRoot(); err != nil {
+	if err := c.shown(); err != nil {
 		return nil, err
-	}
-	for _, l := range []struct {
-		name string
-		list *statusv1.ListProof
-		key  index.Key
-	}{{"about", b.GetAbout(), index.TargetKey(target.StatementID)}, {"unresolved", b.GetUnresolved(), index.UnresolvedKey(c.signer)}} {
-		if err := c.checkList(l.name, l.list, l.key); err != nil {
-			return nil, err
-		}
 	}
 	if err := c.read(); err != nil {
 		return nil, err
@@ -153,6 +147,12 @@ func (c *checking) checkRoot() error {
 	if c.roots, err = c.open(c.b.GetIndexCheckpoint(), c.o.IndexLog); err != nil {
 		return err
 	}
+	if err := c.continues(log, c.o.Log); err != nil {
+		return err
+	}
+	if err := c.continues(c.roots, c.o.IndexLog); err != nil {
+		return err
+	}
 	if c.roots.Size == 0 {
 		return refuse(CodeRoot, "the index log is empty")
 	}
@@ -170,6 +170,65 @@ func (c *checking) checkRoot() error {
 			c.root.Origin, c.root.Tree, log.Size, log.Root)
 	}
 	return nil
+}
+
+// continues compares a checkpoint with what the caller has seen. That a larger tree contains it cannot be seen here.
+func (c *checking) continues(cp *verify.Checkpoint, key *verify.LogKey) error {
+	if c.o.Seen == nil {
+		return nil
+	}
+	seen, err := c.o.Seen(key)
+	if err != nil {
+		return fmt.Errorf("%w: %w", verify.ErrInput, err)
+	}
+	switch {
+	case seen == nil || cp.Size > seen.Size:
+		return nil
+	case cp.Size < seen.Size:
+		return refuse(CodeRolledBack, "the checkpoint of %s is of %d entries, and %d were seen before", key.Origin(), cp.Size, seen.Size)
+	case cp.Root != seen.Root:
+		return refuse(CodeFork, "the checkpoint of %s has root %x for %d entries, and %x was seen before", key.Origin(), cp.Root, cp.Size, seen.Root)
+	}
+	return nil
+}
+
+// Shown is what a status bundle shows without its target.
+type Shown struct {
+	// AsOf, Witnessed and TreeSize are as in [Result].
+	AsOf      time.Time
+	Witnessed bool
+	TreeSize  uint64
+	// Said is the number of entries that are about the target: what they say is not looked at.
+	Said int
+}
+
+// CheckLists verifies that a status bundle has the complete lists about its target and a signer, for whoever does not hold the
+// target's own bundle. How the target stands is not known from that: see [Check]. The error is an [*Error] or wraps verify.ErrInput.
+func CheckLists(b *statusv1.StatusBundle, signer index.Signer, o Options) (*Shown, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if err := checkForm(b); err != nil {
+		return nil, err
+	}
+	c := &checking{b: b, o: o, signer: signer, target: &verify.Evidence{StatementID: b.GetTarget()}}
+	if err := c.shown(); err != nil {
+		return nil, err
+	}
+	s := &Shown{TreeSize: c.root.Size, Said: len(b.GetAbout().GetEntries())}
+	s.AsOf, s.Witnessed = c.asOf()
+	return s, nil
+}
+
+// shown verifies the index root, and both lists under it.
+func (c *checking) shown() error {
+	if err := c.checkRoot(); err != nil {
+		return err
+	}
+	if err := c.checkList("about", c.b.GetAbout(), c.targetKey()); err != nil {
+		return err
+	}
+	return c.checkList("unresolved", c.b.GetUnresolved(), index.UnresolvedKey(c.signer))
 }
 
 func (c *checking) open(text string, key *verify.LogKey) (*verify.Checkpoint, error) {

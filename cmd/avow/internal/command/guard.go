@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/avow-dev/avow/cmd/avow/internal/manifest"
 	"github.com/avow-dev/avow/cmd/avow/internal/plain"
 	"github.com/avow-dev/avow/cmd/avow/internal/remote"
+	"github.com/avow-dev/avow/cmd/avow/internal/seen"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 	"github.com/avow-dev/avow/verify"
 	"github.com/avow-dev/avow/verify/index"
@@ -31,6 +33,10 @@ type guard struct {
 	options    standing.Options // without its times
 	connection *remote.Connection
 	timeout    time.Duration // of the calls for statuses
+	keys       *logKeys
+	memory     *memory
+	prove      seen.Prover
+	proved     func() // nothing more is to be proved
 	format     format
 	program    string
 	arguments  []string
@@ -182,12 +188,36 @@ func (g *guard) statuses(ctx context.Context, ids []string, now time.Time) (ask 
 	if err != nil {
 		return notKnown(fmt.Sprintf("what the service answered is no status: %s", err)), nil, nil
 	}
+	switch err := g.compare(ctx, entries); {
+	case errors.Is(err, errMisbehaviour):
+		return nil, nil, err
+	case err != nil && !g.running:
+		return nil, nil, err
+	case err != nil:
+		g.a.note("what the logs show could not be compared: %s", text.Safe(firstLine(err.Error())))
+		return notKnown(fmt.Sprintf("what the logs show could not be compared: %s", err)), err, nil
+	}
 	o := g.options
 	o.At = now
 	if o.Witnesses == nil {
 		o.AsOf = now // no witness says it, and it came just now
 	}
 	return set.Func(o, g.trust), nil, nil
+}
+
+// compare compares what both logs show with what they showed before.
+func (g *guard) compare(ctx context.Context, entries []*statusv1.StatusEntry) error {
+	var heads []signedHead
+	known := map[string]bool{}
+	for _, e := range entries {
+		for _, h := range g.keys.heads(e.GetStatus()) {
+			if !known[h.checkpoint] {
+				known[h.checkpoint] = true
+				heads = append(heads, h)
+			}
+		}
+	}
+	return g.memory.compare(ctx, g.prove, heads...)
 }
 
 // notKnown says of every statement that it is not known how it stands.

@@ -218,7 +218,7 @@ func (a *app) question(c *cobra.Command, artifact string, f *verifyFlags) (*ques
 	if err != nil {
 		return nil, err
 	}
-	if err := f.status.apply(a, input, trust, f.trustedRoot); err != nil {
+	if err := f.status.apply(c.Context(), a, input, trust, f.trustedRoot); err != nil {
 		return nil, err
 	}
 	q := &question{input: input, trust: trust}

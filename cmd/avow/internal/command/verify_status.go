@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/avow-dev/avow/cmd/avow/internal/follow"
+	"github.com/avow-dev/avow/cmd/avow/internal/seen"
+	"github.com/avow-dev/avow/cmd/avow/internal/text"
 	"github.com/avow-dev/avow/verify"
 	"github.com/avow-dev/avow/verify/standing"
 )
@@ -32,6 +36,7 @@ type standingFlags struct {
 	staleness   time.Duration
 	withdrawers []string
 	arbiters    []string
+	state       stateFlag
 
 	at time.Time // --status-time
 	// live says that statuses are fetched from a service, and there is no file.
@@ -52,6 +57,8 @@ func (f *standingFlags) register(c *cobra.Command) {
 	o.StringVar(&f.file, "status", "", "`FILE` that shows how the statements stand (avow status)")
 	o.StringVar(&f.time, "status-time", "",
 		"`TIME` at which you got the status from the operator, as 2026-11-23T12:00:00Z; only without --witness-policy")
+	o.StringVar(&f.state.path, "state", "",
+		"`FILE` that remembers what both logs showed last, as that of avow status; a status of an older tree, or of another one, is refused then")
 	f.registerJudged(c)
 }
 
@@ -76,7 +83,7 @@ func (f *standingFlags) files() []string {
 func (f *standingFlags) check(c *cobra.Command, witnessed, usesVerdict bool) error {
 	refuse := ""
 	if f.file == "" && !f.live {
-		for _, name := range []string{"index-key", "status-time", "max-staleness", "withdrawer", "arbiter"} {
+		for _, name := range []string{"index-key", "status-time", "max-staleness", "withdrawer", "arbiter", "state"} {
 			if c.Flags().Changed(name) {
 				refuse = "--" + name + " is about a status: give --status"
 			}
@@ -109,7 +116,7 @@ func (f *standingFlags) check(c *cobra.Command, witnessed, usesVerdict bool) err
 }
 
 // apply reads the status file and adds to the input how statements stand. The input has its time of verification.
-func (f *standingFlags) apply(a *app, input *verify.Input, trust *verify.Trust, trustedRoot string) error {
+func (f *standingFlags) apply(ctx context.Context, a *app, input *verify.Input, trust *verify.Trust, trustedRoot string) error {
 	if f.file == "" {
 		return nil
 	}
@@ -130,8 +137,40 @@ func (f *standingFlags) apply(a *app, input *verify.Input, trust *verify.Trust, 
 	if err != nil {
 		return failed("fetch it again with `avow status`", "%s: %w", f.file, err)
 	}
+	if f.state.path != "" {
+		if err := a.rememberStatuses(ctx, set, &f.state, trustedRoot, &o); err != nil {
+			return err
+		}
+	}
 	input.Standing = set.Func(o, trust)
 	return nil
+}
+
+// rememberStatuses lets statuses be compared with what the logs showed before, and remembers what they show. Nobody is asked: that a larger
+// tree contains what is remembered is looked at when a service is asked next.
+func (a *app) rememberStatuses(ctx context.Context, set *standing.Set, state *stateFlag, trustedRoot string, o *standing.Options) error {
+	m, err := a.memory(state)
+	if err != nil || m == nil {
+		return err
+	}
+	keys, err := a.logKeysOf(trustedRoot, o.IndexLog)
+	if err != nil {
+		return err
+	}
+	o.Seen = m.Newest
+	for b := range set.All() {
+		for _, h := range keys.heads(b) {
+			err := m.See(ctx, h.key, h.checkpoint, nil)
+			var c *follow.Caught
+			switch {
+			case errors.Is(err, seen.ErrState):
+				return stateFailure(err)
+			case errors.As(err, &c) && c.Code == follow.CodeFork:
+				a.note("%s", text.Safe(sentence(m.caught(err)))) // the verdict says it, too
+			}
+		}
+	}
+	return m.keep(ctx)
 }
 
 // options reads what a status is judged by. The times are the caller's to add.

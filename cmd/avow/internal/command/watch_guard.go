@@ -39,7 +39,9 @@ The first verdict that flips from accepted ends the command with exit code 1, an
 bundle that cannot be read any more, with 2. With --exec PROGRAM it goes on, and runs the program for each
 flip, one at a time, without a shell, with the arguments after --, and with AVOW_FILE, AVOW_VERDICT,
 AVOW_BEFORE, AVOW_REASON and others in its environment (docs/watch.md). With --once the list
-is judged once, and the exit code is that of verify. Keys, policy and list are read at the start.`
+is judged once, and the exit code is that of verify. Keys, policy and list are read at the start. What
+both logs showed last is kept in --state, by default avow/seen.json in the user's configuration, or
+none; a log that does not continue it ends the command with exit code 3.`
 
 // guardFlags are the flags of watch about a list.
 type guardFlags struct {
@@ -75,7 +77,7 @@ func (f *guardFlags) absent(c *cobra.Command) error {
 
 // present refuses what makes no sense with a list.
 func (f *guardFlags) present(c *cobra.Command, args []string) error {
-	for _, name := range []string{"statement", "vendor", "product", "key-id", "from", "state", "approved"} {
+	for _, name := range []string{"statement", "vendor", "product", "key-id", "from", "approved"} {
 		if c.Flags().Changed(name) {
 			return usageFailure(c.CommandPath(), fmt.Errorf("--%s is not for a list: --manifest says what is watched", name))
 		}
@@ -153,7 +155,16 @@ func (a *app) newGuard(c *cobra.Command, args []string, f *watchFlags) (_ *guard
 	if g.judge, err = a.newManifestJudge(c.Context(), v, manifestJudge{verifier: verifier, trust: g.trust, demands: *demands}); err != nil {
 		return nil, err
 	}
-	g.connection, err = a.dial(&f.server)
+	if g.connection, err = a.dial(&f.server); err != nil {
+		return nil, err
+	}
+	if g.memory, err = a.memory(&stateFlag{f.state}); err != nil {
+		return nil, err
+	}
+	if g.keys, err = a.logKeysOf(v.trustedRoot, g.options.IndexLog); err != nil {
+		return nil, err
+	}
+	g.prove, g.proved, err = a.prover(&f.server)
 	return g, err
 }
 
@@ -228,6 +239,9 @@ func (g *guard) close() error {
 	var err error
 	if g.judge != nil {
 		err = g.judge.close()
+	}
+	if g.proved != nil {
+		g.proved()
 	}
 	if g.connection != nil {
 		err = errors.Join(err, g.connection.Close())

@@ -169,7 +169,8 @@ func (w *guardWorld) guard(more ...string) *guarding {
 	ctx, stop := context.WithCancel(w.t.Context())
 	g := &guarding{out: newScreen(), errOut: newScreen(), stop: stop, code: make(chan int, 1)}
 	args := append([]string{"watch", "--manifest", w.path("SUMS"), "--artifacts", w.dir, "--bundle", w.path("flows.sigstore.json"),
-		"--trusted-root", w.path("trusted_root.json"), "--key", w.path("vendor.pub"), "--server", w.address, "--insecure"}, more...)
+		"--trusted-root", w.path("trusted_root.json"), "--key", w.path("vendor.pub"), "--server", w.address, "--insecure",
+		"--state", filepath.Join(w.t.TempDir(), "seen.json")}, more...)
 	go func() { g.code <- Run(ctx, w.env(g.out, g.errOut, args)) }()
 	w.t.Cleanup(stop)
 	return g
