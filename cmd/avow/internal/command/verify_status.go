@@ -199,7 +199,7 @@ func (f *standingFlags) options(a *app, witnesses *verify.WitnessPolicy, trust *
 }
 
 // readIndexKey finds the key of the index log: a file or the key itself, or the file beside the trusted root.
-// A pin holds none yet: with --trust it has to be given.
+// With --trust it is that of the pin, if that holds one.
 func (f *standingFlags) readIndexKey(a *app, trustedRoot string) (*verify.LogKey, error) {
 	const hint = "`avow trust --server` writes it beside the trusted root; compare it with the operator's on another channel"
 	name := f.indexKey
