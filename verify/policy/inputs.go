@@ -281,6 +281,13 @@ func (b *binder) statementsValue(declared map[string]*object) ref.Val {
 			"log": newObject(sc.log, map[string]ref.Val{"origin": types.String(e.LogOrigin),
 				"index": types.Int(e.LogIndex), "treeSize": types.Int(e.TreeSize)}),
 		}
+		if p := e.LogPledge; p != nil {
+			logs := make([]ref.Val, len(p.Logs))
+			for n, origin := range p.Logs {
+				logs[n] = types.String(origin)
+			}
+			members["pledgedLogs"], members["pledgeKept"] = &list{values: logs, meter: in.meter}, types.Bool(p.Kept)
+		}
 		if b.reads.reading(varStatements) {
 			members["standing"] = b.standingOf(&e)
 		}
