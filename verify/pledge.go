@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/avow-dev/avow/attest/predicate"
 )
@@ -39,7 +40,7 @@ func attachPledges(verdict *Verdict, req *request) {
 			continue
 		}
 		for _, s := range e.Standing.Said {
-			if in, _ := s.Statement.InForce(req.at); in && s.Own {
+			if s.Own && s.Statement != nil && inForce(s.Statement, req.at) {
 				all = append(all, pledge{signerOf(e), s.Statement})
 			}
 		}
@@ -77,4 +78,9 @@ func warnOfPledge(verdict *Verdict, e *Evidence) {
 				clipTo(strings.Join(e.LogPledge.Logs, ", "), 400), e.LogPledge.StatementID)
 		}
 	}
+}
+
+func inForce(s *predicate.Statement, at time.Time) bool {
+	in, _ := s.InForce(at)
+	return in
 }
