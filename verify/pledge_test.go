@@ -24,7 +24,9 @@ func TestLogPledge(t *testing.T) {
 	flows := w.IssueJSON(t, bundletest.Spec{Payload: bundletest.Statement(t, "data-flows")})
 	stranger := bundletest.NewKey(t)
 	other := "other.example.com"
-	own := func(origin string) *verify.LogPledge { return &verify.LogPledge{Logs: []string{origin}, Kept: origin == w.Log.Origin} }
+	own := func(origin string) *verify.LogPledge {
+		return &verify.LogPledge{Logs: []string{origin}, Kept: origin == w.Log.Origin}
+	}
 	for name, c := range map[string]struct {
 		bundles [][]byte
 		want    *verify.LogPledge // of the data flows
