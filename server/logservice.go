@@ -10,7 +10,8 @@ import (
 // logService is avow.v1.LogService.
 type logService struct {
 	avowv1.UnsafeLogServiceServer
-	log *tlog.Log
+	log   *tlog.Log
+	roots *tlog.Log // the index log; nil without an index
 }
 
 // GetCheckpoint implements avow.v1.LogService.
@@ -47,7 +48,11 @@ func (l *logService) GetInclusionProof(
 func (l *logService) GetConsistencyProof(
 	ctx context.Context, req *avowv1.GetConsistencyProofRequest,
 ) (*avowv1.GetConsistencyProofResponse, error) {
-	_, latest, _ := l.log.Checkpoint()
+	log, err := l.named(req.GetOrigin())
+	if err != nil {
+		return nil, err
+	}
+	_, latest, _ := log.Checkpoint()
 	first, second := req.GetFirstTreeSize(), orElse(req.GetSecondTreeSize(), latest)
 	switch {
 	case first == 0:
@@ -57,9 +62,20 @@ func (l *logService) GetConsistencyProof(
 	case second > latest:
 		return nil, refuse(reasonLogRange, "tree size %d, the latest checkpoint covers %d entries", second, latest)
 	}
-	hashes, err := l.log.ProveConsistency(ctx, first, second)
+	hashes, err := log.ProveConsistency(ctx, first, second)
 	if err != nil {
 		return nil, err
 	}
-	return &avowv1.GetConsistencyProofResponse{FirstTreeSize: first, SecondTreeSize: second, Hashes: hashes}, nil
+	return &avowv1.GetConsistencyProofResponse{FirstTreeSize: first, SecondTreeSize: second, Hashes: hashes, Origin: log.Origin()}, nil
+}
+
+// named is the log of an origin.
+func (l *logService) named(origin string) (*tlog.Log, error) {
+	switch {
+	case origin == "", origin == l.log.Origin():
+		return l.log, nil
+	case l.roots != nil && origin == l.roots.Origin():
+		return l.roots, nil
+	}
+	return nil, invalidField("origin", "got %q, which is no log of this service", clip(origin, 80))
 }

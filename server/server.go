@@ -117,7 +117,11 @@ func (s *Server) newGRPCServer(identify identifyFunc, opts ...grpc.ServerOption)
 	avowv1.RegisterAttestationServiceServer(gs, &attestationService{issuer: s.issuer, server: s})
 	avowv1.RegisterVerificationServiceServer(gs, newVerificationService(s))
 	avowv1.RegisterStandingServiceServer(gs, s.standing)
-	avowv1.RegisterLogServiceServer(gs, &logService{log: s.cfg.Log})
+	logs := &logService{log: s.cfg.Log}
+	if s.cfg.Standing != nil {
+		logs.roots = s.cfg.Standing.Roots
+	}
+	avowv1.RegisterLogServiceServer(gs, logs)
 	avowv1.RegisterTrustServiceServer(gs, &trustService{
 		verdictKey: s.cfg.VerdictKey,
 		root:       s.cfg.TrustedRoot, rootHash: s.rootHash, registry: s.cfg.Vendors.Registry,

@@ -2,6 +2,8 @@ package verify
 
 import (
 	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -48,6 +50,16 @@ func ParseLogKey(vkey string) (*LogKey, error) {
 
 // Origin is the log's name.
 func (k *LogKey) Origin() string { return k.log.origin }
+
+// ID is "sha256:" and the SHA-256 of the key's SubjectPublicKeyInfo DER; empty for a key that has none.
+func (k *LogKey) ID() string {
+	der, err := x509.MarshalPKIXPublicKey(k.log.public)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(der)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
 
 // ValidAt reports whether a time lies in the window of the log's key in the trusted root, both ends included. A key that was
 // given by itself has no window.

@@ -115,7 +115,8 @@ const (
 	// CheckRequiredTypes: each required predicate type is stated by an accepted bundle.
 	CheckRequiredTypes CheckID = "required-types"
 	// CheckStatementsAgree: no two statements of one type that are in force
-	// state different things about the same item.
+	// state different things about the same item. A warning where a statement is in
+	// another log than its signer pledged to publish in ([LogPledge]).
 	CheckStatementsAgree CheckID = "statements-agree"
 	// CheckStanding: each declaration that counts is in force, or some of its items
 	// are, by what Input.Standing answers; a warning where items were withdrawn or a

@@ -66,6 +66,9 @@ type Evidence struct {
 	// Standing is how the statement stands, where the input asked for it and the
 	// statement is a declaration; else nil, and nothing is known of it.
 	Standing *StandingResult
+	// LogPledge is the signer's pledge to publish in certain logs only, where the bundles or their statuses hold one; else nil, and
+	// none is known of.
+	LogPledge *LogPledge
 	// SubjectName is the name of the subject that the artifact's digest matched;
 	// empty where no artifact was given.
 	SubjectName string

@@ -184,6 +184,7 @@ func (v *Verifier) Verify(ctx context.Context, in Input) (*Verdict, error) {
 			return nil, err
 		}
 	}
+	attachPledges(verdict, req)
 	if in.Policy == nil {
 		verdict.Checks = append(verdict.Checks, notAsked(CheckPolicy, "no policy was given"))
 	} else {

@@ -179,6 +179,14 @@ func (s *Statement) InForce(at time.Time) (bool, string) {
 	return true, ""
 }
 
+// Period returns when [Statement.InForce] begins and when it ends to answer yes; a time that is not given, or is none, is zero.
+func (s *Statement) Period() (from, to time.Time) {
+	start, end := s.period()
+	from, _ = parseTime(start)
+	to, _ = parseTime(end)
+	return from, to
+}
+
 // period returns start and end of the validity as they are written.
 func (s *Statement) period() (from, to string) {
 	v := s.validity()

@@ -144,3 +144,17 @@ func TestPresence(t *testing.T) {
 		t.Error("an absent number is not nil")
 	}
 }
+
+// TestPeriod: the times at which InForce begins and ends to answer yes.
+func TestPeriod(t *testing.T) {
+	s, err := Parse(readVector(t, "v1/data-flows/valid/minimal-data-flows.json"), Consumption)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, to := s.Period()
+	for at, want := range map[time.Time]bool{from.Add(-time.Second): false, from: true, to.Add(-time.Second): true, to: false} {
+		if got, why := s.InForce(at); got != want || from.IsZero() || to.IsZero() {
+			t.Errorf("at %s: %v, %s", at, got, why)
+		}
+	}
+}

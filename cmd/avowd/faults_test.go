@@ -20,6 +20,12 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/internal/bundletest"
+	"github.com/avow-dev/avow/internal/standingtest"
+	"github.com/avow-dev/avow/verify/index"
+	"github.com/avow-dev/avow/verify/standing"
 )
 
 // faultWait bounds the waiting for a fault to show or to heal.
@@ -149,16 +155,41 @@ func TestVerifyOpensNoSocket(t *testing.T) {
 	// An image is known by its digest alone: with its bundles given, nothing is fetched for it either.
 	image := fmt.Sprintf("oci://registry.example/app@sha256:%x", sha256.Sum256(content))
 	for _, artifact := range []string{in("artifact"), image} {
-		verifyWithoutNetwork(t, avowBinary(t), artifact, in)
+		verifyWithoutNetwork(t, avowBinary(t), artifact, "--bundle", in("no-backdoor.sigstore.json"), "--bundle", in("data-flows.sigstore.json"),
+			"--trusted-root", in("trusted_root.json"), "--key", in("vendor.pub"))
 	}
+	verifyWithoutNetwork(t, avowBinary(t), "sha256:"+bundletest.ArtifactSHA256, statusArguments(t)...)
 }
 
-func verifyWithoutNetwork(t *testing.T, avow, artifact string, in func(string) string) {
+// statusArguments are those of a verification with a status, and with a memory of what the logs showed.
+func statusArguments(t *testing.T) []string {
+	t.Helper()
+	w := standingtest.New(t)
+	payload := bundletest.Statement(t, "data-flows")
+	at := w.Issue(bundletest.Spec{Payload: payload})
+	w.Publish()
+	id, err := attest.KeyID(&w.Vendor.PublicKey)
+	must(t, err)
+	data, err := standing.Marshal(w.Status(fmt.Sprintf("sha256:%x", sha256.Sum256(payload)), index.KeySigner(id), bundletest.Epoch.Add(time.Hour)))
+	must(t, err)
+	public, err := attest.MarshalPublicKey(&w.Vendor.PublicKey)
+	must(t, err)
+	dir := t.TempDir()
+	for name, data := range map[string][]byte{"b.sigstore.json": w.Bundles[at], "status": data, "vendor.pub": public, "trusted_root.json": w.TrustedRoot(),
+		"index_log.vkey": []byte(w.Roots.VKey(t) + "\n")} {
+		must(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
+	}
+	in := func(name string) string { return filepath.Join(dir, name) }
+	when := bundletest.Epoch.Add(2 * time.Hour).Format(time.RFC3339)
+	return []string{"--bundle", in("b.sigstore.json"), "--trusted-root", in("trusted_root.json"), "--key", in("vendor.pub"), "--status", in("status"),
+		"--status-time", when, "--at", when, "--max-staleness", "1h", "--state", in("seen.json")}
+}
+
+func verifyWithoutNetwork(t *testing.T, avow, artifact string, arguments ...string) {
 	t.Helper()
 	trace := filepath.Join(t.TempDir(), "trace")
-	cmd := exec.CommandContext(t.Context(), "unshare", "-n", "strace", "-f", "-e", "trace=%network", "-o", trace,
-		avow, "verify", artifact, "--bundle", in("no-backdoor.sigstore.json"), "--bundle", in("data-flows.sigstore.json"),
-		"--trusted-root", in("trusted_root.json"), "--key", in("vendor.pub"))
+	cmd := exec.CommandContext(t.Context(), "unshare", append([]string{"-n", "strace", "-f", "-e", "trace=%network", "-o", trace,
+		avow, "verify", artifact}, arguments...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("verify: %v: %s", err, out)
 	}

@@ -21,6 +21,7 @@ const (
 	targetTrustedRoot   = "trusted_root.json"
 	targetSigningConfig = "signing_config.json"
 	targetSigningV02    = "signing_config.v0.2.json"
+	targetIndexKey      = "index_log.vkey"
 )
 
 // tufRenewEvery is how often a service looks whether its repository needs a new timestamp.
@@ -82,8 +83,8 @@ func newTUFStageCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stage (--config avowd.yaml | --trusted-root FILE [--signing-config FILE])",
 		Short: "Stage what buyers get: trusted root and signing config",
-		Long: `Stage the next list of targets, for its holders to sign. --config takes the trusted root of a service, and its signing config if it
-gives one. What is published and not named here stays.`,
+		Long: `Stage the next list of targets, for its holders to sign. --config takes the trusted root of a service, the key of its index
+log, and its signing config if it gives one. What is published and not named here stays.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			files := map[string][]byte{}
@@ -134,6 +135,11 @@ func stageConfig(path string, files map[string][]byte) error {
 	if signing != nil {
 		files[targetSigningConfig], files[targetSigningV02] = signing, signing
 	}
+	if err != nil || c.Index.Dir == "" {
+		return err
+	}
+	key, err := c.indexVerifierKey()
+	files[targetIndexKey] = []byte(key + "\n")
 	return err
 }
 

@@ -71,6 +71,9 @@ func evidence(e *verify.Evidence) *avowv1.Evidence {
 	if e.Standing != nil {
 		out.Standing = Standing(e.Standing)
 	}
+	if p := e.LogPledge; p != nil {
+		out.LogPledge = &avowv1.LogPledge{StatementId: p.StatementID, Logs: p.Logs, Kept: p.Kept}
+	}
 	if e.Statement != nil {
 		out.PredicateType, out.Statement = e.Statement.Type, e.Statement.Payload()
 	}

@@ -43,6 +43,7 @@ func full(t *testing.T) *verify.Verdict {
 			LogOrigin: "log.example.test", LogID: []byte{1}, LogIndex: 7, TreeSize: 8, RootHash: []byte{2},
 			Timestamps: []verify.Timestamp{{Time: now, Authority: "https://tsa.example.test"}}, SignedBy: now, SubjectName: "app",
 			Cosignatures: []verify.Cosignature{{Name: "witness.example.test", KeyID: "sha256:01", Time: now}}, WitnessedBy: now,
+			LogPledge: &verify.LogPledge{StatementID: "sha256:p", Logs: []string{"log.example"}, Kept: true},
 			Standing: &verify.StandingResult{Standing: verify.StandingInForce, Reason: "NOTHING_SAID", Detail: "d", AsOf: now, Witnessed: true, TreeSize: 8,
 				Items: []string{"F1"}, Said: []verify.SaidStatement{{StatementID: "sha256:01", Statement: &predicate.Statement{Type: predicate.DisputeType},
 					LogIndex: 9, Signer: "sha256:02", Own: true, SignedBy: now}}},
@@ -115,7 +116,7 @@ func TestFieldsOfVerify(t *testing.T) {
 		{verify.BundleResult{}, 5, &avowv1.BundleResult{}},
 		{verify.PolicyResult{}, 4, &avowv1.PolicyResult{}},
 		{verify.RuleResult{}, 7, &avowv1.RuleResult{}},
-		{verify.Evidence{}, 18, &avowv1.Evidence{}},
+		{verify.Evidence{}, 19, &avowv1.Evidence{}},
 		// besides those of the message: what NotAfter and OpenDisputes compute from it and the caller's options, and Cosignatures
 		{verify.StandingResult{}, 11, &avowv1.StandingResult{}},
 		// Identity besides

@@ -281,6 +281,14 @@ func (b *binder) statementsValue(declared map[string]*object) ref.Val {
 			"log": newObject(sc.log, map[string]ref.Val{"origin": types.String(e.LogOrigin),
 				"index": types.Int(e.LogIndex), "treeSize": types.Int(e.TreeSize)}),
 		}
+		logs := []ref.Val{}
+		if p := e.LogPledge; p != nil {
+			for _, origin := range p.Logs {
+				logs = append(logs, types.String(origin))
+			}
+			members["pledgeKept"] = types.Bool(p.Kept)
+		}
+		members["pledgedLogs"] = &list{values: logs, meter: in.meter}
 		if b.reads.reading(varStatements) {
 			members["standing"] = b.standingOf(&e)
 		}

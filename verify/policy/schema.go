@@ -130,7 +130,7 @@ func newSchema() *schema {
 		field{name: "common", kind: kindMessage, of: of("Common")},
 		field{name: "signer", kind: kindMessage, of: s.signer},
 		field{name: "log", kind: kindMessage, of: s.log},
-		field{name: "signedBy", kind: kindTime}))
+		field{name: "signedBy", kind: kindTime}, field{name: "pledgedLogs", list: true}, field{name: "pledgeKept", kind: kindBool}))
 	s.change = s.add(newMessage("avow.policy.v1.Change", "change", text("id"), text("what"), text("part"), text("kind"),
 		text("direction"), text("old"), text("new"), text("why")))
 	s.approved = s.add(newMessage("avow.policy.v1.Approved", "approved release",

@@ -40,6 +40,9 @@ type Options struct {
 	// Arbiters are signers who may reject a dispute, such as an ombudsman. In one to which he is a party, by having signed the target
 	// or opened it, an arbiter is none.
 	Arbiters []verify.Signer
+	// Seen returns the largest tree of a log that the caller was shown before, and nil where none is remembered; less than that is
+	// refused. It must be safe for concurrent use. Nil: nothing is remembered.
+	Seen func(log *verify.LogKey) (*verify.Checkpoint, error)
 }
 
 func (o *Options) check() error {
@@ -78,17 +81,8 @@ func Check(ctx context.Context, b *statusv1.StatusBundle, target *verify.Evidenc
 	if b.GetTarget() != target.StatementID || target.LogOrigin != o.Log.Origin() {
 		return nil, refuse(CodeTarget, "about %.80q in the log %s, want %s in %s", b.GetTarget(), o.Log.Origin(), target.StatementID, target.LogOrigin)
 	}
-	if err := c.checkRoot(); err != nil {
+	if err := c.shown(); err != nil {
 		return nil, err
-	}
-	for _, l := range []struct {
-		name string
-		list *statusv1.ListProof
-		key  index.Key
-	}{{"about", b.GetAbout(), index.TargetKey(target.StatementID)}, {"unresolved", b.GetUnresolved(), index.UnresolvedKey(c.signer)}} {
-		if err := c.checkList(l.name, l.list, l.key); err != nil {
-			return nil, err
-		}
 	}
 	if err := c.read(); err != nil {
 		return nil, err
@@ -149,12 +143,53 @@ type checking struct {
 
 // checkRoot verifies both checkpoints and that the root is the newest below one and about the other.
 func (c *checking) checkRoot() (err error) {
-	c.root, c.roots, err = newest.Open(c.b, newest.Trust{Log: c.o.Log, IndexLog: c.o.IndexLog, Witnesses: c.o.Witnesses, At: c.o.At})
+	c.root, c.roots, err = newest.Open(c.b, newest.Trust{
+		Log: c.o.Log, IndexLog: c.o.IndexLog, Witnesses: c.o.Witnesses, At: c.o.At, Seen: c.o.Seen,
+	})
 	var refused *newest.Error
 	if errors.As(err, &refused) {
 		return refuse("STATUS_"+string(refused.Kind), "%s", refused.Detail)
 	}
 	return err
+}
+
+// Shown is what a status bundle shows without its target.
+type Shown struct {
+	// AsOf, Witnessed and TreeSize are as in [Result].
+	AsOf      time.Time
+	Witnessed bool
+	TreeSize  uint64
+	// Said is the number of entries that are about the target: what they say is not looked at.
+	Said int
+}
+
+// CheckLists verifies that a status bundle has the complete lists about its target and a signer, for whoever does not hold the
+// target's own bundle. How the target stands is not known from that: see [Check]. The error is an [*Error] or wraps verify.ErrInput.
+func CheckLists(b *statusv1.StatusBundle, signer index.Signer, o Options) (*Shown, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if err := checkForm(b); err != nil {
+		return nil, err
+	}
+	c := &checking{b: b, o: o, signer: signer, target: &verify.Evidence{StatementID: b.GetTarget()}}
+	if err := c.shown(); err != nil {
+		return nil, err
+	}
+	s := &Shown{TreeSize: c.root.Size, Said: len(b.GetAbout().GetEntries())}
+	s.AsOf, s.Witnessed = c.asOf()
+	return s, nil
+}
+
+// shown verifies the index root, and both lists under it.
+func (c *checking) shown() error {
+	if err := c.checkRoot(); err != nil {
+		return err
+	}
+	if err := c.checkList("about", c.b.GetAbout(), c.targetKey()); err != nil {
+		return err
+	}
+	return c.checkList("unresolved", c.b.GetUnresolved(), index.UnresolvedKey(c.signer))
 }
 
 // checkList verifies that a list is all that the index has under a key.

@@ -22,11 +22,16 @@ const (
 	CodeProof = "STATUS_PROOF"
 	// CodeList: a list is not the one that is proved.
 	CodeList = "STATUS_LIST"
+	// CodeRolledBack: a checkpoint is of a smaller tree than the caller has seen of that log.
+	CodeRolledBack = "STATUS_ROLLED_BACK"
+	// CodeFork: a checkpoint has another root than the one of the same size that the caller has seen of that log.
+	CodeFork = "STATUS_FORK"
 )
 
 // Codes returns the closed list of codes.
 func Codes() []string {
-	return []string{CodeMalformed, CodeTarget, CodeAbsent, CodeCheckpoint, CodeQuorum, CodeRoot, CodeTree, CodeProof, CodeList}
+	return []string{CodeMalformed, CodeTarget, CodeAbsent, CodeCheckpoint, CodeQuorum, CodeRoot, CodeTree, CodeProof, CodeList,
+		CodeRolledBack, CodeFork}
 }
 
 // Error says why a status bundle is refused.

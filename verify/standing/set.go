@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"iter"
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -35,6 +36,19 @@ type Set struct {
 
 // Len is the number of status bundles.
 func (s *Set) Len() int { return s.count }
+
+// All yields the status bundles, in no particular order. Nothing of them is verified.
+func (s *Set) All() iter.Seq[*statusv1.StatusBundle] {
+	return func(yield func(*statusv1.StatusBundle) bool) {
+		for _, entries := range s.byTarget {
+			for _, e := range entries {
+				if !yield(e.GetStatus()) {
+					return
+				}
+			}
+		}
+	}
+}
 
 // MarshalSet is the one binary encoding of a file with many status bundles.
 func MarshalSet(s *statusv1.StatusSet) ([]byte, error) {

@@ -276,8 +276,10 @@ type GetConsistencyProofRequest struct {
 	FirstTreeSize uint64 `protobuf:"varint,1,opt,name=first_tree_size,json=firstTreeSize,proto3" json:"first_tree_size,omitempty"`
 	// Size of the newer tree, not below first_tree_size and not beyond the latest checkpoint. 0 means that of the latest checkpoint.
 	SecondTreeSize uint64 `protobuf:"varint,2,opt,name=second_tree_size,json=secondTreeSize,proto3" json:"second_tree_size,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Origin of the log: that of the statement log or of the index log. Empty: the statement log.
+	Origin        string `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetConsistencyProofRequest) Reset() {
@@ -324,6 +326,13 @@ func (x *GetConsistencyProofRequest) GetSecondTreeSize() uint64 {
 	return 0
 }
 
+func (x *GetConsistencyProofRequest) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
 // GetConsistencyProofResponse is a consistency proof.
 type GetConsistencyProofResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -332,7 +341,9 @@ type GetConsistencyProofResponse struct {
 	// Size of the newer tree.
 	SecondTreeSize uint64 `protobuf:"varint,2,opt,name=second_tree_size,json=secondTreeSize,proto3" json:"second_tree_size,omitempty"`
 	// The proof's hashes, 32 bytes each; empty when the sizes are equal.
-	Hashes        [][]byte `protobuf:"bytes,3,rep,name=hashes,proto3" json:"hashes,omitempty"`
+	Hashes [][]byte `protobuf:"bytes,3,rep,name=hashes,proto3" json:"hashes,omitempty"`
+	// Origin of the log that the proof is about.
+	Origin        string `protobuf:"bytes,4,opt,name=origin,proto3" json:"origin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -388,6 +399,13 @@ func (x *GetConsistencyProofResponse) GetHashes() [][]byte {
 	return nil
 }
 
+func (x *GetConsistencyProofResponse) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
 var File_avow_v1_log_service_proto protoreflect.FileDescriptor
 
 const file_avow_v1_log_service_proto_rawDesc = "" +
@@ -411,14 +429,16 @@ const file_avow_v1_log_service_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\x18\x05 \x01(\tR\n" +
 	"checkpoint\x12\x12\n" +
-	"\x04leaf\x18\x06 \x01(\fR\x04leaf\"n\n" +
+	"\x04leaf\x18\x06 \x01(\fR\x04leaf\"\x86\x01\n" +
 	"\x1aGetConsistencyProofRequest\x12&\n" +
 	"\x0ffirst_tree_size\x18\x01 \x01(\x04R\rfirstTreeSize\x12(\n" +
-	"\x10second_tree_size\x18\x02 \x01(\x04R\x0esecondTreeSize\"\x87\x01\n" +
+	"\x10second_tree_size\x18\x02 \x01(\x04R\x0esecondTreeSize\x12\x16\n" +
+	"\x06origin\x18\x03 \x01(\tR\x06origin\"\x9f\x01\n" +
 	"\x1bGetConsistencyProofResponse\x12&\n" +
 	"\x0ffirst_tree_size\x18\x01 \x01(\x04R\rfirstTreeSize\x12(\n" +
 	"\x10second_tree_size\x18\x02 \x01(\x04R\x0esecondTreeSize\x12\x16\n" +
-	"\x06hashes\x18\x03 \x03(\fR\x06hashes2\x8c\x03\n" +
+	"\x06hashes\x18\x03 \x03(\fR\x06hashes\x12\x16\n" +
+	"\x06origin\x18\x04 \x01(\tR\x06origin2\x8c\x03\n" +
 	"\n" +
 	"LogService\x12n\n" +
 	"\rGetCheckpoint\x12\x1d.avow.v1.GetCheckpointRequest\x1a\x1e.avow.v1.GetCheckpointResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/api/v1/log/checkpoint\x12\x89\x01\n" +

@@ -753,7 +753,9 @@ type Evidence struct {
 	// log's operator. Absent where no witness policy was given.
 	WitnessedBy *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=witnessed_by,json=witnessedBy,proto3" json:"witnessed_by,omitempty"`
 	// How the statement stands, as its status bundle shows it. Absent where none was given: nothing is known of it then.
-	Standing      *StandingResult `protobuf:"bytes,19,opt,name=standing,proto3" json:"standing,omitempty"`
+	Standing *StandingResult `protobuf:"bytes,19,opt,name=standing,proto3" json:"standing,omitempty"`
+	// The signer's pledge to publish in certain logs only, where the bundles given or their status bundles hold one. Absent: none is known of.
+	LogPledge     *LogPledge `protobuf:"bytes,20,opt,name=log_pledge,json=logPledge,proto3" json:"log_pledge,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -921,6 +923,77 @@ func (x *Evidence) GetStanding() *StandingResult {
 	return nil
 }
 
+func (x *Evidence) GetLogPledge() *LogPledge {
+	if x != nil {
+		return x.LogPledge
+	}
+	return nil
+}
+
+// LogPledge is a logged undertaking of a signer (U-LOG-ONLY): that it publishes in these logs only.
+type LogPledge struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The undertakings statement: "sha256:" and the hexadecimal SHA-256 of its bytes.
+	StatementId string `protobuf:"bytes,1,opt,name=statement_id,json=statementId,proto3" json:"statement_id,omitempty"`
+	// The origins of the logs that it names.
+	Logs []string `protobuf:"bytes,2,rep,name=logs,proto3" json:"logs,omitempty"`
+	// Whether the log of the evidence is among them.
+	Kept          bool `protobuf:"varint,3,opt,name=kept,proto3" json:"kept,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogPledge) Reset() {
+	*x = LogPledge{}
+	mi := &file_avow_v1_verdict_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogPledge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogPledge) ProtoMessage() {}
+
+func (x *LogPledge) ProtoReflect() protoreflect.Message {
+	mi := &file_avow_v1_verdict_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogPledge.ProtoReflect.Descriptor instead.
+func (*LogPledge) Descriptor() ([]byte, []int) {
+	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *LogPledge) GetStatementId() string {
+	if x != nil {
+		return x.StatementId
+	}
+	return ""
+}
+
+func (x *LogPledge) GetLogs() []string {
+	if x != nil {
+		return x.Logs
+	}
+	return nil
+}
+
+func (x *LogPledge) GetKept() bool {
+	if x != nil {
+		return x.Kept
+	}
+	return false
+}
+
 // Cosignature is a witness's verified word that it saw the checkpoint, grown from all that it saw of the log before
 // (C2SP tlog-cosignature).
 type Cosignature struct {
@@ -937,7 +1010,7 @@ type Cosignature struct {
 
 func (x *Cosignature) Reset() {
 	*x = Cosignature{}
-	mi := &file_avow_v1_verdict_proto_msgTypes[6]
+	mi := &file_avow_v1_verdict_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -949,7 +1022,7 @@ func (x *Cosignature) String() string {
 func (*Cosignature) ProtoMessage() {}
 
 func (x *Cosignature) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_verdict_proto_msgTypes[6]
+	mi := &file_avow_v1_verdict_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -962,7 +1035,7 @@ func (x *Cosignature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cosignature.ProtoReflect.Descriptor instead.
 func (*Cosignature) Descriptor() ([]byte, []int) {
-	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{6}
+	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Cosignature) GetName() string {
@@ -999,7 +1072,7 @@ type SignedTimestamp struct {
 
 func (x *SignedTimestamp) Reset() {
 	*x = SignedTimestamp{}
-	mi := &file_avow_v1_verdict_proto_msgTypes[7]
+	mi := &file_avow_v1_verdict_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1011,7 +1084,7 @@ func (x *SignedTimestamp) String() string {
 func (*SignedTimestamp) ProtoMessage() {}
 
 func (x *SignedTimestamp) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_verdict_proto_msgTypes[7]
+	mi := &file_avow_v1_verdict_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1024,7 +1097,7 @@ func (x *SignedTimestamp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignedTimestamp.ProtoReflect.Descriptor instead.
 func (*SignedTimestamp) Descriptor() ([]byte, []int) {
-	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{7}
+	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SignedTimestamp) GetTime() *timestamppb.Timestamp {
@@ -1059,7 +1132,7 @@ type Signer struct {
 
 func (x *Signer) Reset() {
 	*x = Signer{}
-	mi := &file_avow_v1_verdict_proto_msgTypes[8]
+	mi := &file_avow_v1_verdict_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1071,7 +1144,7 @@ func (x *Signer) String() string {
 func (*Signer) ProtoMessage() {}
 
 func (x *Signer) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_verdict_proto_msgTypes[8]
+	mi := &file_avow_v1_verdict_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1084,7 +1157,7 @@ func (x *Signer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signer.ProtoReflect.Descriptor instead.
 func (*Signer) Descriptor() ([]byte, []int) {
-	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{8}
+	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Signer) GetName() string {
@@ -1150,7 +1223,7 @@ type CertificateIdentity struct {
 
 func (x *CertificateIdentity) Reset() {
 	*x = CertificateIdentity{}
-	mi := &file_avow_v1_verdict_proto_msgTypes[9]
+	mi := &file_avow_v1_verdict_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1162,7 +1235,7 @@ func (x *CertificateIdentity) String() string {
 func (*CertificateIdentity) ProtoMessage() {}
 
 func (x *CertificateIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_avow_v1_verdict_proto_msgTypes[9]
+	mi := &file_avow_v1_verdict_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1175,7 +1248,7 @@ func (x *CertificateIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateIdentity.ProtoReflect.Descriptor instead.
 func (*CertificateIdentity) Descriptor() ([]byte, []int) {
-	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{9}
+	return file_avow_v1_verdict_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CertificateIdentity) GetSubjectAlternativeName() string {
@@ -1233,7 +1306,7 @@ const file_avow_v1_verdict_proto_rawDesc = "" +
 	"\x06passed\x18\x04 \x01(\bR\x06passed\x12\x18\n" +
 	"\amessage\x18\x05 \x01(\tR\amessage\x12\x18\n" +
 	"\afailing\x18\x06 \x03(\tR\afailing\x12\x14\n" +
-	"\x05error\x18\a \x01(\tR\x05error\"\xe8\x05\n" +
+	"\x05error\x18\a \x01(\tR\x05error\"\x9b\x06\n" +
 	"\bEvidence\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12!\n" +
 	"\fstatement_id\x18\x02 \x01(\tR\vstatementId\x12%\n" +
@@ -1258,7 +1331,13 @@ const file_avow_v1_verdict_proto_rawDesc = "" +
 	"\fsubject_name\x18\x10 \x01(\tR\vsubjectName\x128\n" +
 	"\fcosignatures\x18\x11 \x03(\v2\x14.avow.v1.CosignatureR\fcosignatures\x12=\n" +
 	"\fwitnessed_by\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\vwitnessedBy\x123\n" +
-	"\bstanding\x18\x13 \x01(\v2\x17.avow.v1.StandingResultR\bstanding\"h\n" +
+	"\bstanding\x18\x13 \x01(\v2\x17.avow.v1.StandingResultR\bstanding\x121\n" +
+	"\n" +
+	"log_pledge\x18\x14 \x01(\v2\x12.avow.v1.LogPledgeR\tlogPledge\"V\n" +
+	"\tLogPledge\x12!\n" +
+	"\fstatement_id\x18\x01 \x01(\tR\vstatementId\x12\x12\n" +
+	"\x04logs\x18\x02 \x03(\tR\x04logs\x12\x12\n" +
+	"\x04kept\x18\x03 \x01(\bR\x04kept\"h\n" +
 	"\vCosignature\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x15\n" +
 	"\x06key_id\x18\x02 \x01(\tR\x05keyId\x12.\n" +
@@ -1308,7 +1387,7 @@ func file_avow_v1_verdict_proto_rawDescGZIP() []byte {
 }
 
 var file_avow_v1_verdict_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_avow_v1_verdict_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_avow_v1_verdict_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_avow_v1_verdict_proto_goTypes = []any{
 	(Outcome)(0),                  // 0: avow.v1.Outcome
 	(CheckStatus)(0),              // 1: avow.v1.CheckStatus
@@ -1320,41 +1399,43 @@ var file_avow_v1_verdict_proto_goTypes = []any{
 	(*PolicyResult)(nil),          // 7: avow.v1.PolicyResult
 	(*RuleResult)(nil),            // 8: avow.v1.RuleResult
 	(*Evidence)(nil),              // 9: avow.v1.Evidence
-	(*Cosignature)(nil),           // 10: avow.v1.Cosignature
-	(*SignedTimestamp)(nil),       // 11: avow.v1.SignedTimestamp
-	(*Signer)(nil),                // 12: avow.v1.Signer
-	(*CertificateIdentity)(nil),   // 13: avow.v1.CertificateIdentity
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
-	(*Finding)(nil),               // 15: avow.v1.Finding
-	(*StandingResult)(nil),        // 16: avow.v1.StandingResult
+	(*LogPledge)(nil),             // 10: avow.v1.LogPledge
+	(*Cosignature)(nil),           // 11: avow.v1.Cosignature
+	(*SignedTimestamp)(nil),       // 12: avow.v1.SignedTimestamp
+	(*Signer)(nil),                // 13: avow.v1.Signer
+	(*CertificateIdentity)(nil),   // 14: avow.v1.CertificateIdentity
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*Finding)(nil),               // 16: avow.v1.Finding
+	(*StandingResult)(nil),        // 17: avow.v1.StandingResult
 }
 var file_avow_v1_verdict_proto_depIdxs = []int32{
 	0,  // 0: avow.v1.Verdict.outcome:type_name -> avow.v1.Outcome
 	5,  // 1: avow.v1.Verdict.checks:type_name -> avow.v1.Check
 	6,  // 2: avow.v1.Verdict.bundles:type_name -> avow.v1.BundleResult
 	9,  // 3: avow.v1.Verdict.evidence:type_name -> avow.v1.Evidence
-	14, // 4: avow.v1.Verdict.evaluated_at:type_name -> google.protobuf.Timestamp
+	15, // 4: avow.v1.Verdict.evaluated_at:type_name -> google.protobuf.Timestamp
 	7,  // 5: avow.v1.Verdict.policy:type_name -> avow.v1.PolicyResult
 	1,  // 6: avow.v1.Check.status:type_name -> avow.v1.CheckStatus
 	0,  // 7: avow.v1.BundleResult.outcome:type_name -> avow.v1.Outcome
 	2,  // 8: avow.v1.BundleResult.use:type_name -> avow.v1.BundleUse
 	8,  // 9: avow.v1.PolicyResult.rules:type_name -> avow.v1.RuleResult
 	3,  // 10: avow.v1.RuleResult.severity:type_name -> avow.v1.RuleSeverity
-	15, // 11: avow.v1.Evidence.warnings:type_name -> avow.v1.Finding
-	12, // 12: avow.v1.Evidence.signer:type_name -> avow.v1.Signer
-	11, // 13: avow.v1.Evidence.timestamps:type_name -> avow.v1.SignedTimestamp
-	14, // 14: avow.v1.Evidence.signed_by:type_name -> google.protobuf.Timestamp
-	10, // 15: avow.v1.Evidence.cosignatures:type_name -> avow.v1.Cosignature
-	14, // 16: avow.v1.Evidence.witnessed_by:type_name -> google.protobuf.Timestamp
-	16, // 17: avow.v1.Evidence.standing:type_name -> avow.v1.StandingResult
-	14, // 18: avow.v1.Cosignature.time:type_name -> google.protobuf.Timestamp
-	14, // 19: avow.v1.SignedTimestamp.time:type_name -> google.protobuf.Timestamp
-	13, // 20: avow.v1.Signer.certificate:type_name -> avow.v1.CertificateIdentity
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	16, // 11: avow.v1.Evidence.warnings:type_name -> avow.v1.Finding
+	13, // 12: avow.v1.Evidence.signer:type_name -> avow.v1.Signer
+	12, // 13: avow.v1.Evidence.timestamps:type_name -> avow.v1.SignedTimestamp
+	15, // 14: avow.v1.Evidence.signed_by:type_name -> google.protobuf.Timestamp
+	11, // 15: avow.v1.Evidence.cosignatures:type_name -> avow.v1.Cosignature
+	15, // 16: avow.v1.Evidence.witnessed_by:type_name -> google.protobuf.Timestamp
+	17, // 17: avow.v1.Evidence.standing:type_name -> avow.v1.StandingResult
+	10, // 18: avow.v1.Evidence.log_pledge:type_name -> avow.v1.LogPledge
+	15, // 19: avow.v1.Cosignature.time:type_name -> google.protobuf.Timestamp
+	15, // 20: avow.v1.SignedTimestamp.time:type_name -> google.protobuf.Timestamp
+	14, // 21: avow.v1.Signer.certificate:type_name -> avow.v1.CertificateIdentity
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_avow_v1_verdict_proto_init() }
@@ -1364,7 +1445,7 @@ func file_avow_v1_verdict_proto_init() {
 	}
 	file_avow_v1_finding_proto_init()
 	file_avow_v1_standing_proto_init()
-	file_avow_v1_verdict_proto_msgTypes[8].OneofWrappers = []any{
+	file_avow_v1_verdict_proto_msgTypes[9].OneofWrappers = []any{
 		(*Signer_KeyId)(nil),
 		(*Signer_Certificate)(nil),
 	}
@@ -1374,7 +1455,7 @@ func file_avow_v1_verdict_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_avow_v1_verdict_proto_rawDesc), len(file_avow_v1_verdict_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

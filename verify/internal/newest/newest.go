@@ -27,6 +27,8 @@ type Trust struct {
 	// Witnesses say by whom both checkpoints must be cosigned, by the time At and 5 minutes; nil asks for none.
 	Witnesses *verify.WitnessPolicy
 	At        time.Time
+	// Seen returns the largest tree of a log that the caller was shown before, and nil where none is remembered. Nil: nothing is.
+	Seen func(log *verify.LogKey) (*verify.Checkpoint, error)
 }
 
 // Kind says which check does not hold. It is the end of the code that a caller's error has.
@@ -38,6 +40,10 @@ const (
 	Checkpoint Kind = "CHECKPOINT"
 	// Quorum: too few witnesses cosigned a checkpoint.
 	Quorum Kind = "QUORUM"
+	// RolledBack: smaller than a tree that the caller was shown before.
+	RolledBack Kind = "ROLLED_BACK"
+	// Fork: not the tree that the caller was shown before.
+	Fork Kind = "FORK"
 	// Root: not the last leaf of the index log, or not in its form.
 	Root Kind = "ROOT"
 	// Tree: about another tree than that of the statement log's checkpoint.
@@ -66,6 +72,12 @@ func Open(s Shown, t Trust) (*index.Root, *verify.Checkpoint, error) {
 	}
 	roots, err := open(s.GetIndexCheckpoint(), t.IndexLog, &t)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := t.continues(log, t.Log); err != nil {
+		return nil, nil, err
+	}
+	if err := t.continues(roots, t.IndexLog); err != nil {
 		return nil, nil, err
 	}
 	if roots.Size == 0 {
@@ -98,4 +110,24 @@ func open(text string, key *verify.LogKey, t *Trust) (*verify.Checkpoint, error)
 		return nil, refuse(Quorum, "%v", err)
 	}
 	return nil, refuse(Checkpoint, "%v", err)
+}
+
+// continues compares a checkpoint with what the caller has seen. That a larger tree contains it cannot be seen here.
+func (t *Trust) continues(cp *verify.Checkpoint, key *verify.LogKey) error {
+	if t.Seen == nil {
+		return nil
+	}
+	seen, err := t.Seen(key)
+	if err != nil {
+		return fmt.Errorf("%w: %w", verify.ErrInput, err)
+	}
+	switch {
+	case seen == nil || cp.Size > seen.Size:
+		return nil
+	case cp.Size < seen.Size:
+		return refuse(RolledBack, "the checkpoint of %s is of %d entries, and %d were seen before", key.Origin(), cp.Size, seen.Size)
+	case cp.Root != seen.Root:
+		return refuse(Fork, "the checkpoint of %s has root %x for %d entries, and %x was seen before", key.Origin(), cp.Root, cp.Size, seen.Root)
+	}
+	return nil
 }

@@ -54,7 +54,8 @@ A finding leaves an evidence file in that directory, which ` + "`avow prove-misb
 anywhere. What cannot be reached is an outage and accuses nobody. No redirect is followed; only this
 address, and that of --webhook, are spoken to.
 
-Exit codes: 0 every root is right; 1 a finding; 2 it could not be checked.`,
+Exit codes, as those of avow monitor: 0 every root is right; 2 it could not be checked; 3 a finding:
+a log misbehaved.`,
 		Example: `  avow audit --server https://avow.example --trusted-root trusted_root.json \
       --index-key index.avow.example+c6060138+AUVt4VRtLfJ+eUxAqzpBoY917zeEqEOUnw8pGDXuig2k --state audit/
   avow audit --server https://avow.example --trusted-root trusted_root.json --index-key index.vkey \
@@ -104,7 +105,7 @@ func (a *app) runAudit(c *cobra.Command, f *auditFlags) error {
 	bar.done()
 	switch {
 	case out.worst != exitYes:
-		return errors.Join(err, no())
+		return errors.Join(err, &failure{code: out.worst})
 	case err != nil:
 		told := out.tell(follow.Finding{Code: follow.CodeUnavailable, Class: follow.Unchecked, Detail: err.Error()})
 		return auditFailure(errors.Join(err, told))

@@ -61,10 +61,10 @@ func TestAuditAndProve(t *testing.T) {
 	w.Log(roots, w.Cheat(2, func(*replay.Tree, func(uint64) replay.LogEntry) {}).Append(nil))
 	code, out, errOut = auditRun(t, append(args, "--format", "json")...)
 	var f follow.Finding
-	if err := json.Unmarshal([]byte(out), &f); err != nil || code != exitNo || f.Code != follow.CodeIndexDiffers || errOut != "" {
+	if err := json.Unmarshal([]byte(out), &f); err != nil || code != exitMisbehaviour || f.Code != follow.CodeIndexDiffers || errOut != "" {
 		t.Fatalf("exit code %d, %v: %s%s", code, err, out, errOut)
 	}
-	if code, again, _ := auditRun(t, append(args, "--format", "json")...); code != exitNo || again != out {
+	if code, again, _ := auditRun(t, append(args, "--format", "json")...); code != exitMisbehaviour || again != out {
 		t.Errorf("the next run exits with %d and says %s", code, again)
 	}
 	server.Close() // from here on there is the file alone

@@ -38,7 +38,7 @@ before you rely on it.
 With --prove the service has to show that it leaves nothing out: of a file, of a product (whatever
 its version), or of a vendor. All pages are fetched, and the proof is checked with the trusted root and
 the key of the index log, which ` + "`avow trust`" + ` writes beside it. A list that is not exactly what is proved ends
-with exit code 1 and says what is missing. Which signers are a vendor's is the service's word.` + serverHelp,
+with exit code 1 and says what is missing. Which signers are a vendor's is the service's word.` + stateHelp + serverHelp,
 		Example: `  avow list app.tar.gz --server avow.example:8443
   avow list --vendor example --type data-flows --server avow.example:8443
   avow list --product pkg:generic/example-gateway@1.2.3 --server avow.example:8443 --format json
@@ -105,8 +105,8 @@ func (f *listFlags) checkProve(c *cobra.Command, ofFile bool) error {
 	}
 	refuse := ""
 	switch {
-	case !f.prove && (f.keys.trustedRoot != "" || f.keys.indexKey != "" || f.keys.policy != ""):
-		refuse = "--trusted-root, --index-key and --witness-policy are about a proof: give --prove"
+	case !f.prove && (f.keys.trustedRoot != "" || f.keys.indexKey != "" || f.keys.policy != "" || f.keys.state.path != ""):
+		refuse = "--trusted-root, --index-key, --witness-policy and --state are about a proof: give --prove"
 	case !f.prove:
 	case given != 1 || f.kind != "":
 		refuse = "--prove is for exactly one of a file, --vendor and --product, without --type"

@@ -24,6 +24,7 @@ type logKeyFlags struct {
 	trustedRoot string
 	indexKey    string
 	policy      string
+	state       stateFlag
 }
 
 func (f *logKeyFlags) register(c *cobra.Command) {
@@ -31,6 +32,7 @@ func (f *logKeyFlags) register(c *cobra.Command) {
 	o.StringVar(&f.trustedRoot, "trusted-root", "", "`FILE` with the trusted root (trusted_root.json), which names the log")
 	o.StringVar(&f.indexKey, "index-key", "", "`FILE|VKEY` with the key of the index log (default: "+indexKeyFile+" beside the trusted root)")
 	o.StringVar(&f.policy, "witness-policy", "", "`FILE` that says which witnesses must have cosigned both logs (C2SP tlog-policy)")
+	f.state.register(c)
 }
 
 // logKeys are the caller's keys of both logs.
@@ -43,30 +45,52 @@ type logKeys struct {
 
 // read reads the keys.
 func (f *logKeyFlags) read(a *app) (*logKeys, error) {
-	data, err := a.readUpTo(f.trustedRoot, verify.MaxTrustBytes+1)
+	index, err := (&standingFlags{indexKey: f.indexKey}).readIndexKey(a, f.trustedRoot)
 	if err != nil {
 		return nil, err
 	}
-	k := &logKeys{}
-	if k.trust, err = verify.ParseTrust(data); err != nil {
-		return nil, about(f.trustedRoot, err)
+	k, err := a.logKeysOf(f.trustedRoot, index)
+	if err != nil || f.policy == "" {
+		return k, err
 	}
-	root, err := trustroot.Parse(data)
+	data, err := a.readUpTo(f.policy, verify.MaxWitnessPolicyBytes+1)
 	if err != nil {
-		return nil, about(f.trustedRoot, err)
-	}
-	k.entries = root.Entries()
-	if k.index, err = (&standingFlags{indexKey: f.indexKey}).readIndexKey(a, f.trustedRoot); err != nil {
-		return nil, err
-	}
-	if f.policy == "" {
-		return k, nil
-	}
-	if data, err = a.readUpTo(f.policy, verify.MaxWitnessPolicyBytes+1); err != nil {
 		return nil, err
 	}
 	k.witnesses, err = verify.ParseWitnessPolicy(data)
 	return k, about(f.policy, err)
+}
+
+// logKeysOf are the keys in a trusted root, and that of an index log.
+func (a *app) logKeysOf(trustedRoot string, index *verify.LogKey) (*logKeys, error) {
+	data, err := a.readUpTo(trustedRoot, verify.MaxTrustBytes+1)
+	if err != nil {
+		return nil, err
+	}
+	k := &logKeys{index: index}
+	if k.trust, err = verify.ParseTrust(data); err != nil {
+		return nil, about(trustedRoot, err)
+	}
+	root, err := trustroot.Parse(data)
+	if err != nil {
+		return nil, about(trustedRoot, err)
+	}
+	k.entries = root.Entries()
+	return k, nil
+}
+
+// heads are the checkpoints of a status bundle that verify with the keys.
+func (k *logKeys) heads(b *statusv1.StatusBundle) []signedHead {
+	var heads []signedHead
+	log, err := k.log(b.GetCheckpoint())
+	if err == nil {
+		heads = append(heads, signedHead{log, b.GetCheckpoint()})
+	}
+	heads = append(heads, signedHead{k.index, b.GetIndexCheckpoint()})
+	return slices.DeleteFunc(heads, func(h signedHead) bool {
+		_, err := verify.OpenCheckpoint(h.checkpoint, h.key, nil, time.Time{})
+		return err != nil
+	})
 }
 
 // log finds the key of the log that a checkpoint is of. Which one the checkpoint names decides nothing but which key it has to verify with.
@@ -97,7 +121,7 @@ func (k *logKeys) log(checkpoint string) (*verify.LogKey, error) {
 }
 
 // prove checks that the answer has everything, and says so; the answer has been printed.
-func (a *app) prove(request *avowv1.ListStatementsRequest, answer *avowv1.ListStatementsResponse, keys *logKeys) error {
+func (a *app) prove(request *avowv1.ListStatementsRequest, answer *avowv1.ListStatementsResponse, keys *logKeys, remember func(...signedHead) error) error {
 	texts, err := provedTexts(request, answer.GetProof())
 	if err != nil {
 		return err
@@ -121,6 +145,9 @@ func (a *app) prove(request *avowv1.ListStatementsRequest, answer *avowv1.ListSt
 	}
 	if err := r.Matches(listed); errors.As(err, &refused) {
 		return notProved("the list", refused)
+	}
+	if err := remember(signedHead{log, answer.GetProof().GetCheckpoint()}, signedHead{keys.index, answer.GetProof().GetIndexCheckpoint()}); err != nil {
+		return err
 	}
 	for _, at := range r.Unresolved() {
 		a.note("entry %d: unresolved; it is in the log, and nobody could read what it says: it may concern this", at)
@@ -176,6 +203,15 @@ func (a *app) runListProve(ctx context.Context, request *avowv1.ListStatementsRe
 	if err != nil {
 		return err
 	}
+	m, err := a.memory(&f.keys.state)
+	if err != nil {
+		return err
+	}
+	prover, done, err := a.prover(&f.server)
+	if err != nil {
+		return err
+	}
+	defer done()
 	request.Prove = true
 	f.limit = listing.MaxEntries
 	answer, err := a.listAll(ctx, request, f)
@@ -193,5 +229,5 @@ func (a *app) runListProve(ctx context.Context, request *avowv1.ListStatementsRe
 	if err != nil {
 		return err
 	}
-	return a.prove(request, answer, keys)
+	return a.prove(request, answer, keys, func(s ...signedHead) error { return m.compare(ctx, prover, s...) })
 }

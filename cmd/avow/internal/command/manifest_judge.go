@@ -73,9 +73,18 @@ func (j *manifestJudge) close() error {
 
 // judge answers one entry.
 func (j *manifestJudge) judge(ctx context.Context, item manifest.Item) *entryResult {
+	r, input := j.prepare(ctx, item)
+	if input != nil {
+		r.verdict, r.err = j.verifier.Verify(ctx, *input)
+	}
+	return r
+}
+
+// prepare reads what an entry names. Without an input the result is there: nothing is left to verify.
+func (j *manifestJudge) prepare(ctx context.Context, item manifest.Item) (*entryResult, *verify.Input) {
 	r := &entryResult{item: item, err: item.Err}
 	if r.err != nil {
-		return r
+		return r, nil
 	}
 	input := j.demands
 	r.question = verdictpb.Question{ArtifactSHA256: item.SHA256, Trust: j.trust, At: input.At}
@@ -86,13 +95,13 @@ func (j *manifestJudge) judge(ctx context.Context, item manifest.Item) *entryRes
 			refused.Status = verify.StatusFail
 			r.verdict = &verify.Verdict{Checks: []verify.Check{*refused}}
 		}
-		return r
+		return r, nil
 	}
 	input.ArtifactSHA256, r.question.ArtifactSHA256 = digest, digest
-	if input.Bundles, r.err = j.bundles.of(item, digest); r.err == nil {
-		r.verdict, r.err = j.verifier.Verify(ctx, input)
+	if input.Bundles, r.err = j.bundles.of(item, digest); r.err != nil {
+		return r, nil
 	}
-	return r
+	return r, &input
 }
 
 // digestOf finds out what the entry is about: the digest of the list, which its file must have.

@@ -68,7 +68,9 @@ func (a *app) trustPin() *cobra.Command {
 
 With --fingerprint the first root of the repository (or the trusted root of the service) must have
 that digest: take it from a contract, a phone call or the operator's web site. Without it the first
-one that comes is believed, and its fingerprint is printed: compare it before you rely on the pin.
+one that comes is believed, and its fingerprint is printed: compare it before you rely on the pin. The
+key of the index log is pinned with it, for ` + "`avow verify --status`" + `: a TUF repository signs it; that of
+a service is printed, to be compared.
 
 Only the one address is asked, without following redirects: https, or http on this machine.` + serverHelp,
 		Example: `  avow trust pin acme --tuf https://avow.example/tuf --fingerprint sha256:13f3...8fe9
@@ -110,6 +112,12 @@ func (a *app) runTrustPin(c *cobra.Command, name string, f *pinFlags) error {
 	w.Line("fingerprint %s", result.Pin.Fingerprint)
 	for _, change := range result.Changes {
 		w.Line("  %s", change)
+	}
+	if key := result.Pin.IndexLogKey; key != "" {
+		w.Line("  index log key %s", text.Safe(key))
+		if f.url == "" {
+			a.note("the fingerprint is that of the trusted root alone: compare the index log key, too")
+		}
 	}
 	if f.fingerprint == "" {
 		a.note("the fingerprint was not given: compare it with one from another channel before you rely on the pin")
@@ -162,11 +170,11 @@ func (a *app) pinClient(f *pinFlags) (*pin.Client, error) {
 	return &pin.Client{Store: store, Transport: transport, Now: a.env.Now}, nil
 }
 
-// fetchRoot asks a service for its trusted root.
-func (a *app) fetchRoot(ctx context.Context, f *serverFlags) ([]byte, error) {
+// fetchRoot asks a service for its trusted root and the key of its index log.
+func (a *app) fetchRoot(ctx context.Context, f *serverFlags) (pin.Offer, error) {
 	ctx, connection, done, err := a.connect(ctx, f)
 	if err != nil {
-		return nil, err
+		return pin.Offer{}, err
 	}
 	defer done()
 	var answer *avowv1.GetTrustedRootResponse
@@ -174,7 +182,7 @@ func (a *app) fetchRoot(ctx context.Context, f *serverFlags) ([]byte, error) {
 		answer, err = avowv1.NewTrustServiceClient(connection).GetTrustedRoot(ctx, &avowv1.GetTrustedRootRequest{})
 		return err
 	})
-	return answer.GetTrustedRoot(), err
+	return pin.Offer{TrustedRoot: answer.GetTrustedRoot(), IndexKey: answer.GetIndexLogKey()}, err
 }
 
 func (a *app) trustUpdate() *cobra.Command {
@@ -195,7 +203,7 @@ Exit code 0: current; 1: something was offered and refused; 2: no answer, or a d
   avow trust update acme --accept sha256:13f3...8fe9`,
 		RunE: func(c *cobra.Command, args []string) error { return a.runTrustUpdate(c, args, f) },
 	}
-	c.Flags().StringVar(&f.accept, "accept", "", "`DIGEST` of the new trusted root of a service without TUF, as sha256:HEX")
+	c.Flags().StringVar(&f.accept, "accept", "", "`DIGEST` of the new trusted root of a service without TUF, or of index_log.vkey with its new key, as sha256:HEX")
 	f.store.register(c)
 	f.server.register(c)
 	return c
@@ -335,6 +343,9 @@ func (a *app) pinnedTrust(f *verifyFlags) error {
 		return err
 	}
 	f.trustedRoot, f.trustDate = p.TrustedRootPath(), p.UpdatedAt
+	if f.status.indexKey == "" {
+		f.status.indexKey = p.IndexLogKey
+	}
 	now := a.env.Now()
 	a.note("trusted root of pin %s, sha256:%s, known to be current at %s (%s ago)", name, p.TrustedRootSHA256,
 		p.UpdatedAt.Format(time.RFC3339), age(now.Sub(p.UpdatedAt)))

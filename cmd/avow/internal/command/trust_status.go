@@ -82,6 +82,7 @@ type pinStatus struct {
 	Expires     map[string]time.Time `json:"expires,omitempty"`
 	TrustedRoot string               `json:"trustedRoot"`
 	SHA256      string               `json:"trustedRootSha256"`
+	IndexLogKey string               `json:"indexLogKey,omitempty"`
 	Entries     []entryStatus        `json:"entries"`
 	Warnings    []string             `json:"warnings"`
 }
@@ -147,7 +148,7 @@ func (a *app) statusOf(p *pin.Pin, within time.Duration) (*pinStatus, *trustroot
 	}
 	now := a.env.Now()
 	s := &pinStatus{Name: p.Name, Kind: p.Kind, Address: p.Address, Fingerprint: p.Fingerprint, RootVersion: p.RootVersion,
-		PinnedAt: p.PinnedAt, UpdatedAt: p.UpdatedAt, Expires: p.Expires, TrustedRoot: p.TrustedRootPath(), SHA256: p.TrustedRootSHA256,
+		PinnedAt: p.PinnedAt, UpdatedAt: p.UpdatedAt, Expires: p.Expires, TrustedRoot: p.TrustedRootPath(), SHA256: p.TrustedRootSHA256, IndexLogKey: p.IndexLogKey,
 		Warnings: []string{}}
 	inUse := map[trustroot.Kind]int{}
 	for _, e := range root.Entries() {
@@ -183,6 +184,7 @@ func (a *app) printPin(w *text.Writer, s *pinStatus, root *trustroot.Root) {
 	w.Item("  ", 13, "address", s.Kind+" "+text.Safe(s.Address))
 	w.Item("  ", 13, "fingerprint", s.Fingerprint)
 	w.Item("  ", 13, "trusted root", "sha256:"+s.SHA256)
+	w.Item("  ", 13, "index log", text.Safe(s.IndexLogKey))
 	w.Item("  ", 13, "pinned", s.PinnedAt.UTC().Format(time.RFC3339))
 	w.Item("  ", 13, "current at", s.UpdatedAt.UTC().Format(time.RFC3339))
 	if s.Kind == pin.KindTUF {

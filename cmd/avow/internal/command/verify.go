@@ -126,6 +126,20 @@ answer.` + manifestHelp,
 
 func (f *verifyFlags) register(c *cobra.Command) {
 	o := c.Flags()
+	f.registerDemands(c)
+	o.StringVar(&f.at, "at", "", "`TIME` at which to judge validity, as 2026-11-23T12:00:00Z (default now)")
+	f.status.register(c)
+	f.format.registerAs(c, "`FORMAT` of the answer: text, json, sarif, junit, markdown, html, or jsonl for a list",
+		append(report.Formats(), formatJSONLines)...)
+	o.StringVarP(&f.output, "output", "o", "", "`FILE` to write instead of standard output; replaced if it is there")
+	o.DurationVar(&f.timeout, "timeout", registryTimeout, "`DURATION` after which to give up on a registry (oci:// only)")
+	f.sign.register(c)
+	f.use.register(c)
+}
+
+// registerDemands registers what is judged and what is demanded of it, which verify and watch have in common.
+func (f *verifyFlags) registerDemands(c *cobra.Command) {
+	o := c.Flags()
 	o.StringArrayVar(&f.bundles, "bundle", nil, "`FILE` with a Sigstore bundle; may be repeated")
 	o.StringVar(&f.trustedRoot, "trusted-root", "", "`FILE` with the trusted root (trusted_root.json)")
 	o.StringVar(&f.trust, "trust", "", "`NAME` of the pin whose trusted root to use (default: the only pin)")
@@ -136,16 +150,8 @@ func (f *verifyFlags) register(c *cobra.Command) {
 	o.StringSliceVar(&f.types, "require", nil,
 		"`TYPE` that one of the bundles must declare, for example no-backdoor; may be repeated")
 	o.IntVar(&f.minTimestamps, "min-timestamps", 1, "`NUMBER` of timestamp authorities that must have signed")
-	o.StringVar(&f.at, "at", "", "`TIME` at which to judge validity, as 2026-11-23T12:00:00Z (default now)")
 	f.policy.register(c)
 	f.witnesses.register(c)
-	f.status.register(c)
-	f.format.registerAs(c, "`FORMAT` of the answer: text, json, sarif, junit, markdown, html, or jsonl for a list",
-		append(report.Formats(), formatJSONLines)...)
-	o.StringVarP(&f.output, "output", "o", "", "`FILE` to write instead of standard output; replaced if it is there")
-	o.DurationVar(&f.timeout, "timeout", registryTimeout, "`DURATION` after which to give up on a registry (oci:// only)")
-	f.sign.register(c)
-	f.use.register(c)
 	f.manifest.register(c)
 	completes(c, "require", typeNames()...)
 }
@@ -212,7 +218,7 @@ func (a *app) question(c *cobra.Command, artifact string, f *verifyFlags) (*ques
 	if err != nil {
 		return nil, err
 	}
-	if err := f.status.apply(a, input, trust, f.trustedRoot); err != nil {
+	if err := f.status.apply(c.Context(), a, input, trust, f.trustedRoot); err != nil {
 		return nil, err
 	}
 	q := &question{input: input, trust: trust}

@@ -113,7 +113,7 @@ func (a *app) verifyManifest(c *cobra.Command, f *verifyFlags) (err error) {
 	if demands.At.IsZero() {
 		demands.At = a.env.Now() // the same for every entry
 	}
-	if err := f.status.apply(a, demands, trust, f.trustedRoot); err != nil {
+	if err := f.status.apply(c.Context(), a, demands, trust, f.trustedRoot); err != nil {
 		return err
 	}
 	verifier, err := verify.New(verify.Config{Trust: trust, TrustDate: f.trustDate, Clock: func() time.Time { return demands.At }})

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/avow-dev/avow/cmd/avow/internal/follow"
+	"github.com/avow-dev/avow/cmd/avow/internal/seen"
+	"github.com/avow-dev/avow/cmd/avow/internal/text"
 	"github.com/avow-dev/avow/verify"
 	"github.com/avow-dev/avow/verify/standing"
 )
@@ -32,8 +36,11 @@ type standingFlags struct {
 	staleness   time.Duration
 	withdrawers []string
 	arbiters    []string
+	state       stateFlag
 
 	at time.Time // --status-time
+	// live says that statuses are fetched from a service, and there is no file.
+	live bool
 }
 
 const statusHelp = `
@@ -48,10 +55,18 @@ with an open dispute, is accepted with a warning. As of when the status is, the 
 func (f *standingFlags) register(c *cobra.Command) {
 	o := c.Flags()
 	o.StringVar(&f.file, "status", "", "`FILE` that shows how the statements stand (avow status)")
-	o.StringVar(&f.indexKey, "index-key", "",
-		"`FILE|VKEY` with the key of the index log (default: "+indexKeyFile+" beside --trusted-root)")
 	o.StringVar(&f.time, "status-time", "",
 		"`TIME` at which you got the status from the operator, as 2026-11-23T12:00:00Z; only without --witness-policy")
+	o.StringVar(&f.state.path, "state", "",
+		"`FILE` that remembers what both logs showed last, as that of avow status; a status of an older tree, or of another one, is refused then")
+	f.registerJudged(c)
+}
+
+// registerJudged registers how a status is judged, wherever it comes from.
+func (f *standingFlags) registerJudged(c *cobra.Command) {
+	o := c.Flags()
+	o.StringVar(&f.indexKey, "index-key", "",
+		"`FILE|VKEY` with the key of the index log (default: "+indexKeyFile+" beside --trusted-root)")
 	o.DurationVar(&f.staleness, "max-staleness", defaultStaleness, "`DURATION` since the time of the status, at most")
 	o.StringArrayVar(&f.withdrawers, "withdrawer", nil,
 		"`FILE` with a public key whose withdrawals count like the signer's: a successor's, or a recovery key; may be repeated")
@@ -67,8 +82,8 @@ func (f *standingFlags) files() []string {
 // check refuses what cannot be asked, before anything is read. usesVerdict says that a signed verdict is to be relied on.
 func (f *standingFlags) check(c *cobra.Command, witnessed, usesVerdict bool) error {
 	refuse := ""
-	if f.file == "" {
-		for _, name := range []string{"index-key", "status-time", "max-staleness", "withdrawer", "arbiter"} {
+	if f.file == "" && !f.live {
+		for _, name := range []string{"index-key", "status-time", "max-staleness", "withdrawer", "arbiter", "state"} {
 			if c.Flags().Changed(name) {
 				refuse = "--" + name + " is about a status: give --status"
 			}
@@ -78,7 +93,7 @@ func (f *standingFlags) check(c *cobra.Command, witnessed, usesVerdict bool) err
 	case refuse != "":
 	case c.Flags().Changed("status") && f.file == "":
 		refuse = "--status names no file"
-	case f.file == "":
+	case f.file == "" && !f.live:
 		return nil
 	case usesVerdict:
 		refuse = "--status needs the bundles: a signed verdict does not tell how they stand; leave --with-verdict out"
@@ -101,33 +116,18 @@ func (f *standingFlags) check(c *cobra.Command, witnessed, usesVerdict bool) err
 }
 
 // apply reads the status file and adds to the input how statements stand. The input has its time of verification.
-func (f *standingFlags) apply(a *app, input *verify.Input, trust *verify.Trust, trustedRoot string) error {
+func (f *standingFlags) apply(ctx context.Context, a *app, input *verify.Input, trust *verify.Trust, trustedRoot string) error {
 	if f.file == "" {
 		return nil
 	}
-	key, err := f.readIndexKey(a, trustedRoot)
+	o, err := f.options(a, input.Witnesses, trust, trustedRoot)
 	if err != nil {
 		return err
 	}
-	o := standing.Options{IndexLog: key, Witnesses: input.Witnesses, AsOf: f.at, At: input.At, MaxStaleness: f.staleness}
-	if o.Verifier, err = verify.New(verify.Config{Trust: trust, Clock: a.env.Now}); err != nil {
-		return err
-	}
+	o.AsOf, o.At = f.at, input.At
 	if f.at.After(input.At.Add(verify.DefaultTimestampSkew)) {
 		return failed("give the time at which you got the status; --at is the time of verification",
 			"--status-time %s lies after the time of verification, %s", f.time, input.At.UTC().Format(time.RFC3339))
-	}
-	for _, list := range []struct {
-		paths []string
-		to    *[]verify.Signer
-	}{{f.withdrawers, &o.Withdrawers}, {f.arbiters, &o.Arbiters}} {
-		for _, path := range list.paths {
-			public, err := a.readPublicKey(path)
-			if err != nil {
-				return err
-			}
-			*list.to = append(*list.to, verify.Signer{Name: path, Key: &verify.Key{PublicKey: public}})
-		}
 	}
 	data, err := a.readLimited(f.file, standing.MaxSetBytes)
 	if err != nil {
@@ -137,12 +137,69 @@ func (f *standingFlags) apply(a *app, input *verify.Input, trust *verify.Trust, 
 	if err != nil {
 		return failed("fetch it again with `avow status`", "%s: %w", f.file, err)
 	}
+	if f.state.path != "" {
+		if err := a.rememberStatuses(ctx, set, &f.state, trustedRoot, &o); err != nil {
+			return err
+		}
+	}
 	input.Standing = set.Func(o, trust)
 	return nil
 }
 
+// rememberStatuses lets statuses be compared with what the logs showed before, and remembers what they show. Nobody is asked: that a larger
+// tree contains what is remembered is looked at when a service is asked next.
+func (a *app) rememberStatuses(ctx context.Context, set *standing.Set, state *stateFlag, trustedRoot string, o *standing.Options) error {
+	m, err := a.memory(state)
+	if err != nil || m == nil {
+		return err
+	}
+	keys, err := a.logKeysOf(trustedRoot, o.IndexLog)
+	if err != nil {
+		return err
+	}
+	o.Seen = m.Newest
+	for b := range set.All() {
+		for _, h := range keys.heads(b) {
+			err := m.See(ctx, h.key, h.checkpoint, nil)
+			var c *follow.Caught
+			switch {
+			case errors.Is(err, seen.ErrState):
+				return stateFailure(err)
+			case errors.As(err, &c) && c.Code == follow.CodeFork:
+				a.note("%s", text.Safe(sentence(m.caught(err)))) // the verdict says it, too
+			}
+		}
+	}
+	return m.keep(ctx)
+}
+
+// options reads what a status is judged by. The times are the caller's to add.
+func (f *standingFlags) options(a *app, witnesses *verify.WitnessPolicy, trust *verify.Trust, trustedRoot string) (standing.Options, error) {
+	o := standing.Options{Witnesses: witnesses, MaxStaleness: f.staleness}
+	var err error
+	if o.IndexLog, err = f.readIndexKey(a, trustedRoot); err != nil {
+		return o, err
+	}
+	if o.Verifier, err = verify.New(verify.Config{Trust: trust, Clock: a.env.Now}); err != nil {
+		return o, err
+	}
+	for _, list := range []struct {
+		paths []string
+		to    *[]verify.Signer
+	}{{f.withdrawers, &o.Withdrawers}, {f.arbiters, &o.Arbiters}} {
+		for _, path := range list.paths {
+			public, err := a.readPublicKey(path)
+			if err != nil {
+				return o, err
+			}
+			*list.to = append(*list.to, verify.Signer{Name: path, Key: &verify.Key{PublicKey: public}})
+		}
+	}
+	return o, nil
+}
+
 // readIndexKey finds the key of the index log: a file or the key itself, or the file beside the trusted root.
-// A pin holds none yet: with --trust it has to be given.
+// With --trust it is that of the pin, if that holds one.
 func (f *standingFlags) readIndexKey(a *app, trustedRoot string) (*verify.LogKey, error) {
 	const hint = "`avow trust --server` writes it beside the trusted root; compare it with the operator's on another channel"
 	name := f.indexKey

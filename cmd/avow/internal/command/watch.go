@@ -37,6 +37,7 @@ type watchFlags struct {
 	state      string
 	once       bool
 	format     format
+	guard      guardFlags
 }
 
 func (a *app) watchCommand() *cobra.Command {
@@ -60,12 +61,24 @@ index of the log. A broken connection is made again and goes on where it was. An
 told just before may be told twice, and none is left out. What is printed is the service's word:
 verify a bundle before you rely on it.
 
-With --once everything that there is is told, and the command ends.` + serverHelp,
+With --once everything that there is is told, and the command ends.` + guardHelp + serverHelp,
 		Example: `  avow watch app.tar.gz --server avow.example:8443
   avow watch --vendor acme --state watch.json --server avow.example:8443 --format json
-  avow watch --statement sha256:13f3...8fe9 --from 0 --once --server avow.example:8443`,
+  avow watch --statement sha256:13f3...8fe9 --from 0 --once --server avow.example:8443
+  avow watch --manifest SHA256SUMS --bundles bundles/ --policy policy.yaml --trusted-root trusted_root.json \
+      --key vendor.pub --server avow.example:8443
+  avow watch --manifest SHA256SUMS --bundles bundles/ --policy policy.yaml --trusted-root trusted_root.json \
+      --key vendor.pub --server avow.example:8443 --exec ./quarantine -- --reason withdrawn`,
 		Args: arguments(0, -1, ""),
-		RunE: func(c *cobra.Command, args []string) error { return a.runWatch(c, args, f) },
+		RunE: func(c *cobra.Command, args []string) error {
+			if f.guard.verify.manifest.path != "" {
+				return a.runGuard(c, args, f)
+			}
+			if err := f.guard.absent(c); err != nil {
+				return err
+			}
+			return a.runWatch(c, args, f)
+		},
 	}
 	f.register(c)
 	return c
@@ -82,6 +95,7 @@ func (f *watchFlags) register(c *cobra.Command) {
 	o.BoolVar(&f.once, "once", false, "end when everything that there is was told")
 	f.format.registerAs(c, "`FORMAT` of the events: text, or json for one object a line", "text", "json")
 	f.server.register(c)
+	f.guard.register(c)
 	_ = o.MarkHidden("timeout") // a stream has no end: what is silent for too long is begun again
 }
 
@@ -185,7 +199,8 @@ type watching struct {
 	log     avowv1.LogServiceClient
 	once    bool
 	until   uint64 // where to end, once it is known
-	// event and progress are told what comes, in its order.
+	// begin, which may be nil, is told that a stream begins; event and progress are told what comes, in its order.
+	begin    func()
 	event    func(context.Context, *avowv1.StatementEvent) error
 	progress func(context.Context, *avowv1.WatchProgress) error
 }
@@ -198,6 +213,9 @@ func (w *watching) follow(ctx context.Context, alive func()) error {
 	defer silence.Stop()
 	if err := w.limit(ctx); err != nil {
 		return err
+	}
+	if w.begin != nil {
+		w.begin()
 	}
 	stream, err := w.client.Watch(ctx, w.request)
 	for err == nil {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -22,6 +23,8 @@ type Outage struct {
 	Reason string
 	// Err is the cause, if there is one.
 	Err error
+	// After is the least pause that the server asks for before the next try (Retry-After); 0 if it asks for none.
+	After time.Duration
 }
 
 func (o *Outage) Error() string {
@@ -100,14 +103,29 @@ func (c *Client) get(ctx context.Context, path string, limit int) (Answer, error
 		if try == maxTries || ctx.Err() != nil {
 			return Answer{}, err
 		}
-		if c.Notify != nil {
-			c.Notify(err, pause)
+		wait := pause
+		var o *Outage
+		if errors.As(err, &o) {
+			wait = max(wait, o.After)
 		}
-		if c.Sleep(ctx, pause) != nil {
+		if c.Notify != nil {
+			c.Notify(err, wait)
+		}
+		if c.Sleep(ctx, wait) != nil {
 			return Answer{}, err // the reason says more than that time was up
 		}
 		pause *= 2
 	}
+}
+
+// retryAfter reads the seconds of a Retry-After header (RFC 9110, 10.2.3). A date, and what is none of both, ask for nothing; more than
+// maxRetryAfter is asked for in vain.
+func retryAfter(h http.Header) time.Duration {
+	seconds, err := strconv.ParseUint(h.Get("Retry-After"), 10, 32)
+	if err != nil {
+		return 0
+	}
+	return min(time.Duration(seconds)*time.Second, maxRetryAfter)
 }
 
 func (c *Client) try(ctx context.Context, path string, limit int) (Answer, error) {
@@ -123,7 +141,7 @@ func (c *Client) try(ctx context.Context, path string, limit int) (Answer, error
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNotFound {
-		return Answer{}, &Outage{Path: path, Reason: "the answer is " + resp.Status}
+		return Answer{}, &Outage{Path: path, Reason: "the answer is " + resp.Status, After: retryAfter(resp.Header)}
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
 	switch {

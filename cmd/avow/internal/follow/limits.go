@@ -23,6 +23,8 @@ const (
 const (
 	firstPause = 500 * time.Millisecond
 	maxTries   = 5
+	// maxRetryAfter is the longest pause that a server can ask for.
+	maxRetryAfter = time.Minute
 	// requestTime is the time for one answer.
 	requestTime = 30 * time.Second
 )

@@ -191,7 +191,7 @@ func (c *Client) refresh(f *fetcher, p *Pin, root []byte, dir string) (map[strin
 		metadata.SNAPSHOT: trusted.Snapshot.Signed.Expires, metadata.TARGETS: trusted.Targets[metadata.TARGETS].Signed.Expires,
 	}
 	files := map[string][]byte{}
-	for _, name := range []string{trustedRootFile, signingConfigFile} {
+	for _, name := range []string{trustedRootFile, signingConfigFile, indexLogFile} {
 		info, ok := u.GetTopLevelTargets()[name]
 		if !ok && name == trustedRootFile {
 			return nil, refuse(CodeMalformed, nil, "the repository has no target %s", name)
@@ -211,7 +211,22 @@ func (c *Client) refresh(f *fetcher, p *Pin, root []byte, dir string) (map[strin
 		}
 		files[name] = data
 	}
+	if p.IndexLogKey, err = indexKey(files[indexLogFile]); err != nil {
+		return nil, err
+	}
 	return files, nil
+}
+
+// indexKey reads the key of an index log; without a file there is none.
+func indexKey(data []byte) (string, error) {
+	key := strings.TrimSuffix(string(data), "\n")
+	if key == "" {
+		return "", nil
+	}
+	if _, err := verify.ParseLogKey(key); err != nil {
+		return "", refuse(CodeMalformed, err, "the key of the index log cannot be used: %s", short(err))
+	}
+	return key, nil
 }
 
 // changes compares two trusted roots; the new one must be usable.
@@ -229,24 +244,39 @@ func changes(old, fresh []byte) ([]trustroot.Change, error) {
 	return trustroot.Diff(from, to), nil
 }
 
-// PinServer pins the trusted root of a service without TUF under a name that is free; want is its fingerprint, or "".
-func (c *Client) PinServer(name, address string, trusted []byte, want string) (*Result, error) {
+// Offer is what a service without TUF offers.
+type Offer struct {
+	// TrustedRoot is its trusted_root.json.
+	TrustedRoot []byte
+	// IndexKey is the verifier key of its index log; empty if it has none.
+	IndexKey string
+}
+
+// KeyFingerprint is "sha256:" and the SHA-256 of the file index_log.vkey with a verifier key: the key and a newline.
+func KeyFingerprint(vkey string) string { return Fingerprint([]byte(vkey + "\n")) }
+
+// PinServer pins the trusted root of a service without TUF, and the key of its index log, under a name that is free; want is the
+// fingerprint of the trusted root, or "".
+func (c *Client) PinServer(name, address string, offered Offer, want string) (*Result, error) {
 	unlock, err := c.Store.claim(name)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	if got := Fingerprint(trusted); want != "" && got != want {
+	if got := Fingerprint(offered.TrustedRoot); want != "" && got != want {
 		return nil, refuse(CodeFingerprint, nil, "the trusted root of %s has fingerprint %s, want %s", address, got, want)
 	}
 	now := c.Now().UTC()
-	p := &Pin{Name: name, Kind: KindServer, Address: address, Fingerprint: Fingerprint(trusted), PinnedAt: now, UpdatedAt: now}
-	return c.take(p, nil, trusted)
+	p := &Pin{Name: name, Kind: KindServer, Address: address, Fingerprint: Fingerprint(offered.TrustedRoot), PinnedAt: now, UpdatedAt: now}
+	if p.IndexLogKey, err = indexKey([]byte(offered.IndexKey)); err != nil {
+		return nil, err
+	}
+	return c.take(p, nil, offered.TrustedRoot)
 }
 
 // UpdateServer compares what a service offers with what is pinned. Another root is refused, with the changes in the result,
-// unless accept is its fingerprint.
-func (c *Client) UpdateServer(p *Pin, offered []byte, accept string) (*Result, error) {
+// unless accept is its fingerprint, and so is another key of the index log ([KeyFingerprint]). A service that offers no key changes none.
+func (c *Client) UpdateServer(p *Pin, offered Offer, accept string) (*Result, error) {
 	p, unlock, err := c.Store.reload(p)
 	if err != nil {
 		return nil, err
@@ -258,16 +288,35 @@ func (c *Client) UpdateServer(p *Pin, offered []byte, accept string) (*Result, e
 	}
 	next := *p
 	next.UpdatedAt = c.Now().UTC()
-	if got := Fingerprint(offered); got != "sha256:"+p.TrustedRootSHA256 && got != accept {
-		diff, err := changes(old, offered)
-		if err != nil {
-			return nil, err
-		}
-		return &Result{Pin: p, Changes: diff}, &Error{Code: CodeChanged,
-			Message: fmt.Sprintf("%s offers another trusted root, %s, than the pinned sha256:%s", p.Address, got, p.TrustedRootSHA256),
-			Hint:    "ask the operator on another channel for the digest of the new root, then give it with --accept"}
+	key, err := indexKey([]byte(offered.IndexKey))
+	if err != nil {
+		return nil, err
 	}
-	return c.take(&next, old, offered)
+	trusted := offered.TrustedRoot
+	if got := Fingerprint(trusted); got != "sha256:"+p.TrustedRootSHA256 && got != accept {
+		if accept != "" && key != "" && accept == KeyFingerprint(key) {
+			trusted = old // the key alone was accepted
+		} else {
+			diff, err := changes(old, trusted)
+			if err != nil {
+				return nil, err
+			}
+			return &Result{Pin: p, Changes: diff}, &Error{Code: CodeChanged,
+				Message: fmt.Sprintf("%s offers another trusted root, %s, than the pinned sha256:%s", p.Address, got, p.TrustedRootSHA256),
+				Hint:    "ask the operator on another channel for the digest of the new root, then give it with --accept"}
+		}
+	}
+	switch {
+	case key == "" || key == p.IndexLogKey:
+	case accept == KeyFingerprint(key):
+		next.IndexLogKey = key
+	case accept != "" && accept == Fingerprint(trusted): // the root alone was accepted; the key stays what it is
+	default:
+		return nil, &Error{Code: CodeChanged,
+			Message: fmt.Sprintf("%s offers the key %.200q of its index log, %s, and pinned is %.200q", p.Address, key, KeyFingerprint(key), p.IndexLogKey),
+			Hint:    "ask the operator on another channel for the key, then give the digest of index_log.vkey with --accept"}
+	}
+	return c.take(&next, old, trusted)
 }
 
 // take makes a trusted root the one in force.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/avow-dev/avow/cmd/avow/internal/pin"
+	"github.com/avow-dev/avow/internal/bundletest"
 )
 
 // TestHostileRepository: every way to hand a buyer something else than the holders signed is refused with its code, and the
@@ -144,26 +145,61 @@ func TestServerPin(t *testing.T) {
 	first, second := roots(t)
 	w := newWorld(t, first)
 	c := w.client()
-	r, err := c.PinServer("acme", "avow.example:8443", first, "")
+	r, err := c.PinServer("acme", "avow.example:8443", pin.Offer{TrustedRoot: first}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, err = c.UpdateServer(r.Pin, first, ""); err != nil || len(r.Changes) != 0 {
+	if r, err = c.UpdateServer(r.Pin, pin.Offer{TrustedRoot: first}, ""); err != nil || len(r.Changes) != 0 {
 		t.Fatalf("the same root: %v, %v", r, err)
 	}
 	p := r.Pin
 	for _, accept := range []string{"", pin.Fingerprint(first)} {
-		r, err = c.UpdateServer(p, second, accept)
+		r, err = c.UpdateServer(p, pin.Offer{TrustedRoot: second}, accept)
 		wantCode(t, err, pin.CodeChanged)
 		if len(r.Changes) != 1 || !strings.HasPrefix(r.Changes[0].String(), "+ log next.example.test added") {
 			t.Errorf("changes: %v", r.Changes)
 		}
 	}
-	if r, err = c.UpdateServer(p, second, pin.Fingerprint(second)); err != nil {
+	if r, err = c.UpdateServer(p, pin.Offer{TrustedRoot: second}, pin.Fingerprint(second)); err != nil {
 		t.Fatal(err)
 	}
 	if data, err := r.Pin.TrustedRoot(); err != nil || !bytes.Equal(data, second) {
 		t.Errorf("after accepting: %v", err)
+	}
+}
+
+// TestServerPinIndexKey: the key of a service's index log is pinned with the root, and changes by the buyer's word alone.
+func TestServerPinIndexKey(t *testing.T) {
+	first, second := roots(t)
+	w := newWorld(t, first)
+	c := w.client()
+	key, other := bundletest.NewLog(t, "index.example.test", bundletest.Start).VKey(t), bundletest.NewLog(t, "index.example.test", bundletest.Start).VKey(t)
+	_, err := c.PinServer("acme", "avow.example:8443", pin.Offer{TrustedRoot: first, IndexKey: "no key"}, "")
+	wantCode(t, err, pin.CodeMalformed)
+	r, err := c.PinServer("acme", "avow.example:8443", pin.Offer{TrustedRoot: first, IndexKey: key}, "")
+	if err != nil || r.Pin.IndexLogKey != key {
+		t.Fatal(r, err)
+	}
+	p := r.Pin
+	_, err = c.UpdateServer(p, pin.Offer{TrustedRoot: first, IndexKey: other}, "")
+	wantCode(t, err, pin.CodeChanged)
+	for name, step := range map[string]struct {
+		offer  pin.Offer
+		accept string
+		want   string
+	}{
+		"1 nothing is offered":   {pin.Offer{TrustedRoot: first}, "", key},
+		"2 the root is accepted": {pin.Offer{TrustedRoot: second, IndexKey: other}, pin.Fingerprint(second), key},
+	} {
+		if r, err = c.UpdateServer(p, step.offer, step.accept); err != nil || r.Pin.IndexLogKey != step.want {
+			t.Errorf("%s: %v, %v", name, r, err)
+		}
+	}
+	if r, err = c.UpdateServer(p, pin.Offer{TrustedRoot: second, IndexKey: other}, pin.KeyFingerprint(other)); err != nil || r.Pin.IndexLogKey != other {
+		t.Errorf("the key is accepted: %v, %v", r, err)
+	}
+	if loaded, err := c.Store.Load("acme"); err != nil || loaded.IndexLogKey != other {
+		t.Errorf("loaded: %v, %v", loaded, err)
 	}
 }
 
@@ -176,6 +212,13 @@ func TestDamagedPin(t *testing.T) {
 		},
 		"no root":      func(_, g string) error { return os.Remove(filepath.Join(g, "root.json")) },
 		"no timestamp": func(_, g string) error { return os.Remove(filepath.Join(g, "timestamp.json")) },
+		"a key that is none": func(d, _ string) error {
+			data, err := os.ReadFile(filepath.Join(d, "pin.json"))
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(d, "pin.json"), bytes.Replace(data, []byte(`"pinnedAt"`), []byte(`"indexLogKey": "x", "pinnedAt"`), 1), 0o600)
+		},
 		"half a pin": func(d, _ string) error {
 			return os.WriteFile(filepath.Join(d, "pin.json"), []byte(`{"format":1`), 0o600)
 		},

@@ -35,6 +35,7 @@ const (
 const (
 	trustedRootFile   = "trusted_root.json"
 	signingConfigFile = "signing_config.json"
+	indexLogFile      = "index_log.vkey"
 )
 
 // Store is the directory of all pins.
@@ -61,6 +62,8 @@ type Pin struct {
 	Generation string `json:"generation"`
 	// TrustedRootSHA256 is the SHA-256 of the trusted root in force, hexadecimal.
 	TrustedRootSHA256 string `json:"trustedRootSha256"`
+	// IndexLogKey is the verifier key of the index log, NAME+HASH+BASE64; empty if none is pinned.
+	IndexLogKey string `json:"indexLogKey,omitempty"`
 	// PinnedAt and UpdatedAt are when it was pinned, and when it was last known to be current.
 	PinnedAt  time.Time `json:"pinnedAt"`
 	UpdatedAt time.Time `json:"updatedAt"`
@@ -132,6 +135,11 @@ func (p *Pin) check() error {
 		return fmt.Errorf("root version %d of a pin of kind %s", p.RootVersion, p.Kind)
 	case p.PinnedAt.IsZero() || p.UpdatedAt.IsZero():
 		return errors.New("a time is missing")
+	}
+	if p.IndexLogKey != "" {
+		if _, err := verify.ParseLogKey(p.IndexLogKey); err != nil {
+			return fmt.Errorf("indexLogKey: %w", err)
+		}
 	}
 	for name := range p.Expires {
 		if !expiryName.MatchString(name) {

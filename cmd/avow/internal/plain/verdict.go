@@ -146,12 +146,24 @@ func declarations(w *text.Writer, v *verify.Verdict) {
 			w.Item("  ", labelColumns, "Witnessed", fmt.Sprintf("by %s, in the log by %s", text.Safe(witnessNames(e)),
 				e.WitnessedBy.UTC().Format(time.RFC3339)))
 		}
+		if p := e.LogPledge; p != nil {
+			w.Item("  ", labelColumns, "Log pledge", Pledge(e))
+		}
 		standing(w, e.Standing)
 		Statement(w, e.Statement)
 		for _, f := range e.Warnings {
 			w.Item("  ", labelColumns, "Warning "+f.Code, text.Safe(f.Message))
 		}
 	}
+}
+
+// Pledge says in which logs only the signer pledged to publish, and whether this statement is in one of them. The evidence has a pledge.
+func Pledge(e *verify.Evidence) string {
+	logs := text.Safe(strings.Join(e.LogPledge.Logs, ", "))
+	if e.LogPledge.Kept {
+		return "the signer publishes in " + logs + " only, and this is there"
+	}
+	return "BROKEN: the signer pledged to publish in " + logs + " only, and this is in " + text.Safe(e.LogOrigin)
 }
 
 // witnessNames lists who cosigned.

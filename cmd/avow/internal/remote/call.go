@@ -33,6 +33,8 @@ type Retrier struct {
 	Sleep func(ctx context.Context, d time.Duration) error
 	// Notify is told before each pause why and how long. May be nil.
 	Notify func(cause *Error, pause time.Duration)
+	// Reached says that the service has answered before: Follow has no last try.
+	Reached bool
 }
 
 // Sleep waits for d or for the end of the context.
@@ -78,7 +80,7 @@ func (r Retrier) Call(ctx context.Context, f func(context.Context) error) error 
 // error is begun again. A nil error of f ends Follow only through [ErrDone]. The error is *Error, or f's own if it is no
 // call's.
 func (r Retrier) Follow(ctx context.Context, f func(ctx context.Context, alive func()) error) error {
-	pause, ever := firstPause, false
+	pause, ever := firstPause, r.Reached
 	for try := 1; ; try++ {
 		err := f(ctx, func() { pause, try, ever = firstPause, 1, true })
 		if errors.Is(err, ErrDone) {

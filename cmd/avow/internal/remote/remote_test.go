@@ -332,8 +332,9 @@ func TestFollow(t *testing.T) {
 	}
 	defer c.Close()
 	down, own := status.Error(codes.Unavailable, "down"), errors.New("own")
+	reached := false
 	run := func(ends ...error) (slept pauses, err error) {
-		r := Retrier{Connection: c, Sleep: func(_ context.Context, d time.Duration) error { slept = append(slept, d); return nil }}
+		r := Retrier{Connection: c, Reached: reached, Sleep: func(_ context.Context, d time.Duration) error { slept = append(slept, d); return nil }}
 		n := 0
 		return slept, r.Follow(t.Context(), func(_ context.Context, alive func()) error {
 			if n++; n > len(ends) {
@@ -354,6 +355,11 @@ func TestFollow(t *testing.T) {
 	if _, err := run(slices.Repeat([]error{down}, maxDials)...); !errors.As(err, &failure) || failure.Status != codes.Unavailable {
 		t.Errorf("never reached: %v", err)
 	}
+	reached = true
+	if _, err := run(slices.Repeat([]error{down}, 3*maxTries)...); err != nil {
+		t.Errorf("reached before: %v", err)
+	}
+	reached = false
 	if _, err := run(status.Error(codes.InvalidArgument, "no")); !errors.As(err, &failure) || failure.Status != codes.InvalidArgument {
 		t.Errorf("refused: %v", err)
 	}

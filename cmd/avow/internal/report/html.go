@@ -353,6 +353,9 @@ func newProof(e *verify.Evidence) proof {
 	if e.Statement != nil {
 		p.Type = plain.TypeName(e.Statement.Type)
 	}
+	if e.LogPledge != nil {
+		p.Facts = append(p.Facts, fact{"Log pledge", plain.Pledge(e), false})
+	}
 	for _, t := range e.Timestamps {
 		p.Facts = append(p.Facts, fact{"Timestamp", instant(t.Time) + " by " + text.Safe(t.Authority), false})
 	}
