@@ -19,6 +19,8 @@ type Conn struct {
 	Names []string
 	// NamedBy goes with Names: sni, http or log.
 	NamedBy observation.Naming
+	// Sure: the source itself went to the name, so that it cannot be another's.
+	Sure bool
 	// Begin and End are zero where the source has no times.
 	Begin, End time.Time
 	// Out is from client to server, in bytes. Without Counted neither is known.
