@@ -22,6 +22,7 @@ type strace struct {
 	// names of programs, and the process that a thread or child came from.
 	program map[string]string
 	parent  map[string]string
+	owner   map[string]string // of a thread's descriptors: the process
 	sockets map[socketKey]*socket
 	halves  map[string]string // of calls that were interrupted by another line
 	waiting []*record.Conn    // of connect for UDP: no packet yet
@@ -43,7 +44,7 @@ type socket struct {
 }
 
 func newStrace(to *record.Sink) *strace {
-	return &strace{to: to, program: map[string]string{}, parent: map[string]string{}, sockets: map[socketKey]*socket{},
+	return &strace{to: to, program: map[string]string{}, parent: map[string]string{}, owner: map[string]string{}, sockets: map[socketKey]*socket{},
 		halves: map[string]string{}, seen: map[connKey]bool{}}
 }
 
@@ -131,14 +132,14 @@ func (s *strace) call(c *systemCall) {
 		s.forked(c)
 	case "socket":
 		if c.ok() && len(s.sockets) < maxOpen {
-			s.sockets[s.key(c.process, c.number())] = &socket{transport: socketType(c.args), known: true}
+			s.sockets[s.own(c.process, c.number())] = &socket{transport: socketType(c.args), known: true}
 		}
 	case "dup", "dup2", "dup3":
 		if from := s.socket(c); from != nil && c.ok() && len(s.sockets) < maxOpen {
-			s.sockets[s.key(c.process, c.number())] = from
+			s.sockets[s.own(c.process, c.number())] = from
 		}
 	case "close":
-		delete(s.sockets, s.key(c.process, c.fd()))
+		delete(s.sockets, s.own(c.process, c.fd()))
 	case "connect":
 		s.connect(c)
 	case "accept", "accept4":
@@ -173,13 +174,27 @@ func (s *strace) forked(c *systemCall) {
 		s.program[child] = s.program[c.process]
 	}
 	s.parent[child] = c.process
+	if strings.Contains(c.args, "CLONE_FILES") {
+		s.owner[child] = s.own(c.process, "").process
+	}
+}
+
+// own is where a process makes a descriptor: threads share theirs.
+func (s *strace) own(process, fd string) socketKey {
+	if o, ok := s.owner[process]; ok {
+		process = o
+	}
+	return socketKey{process, fd}
 }
 
 // key finds where a descriptor was made: by the process, or by one that it came
 // from.
 func (s *strace) key(process, fd string) socketKey {
-	key := socketKey{process, fd}
-	for p, n := process, 0; n < 64; n++ {
+	key := s.own(process, fd)
+	if s.sockets[key] != nil {
+		return key
+	}
+	for p, n := key.process, 0; n < 64; n++ {
 		if k := (socketKey{p, fd}); s.sockets[k] != nil {
 			return k
 		}
@@ -263,7 +278,7 @@ func (s *strace) connect(c *systemCall) {
 		}
 		s.to.Gap("transportAssumed", 1, "strace: the call that made the socket is not in the trace")
 		if len(s.sockets) < maxOpen {
-			s.sockets[s.key(c.process, c.fd())] = sk
+			s.sockets[s.own(c.process, c.fd())] = sk
 		}
 	}
 	if sk.transport == "" {
