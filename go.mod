@@ -49,7 +49,7 @@ require (
 	pgregory.net/rapid v1.3.0
 )
 
-require github.com/gopacket/gopacket v1.7.7 // indirect
+require github.com/gopacket/gopacket v1.7.7
 
 require (
 	cel.dev/expr v0.25.3 // indirect

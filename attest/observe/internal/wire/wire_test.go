@@ -188,7 +188,7 @@ func agrees(t *testing.T, data []byte, outcome Outcome, p *Packet) {
 		return
 	}
 	ip, ok := all[at].(*layers.IPv4)
-	if !ok || ip.FragOffset != 0 || ip.Flags&layers.IPv4MoreFragments != 0 || ip.Length == 0 {
+	if !ok || ip.Version != 4 || ip.FragOffset != 0 || ip.Flags&layers.IPv4MoreFragments != 0 || ip.Length == 0 {
 		return
 	}
 	var src, dst uint16
