@@ -41,6 +41,9 @@ type Options struct {
 	// MaxFlows and MaxPeers bound memory: connections at a time and peers in all.
 	// 0 is [DefaultMaxFlows] and [observation.MaxPeers].
 	MaxFlows, MaxPeers int
+	// Undigested leaves the digests of the inputs out, which cost more than reading
+	// them: for a summary that nobody keeps.
+	Undigested bool
 }
 
 func (o *Options) local(a netip.Addr) bool {
@@ -131,7 +134,7 @@ func Observe(ctx context.Context, inputs []Input, o Options) (*observation.Obser
 		scout := newRun(&o)
 		for _, in := range ordered {
 			if isCapture(in.Format) {
-				if err := scout.read(ctx, in, nil); err != nil {
+				if err := scout.read(ctx, in, &counter{}); err != nil {
 					return nil, fmt.Errorf("%s: %w", in.Name, err)
 				}
 			}
@@ -251,16 +254,20 @@ func commonVantage(inputs []Input) (observation.Vantage, error) {
 	return v, nil
 }
 
-// source reads an input and notes its digest.
+// source reads an input and notes what it was.
 func (r *run) source(ctx context.Context, in Input) error {
-	c := &counter{d: newDigester()}
-	err := r.read(ctx, in, c)
-	sum := c.d.end()
-	if err != nil {
-		return err
+	c := &counter{}
+	if !r.o.Undigested {
+		c.d = newDigester()
 	}
-	r.sources = append(r.sources, observation.Source{Kind: in.Format, Name: clipName(in.Name), Bytes: c.n, SHA256: hex.EncodeToString(sum[:])})
-	return nil
+	err := r.read(ctx, in, c)
+	source := observation.Source{Kind: in.Format, Name: clipName(in.Name), Bytes: c.n}
+	if c.d != nil {
+		sum := c.d.end()
+		source.SHA256 = hex.EncodeToString(sum[:])
+	}
+	r.sources = append(r.sources, source)
+	return err
 }
 
 func clipName(s string) string {
@@ -270,17 +277,14 @@ func clipName(s string) string {
 	return strings.ToValidUTF8(s, "?")
 }
 
-// read reads an input. With a counter, it reads to the end even where the
-// content stopped making sense: the digest is of the whole file.
+// read reads an input through a counter, and to the end even where the content
+// stopped making sense: size and digest are of the whole file.
 func (r *run) read(ctx context.Context, in Input, c *counter) error {
 	f, err := in.Open()
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if c == nil {
-		c = &counter{}
-	}
 	c.r = f
 	if !isCapture(in.Format) {
 		err = logs.Read(ctx, c, logs.Format(in.Format), r.shared, r.summary.sink())
@@ -297,7 +301,7 @@ func (r *run) read(ctx context.Context, in Input, c *counter) error {
 	if err == nil {
 		err = r.packets(ctx, packets, false)
 	}
-	if err == nil && c.d != nil {
+	if err == nil {
 		_, err = io.Copy(io.Discard, c)
 	}
 	return err
