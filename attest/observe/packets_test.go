@@ -185,6 +185,18 @@ func TestReassembly(t *testing.T) {
 		"outbound tcp 10.0.0.1:53 direct x1 domain\noutbound tcp b.example:443 dns x1 addr 192.0.2.8")
 }
 
+// TestPieces: a hello in more pieces than anybody sends is given up, and said.
+func TestPieces(t *testing.T) {
+	client, _ := packetworld.Hellos(t, "api.acme.example", tls.VersionTLS12)
+	w := packetworld.New(t)
+	c := w.Dial(host, packetworld.Addr("192.0.2.7:443"))
+	c.Segment = 1
+	c.Write(true, client[:maxParts+1])
+	o := summarise(t, Options{}, input("run.pcap", w.PCAP()))
+	expect(t, "peers", lines(o), "outbound tcp 192.0.2.7:443 unresolved x1")
+	expect(t, "gaps", gapsOf(o), "truncated 1 "+gapHello)
+}
+
 // TestQUIC: the name in the Initial packets of a real client, which has to be
 // decrypted.
 func TestQUIC(t *testing.T) {
