@@ -38,6 +38,10 @@ type Options struct {
 	// Resolvers are the name servers whose answers are believed; empty is any that
 	// the program asked.
 	Resolvers []netip.Addr
+	// Start is when watching began, where that is known: it may be long before the
+	// first packet, and there may be none. Zero is the first time in the inputs.
+	// Who knows when it ended sets [observation.Observation.End] in the result.
+	Start time.Time
 	// MaxFlows and MaxPeers bound memory: connections at a time and peers in all.
 	// 0 is [DefaultMaxFlows] and [observation.MaxPeers].
 	MaxFlows, MaxPeers int
@@ -163,7 +167,7 @@ func Live(ctx context.Context, r io.Reader, name string, o Options) (*observatio
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrFormat, name, err)
 	}
-	if err := run.packets(ctx, c, true); err != nil && ctx.Err() == nil {
+	if err := run.packets(ctx, c, true); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	run.sources = append(run.sources, observation.Source{Kind: c.Format().String(), Name: name})
@@ -318,23 +322,23 @@ func (r *run) packets(ctx context.Context, c *capture.Reader, live bool) error {
 	var unknown [3]int64 // by outcome: Unknown and Cut, and link types
 	link := uint16(0)
 	for ; ; all++ {
-		if (live || all%checkEvery == 0) && ctx.Err() != nil {
+		if live && ctx.Err() != nil && c.Buffered() == 0 {
+			break // all that came in before the end is read
+		}
+		if !live && all%checkEvery == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
 		err := c.Next(&p)
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) || err != nil && live && ctx.Err() != nil {
 			break
 		}
 		var bad *capture.Error
-		if errors.As(err, &bad) {
-			if live && ctx.Err() != nil {
-				break
-			}
-			if all == 0 {
-				return fmt.Errorf("%w: %w", ErrNothing, bad)
-			}
+		if errors.As(err, &bad) && all > 0 {
 			r.summary.gaps.add(GapTruncated, 1, bad.Error())
 			break
+		}
+		if bad != nil {
+			return fmt.Errorf("%w: %w", ErrNothing, bad)
 		}
 		if err != nil {
 			return err
@@ -388,6 +392,7 @@ func (r *run) finish(inputs []Input) (*observation.Observation, error) {
 	r.tracker.end()
 	r.shared.Unused(r.summary.sink())
 	s := r.summary
+	s.saw(s.nanosOf(r.o.Start))
 	for _, in := range inputs {
 		if s.first == 0 && !in.Modified.IsZero() {
 			s.saw(in.Modified.UnixNano())
