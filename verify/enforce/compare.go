@@ -86,6 +86,7 @@ type origin struct {
 var (
 	statementLine = regexp.MustCompile(`^# ` + keyStatement + `: (sha256:[0-9a-f]{64})$`)
 	statementID   = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	plainKey      = regexp.MustCompile(`^[A-Za-z0-9]+$`)
 	logLine       = regexp.MustCompile(`^# ` + keyLog + `: (\S+) entry ([0-9]{1,19})$`)
 )
 
@@ -105,19 +106,23 @@ func (p *Policy) age(o origin) Age {
 	return AgeNewer
 }
 
+func decimal(s string) (uint64, bool) {
+	n, err := strconv.ParseUint(s, 10, 64)
+	return n, err == nil
+}
+
 // textLines returns the lines that are not comments.
 func textLines(data []byte) (lines []string, o origin, err error) {
 	for raw := range bytes.Lines(data) {
-		line := strings.TrimSpace(string(raw))
+		line := strings.TrimRight(string(raw), " \t\r\n") // what stands before a line means something in YAML
 		if m := statementLine.FindStringSubmatch(line); m != nil && o.statement == "" {
 			o.statement = m[1]
 		}
 		if m := logLine.FindStringSubmatch(line); m != nil && !o.indexed {
 			o.log = m[1]
-			o.index, err = strconv.ParseUint(m[2], 10, 64)
-			o.indexed = err == nil
+			o.index, o.indexed = decimal(m[2])
 		}
-		if line != "" && line[0] != '#' {
+		if text := strings.TrimLeft(line, " \t"); text != "" && text[0] != '#' {
 			lines = append(lines, line)
 		}
 	}
@@ -147,9 +152,7 @@ func objectLines(data []byte) ([]string, origin, error) {
 	if id := v.Metadata.Annotations[annotationPrefix+"statement"]; statementID.MatchString(id) {
 		o.statement = id
 	}
-	var err error
-	o.index, err = strconv.ParseUint(v.Metadata.Annotations[annotationPrefix+"log-index"], 10, 64)
-	o.indexed = err == nil
+	o.index, o.indexed = decimal(v.Metadata.Annotations[annotationPrefix+"log-index"])
 	lines := []string{"apiVersion: " + v.APIVersion, "kind: " + v.Kind, "metadata.name: " + v.Metadata.Name}
 	if v.Metadata.Namespace != "" {
 		lines = append(lines, "metadata.namespace: "+v.Metadata.Namespace)
@@ -171,7 +174,7 @@ func leaves(lines []string, path string, v any) []string {
 		}
 		slices.Sort(keys)
 		for _, k := range keys {
-			lines = leaves(lines, path+"."+k, v[k])
+			lines = leaves(lines, path+"."+step(k), v[k])
 		}
 		return lines
 	case []any:
@@ -183,7 +186,15 @@ func leaves(lines []string, path string, v any) []string {
 		}
 		return lines
 	}
-	return append(lines, fmt.Sprintf("%s: %v", path, v))
+	return append(lines, fmt.Sprintf("%s: %#v", path, v))
+}
+
+// step is a key in a path. What is no plain word is quoted, so that no key looks like a path.
+func step(key string) string {
+	if plainKey.MatchString(key) {
+		return key
+	}
+	return strconv.Quote(key)
 }
 
 // difference lists the lines that only one side has, as often as it has more of them.

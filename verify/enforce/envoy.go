@@ -19,7 +19,7 @@ func (p *plan) envoy() ([]byte, error) {
 				"@type": typeURL + "filters.http.dynamic_forward_proxy.v3.FilterConfig", "dns_cache_config": dnsCache()}},
 			object{"name": "envoy.filters.http.router", "typed_config": object{"@type": typeURL + "filters.http.router.v3.Router"}},
 		},
-		"route_config": object{"name": "avow_egress", "virtual_hosts": p.virtualHosts()},
+		"route_config":    object{"name": "avow_egress", "virtual_hosts": p.virtualHosts()},
 		"upgrade_configs": []any{object{"upgrade_type": "CONNECT"}},
 	}
 	return document(p.comments("the product reaches the proxy only where something else stops its other traffic: a firewall, or a network without exit"),

@@ -45,7 +45,7 @@ func (p *plan) nftables() ([]byte, []nftSet, error) {
 			rules.WriteString(set.rule(r.flow.ID))
 		}
 	}
-	resolverNote := "which names the product asks the resolver for is not limited: a resolver can"
+	resolverNote := "the names that the product may ask the resolver for are not limited here; a resolver that answers the declared ones alone limits them"
 	if !p.asksDNS && len(names) == 0 {
 		resolverNote = "no resolver may be asked"
 	}

@@ -55,7 +55,9 @@ const DefaultName = "avow-egress"
 const proxyPort = 3128
 
 // DefaultListen is where a proxy listens if nothing else is said: this machine only.
-func DefaultListen() netip.AddrPort { return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), proxyPort) }
+func DefaultListen() netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), proxyPort)
+}
 
 // Scope is whose traffic an nftables ruleset is about: exactly one member is set.
 type Scope struct {
