@@ -139,7 +139,7 @@ func FuzzCompare(f *testing.F) {
 		f.Add(i, p.Content)
 		f.Add(i, []byte(strings.ReplaceAll(string(p.Content), "443", "444")))
 	}
-	f.Add(0, []byte("spec: &a [*a]\nmetadata: {annotations: {w3id.org/avow.statement: x}}\n"))
+	f.Add(0, []byte("spec: &a [*a]\nmetadata: {annotations: {avow.dev/statement: x}}\n"))
 	f.Fuzz(func(t *testing.T, i int, deployed []byte) {
 		p := policies[uint(i)%uint(len(policies))]
 		c, err := p.Compare(deployed)

@@ -66,7 +66,7 @@ func commands(t *testing.T, p *enforce.Policy) []string {
 			t.Fatal(err)
 		}
 		for key := range v["metadata"].(obj)["annotations"].(obj) {
-			if !strings.HasPrefix(key, "w3id.org/avow.") {
+			if !strings.HasPrefix(key, "avow.dev/") {
 				t.Errorf("annotation %q", key)
 			}
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // annotationPrefix begins the keys of the annotations.
-const annotationPrefix = "w3id.org/avow."
+const annotationPrefix = "avow.dev/"
 
 // object is a YAML mapping; the encoder writes its keys in order.
 type object = map[string]any
