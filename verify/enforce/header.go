@@ -32,7 +32,7 @@ func (p *plan) header() []string {
 	for _, list := range []struct {
 		word  string
 		items []Item
-	}{{"inbound", p.inbound}, {"left out", p.leftOut}, {"not compiled", p.uncompiled}} {
+	}{{"resolver", p.resolved}, {"inbound", p.inbound}, {"left out", p.leftOut}, {"not compiled", p.uncompiled}} {
 		for _, i := range list.items {
 			lines = append(lines, list.word+": "+i.String())
 		}

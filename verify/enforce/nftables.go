@@ -46,7 +46,7 @@ func (p *plan) nftables() ([]byte, []nftSet, error) {
 		}
 	}
 	resolverNote := "the names that the product may ask the resolver for are not limited here; a resolver that answers the declared ones alone limits them"
-	if !p.asksDNS && len(names) == 0 {
+	if len(p.resolved) == 0 && len(names) == 0 {
 		resolverNote = "no resolver may be asked"
 	}
 	var b strings.Builder
@@ -58,7 +58,7 @@ func (p *plan) nftables() ([]byte, []nftSet, error) {
 	if len(p.inbound) > 0 {
 		b.WriteString("\t\tct direction reply accept comment \"answers to what the remote side began\"\n")
 	}
-	if len(names) > 0 || p.asksDNS {
+	if len(names) > 0 || len(p.resolved) > 0 {
 		b.WriteString(p.resolverRule())
 	}
 	b.WriteString(rules.String())

@@ -21,7 +21,7 @@ type plan struct {
 	uncompiled []Item
 	inbound    []Item
 	notes      []string
-	asksDNS    bool // the product declares that it asks a resolver
+	resolved   []Item // asking a resolver, which the target has a rule of its own for
 }
 
 // rule is one peer that may be reached. Exactly one of host, suffix and prefix is set.
@@ -97,7 +97,12 @@ func (p *plan) flowRules(f *predicate.Flow) (rules []rule, missing []Item, err e
 		if err != nil {
 			return nil, nil, err
 		}
-		if why != "" {
+		switch why {
+		case "":
+		case whyResolver:
+			p.resolved = append(p.resolved, item(f, j+1, "", "%s", detail))
+			continue
+		default:
 			missing = append(missing, item(f, j+1, why, "%s", detail))
 			continue
 		}
@@ -152,9 +157,8 @@ func (p *plan) endpointRules(f *predicate.Flow, j int) ([]rule, Why, string, err
 func (p *plan) operatorRules(r rule, e *predicate.Endpoint) ([]rule, Why, string, error) {
 	values := p.o.configured(e.Setting)
 	if len(values) == 0 {
-		if e.Application == "domain" && p.resolves() {
-			p.asksDNS = true
-			return nil, "", "", nil // the rule about the resolver covers it
+		if asksResolver(r.flow, e) && p.resolves() {
+			return nil, whyResolver, p.resolverDetail(), nil
 		}
 		if e.Kind == "discovered" {
 			return nil, WhyDiscovered, "the network announces the peer: " + quoted(e.Setting), nil
@@ -193,6 +197,24 @@ func (p *plan) withPorts(rules []rule) ([]rule, Why, string, error) {
 		}
 	}
 	return rules, "", "", nil
+}
+
+// whyResolver marks an endpoint that the target's own rule about a resolver covers: it is compiled, if not to a rule of its own.
+const whyResolver Why = "resolver"
+
+// asksResolver reports whether an endpoint is the resolver of the system or the network.
+func asksResolver(f *predicate.Flow, e *predicate.Endpoint) bool {
+	return e.Application == "domain" || e.Application == "" && slices.Contains(f.Purposes, "nameResolution")
+}
+
+func (p *plan) resolverDetail() string {
+	switch p.o.Target {
+	case Cilium:
+		return "the cluster's resolver may be asked for the declared names, and for no others"
+	case NFTables:
+		return "the resolver " + p.o.Resolver.String() + " may be asked"
+	}
+	return "the proxy resolves the declared names"
 }
 
 // resolves reports whether the policy has a resolver of its own that the product's questions go to.

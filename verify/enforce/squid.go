@@ -33,7 +33,7 @@ func (p *plan) squid(listen string) []byte {
 		fmt.Fprintf(&allow, "http_access allow %s %s_port\n", conditions, name)
 	}
 	b.WriteString(allow.String())
-	b.WriteString("http_access deny all\ncache deny all\nvia off\nforwarded_for delete\n")
+	b.WriteString("http_access deny all\ncache deny all\nforwarded_for delete\n")
 	return []byte(b.String())
 }
 

@@ -11,6 +11,9 @@ import (
 // annotationPrefix begins the keys of the annotations.
 const annotationPrefix = "avow.dev/"
 
+// maxAnnotated bounds the items in an annotation: an API server takes 256 KiB of annotations for an object.
+const maxAnnotated = 50
+
 // object is a YAML mapping; the encoder writes its keys in order.
 type object = map[string]any
 
@@ -42,7 +45,11 @@ func (p *plan) metadata() object {
 	}
 	for key, items := range map[string][]Item{"left-out": p.leftOut, "not-compiled": p.uncompiled, "inbound": p.inbound} {
 		var lines []string
-		for _, i := range items {
+		for n, i := range items {
+			if n == maxAnnotated {
+				lines = append(lines, fmt.Sprintf("%d more, which the comments of the compiled file list", len(items)-n))
+				break
+			}
 			lines = append(lines, i.String())
 		}
 		if len(lines) > 0 {
