@@ -21,8 +21,13 @@ func peerOf(kind, value, transport string, port int) obj {
 		"tls": obj{"requirement": "none", "verification": "none"}}
 }
 
-// compiled verifies a statement that declares endpoints, and compiles it.
+// compiled verifies a statement that declares endpoints, and compiles it for nftables.
 func compiled(tb testing.TB, scope enforce.Scope, endpoints ...obj) *enforce.Policy {
+	tb.Helper()
+	return compiledFor(tb, enforce.Options{Target: enforce.NFTables, Scope: scope, Resolver: netip.MustParseAddrPort("192.0.2.53:53")}, endpoints...)
+}
+
+func compiledFor(tb testing.TB, o enforce.Options, endpoints ...obj) *enforce.Policy {
 	tb.Helper()
 	var s obj
 	if err := json.Unmarshal(bundletest.Statement(tb, "data-flows"), &s); err != nil {
@@ -48,8 +53,8 @@ func compiled(tb testing.TB, scope enforce.Scope, endpoints ...obj) *enforce.Pol
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p, err := enforce.Compile(tb.Context(), verdict, enforce.Options{Target: enforce.NFTables, Now: start, Scope: scope,
-		Resolver: netip.MustParseAddrPort("192.0.2.53:53")})
+	o.Now = start
+	p, err := enforce.Compile(tb.Context(), verdict, o)
 	if err != nil {
 		tb.Fatal(err)
 	}
