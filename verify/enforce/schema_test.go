@@ -143,7 +143,7 @@ func (s schema) members(o obj, at string) string {
 	properties, _ := s.is["properties"].(obj)
 	additional, open := s.is["additionalProperties"].(obj)
 	for name, v := range o {
-		below := s
+		var below schema
 		switch {
 		case properties[name] != nil:
 			below = s.below(properties[name])

@@ -92,7 +92,7 @@ func TestConfigured(t *testing.T) {
 			o.Configured = append(o.Configured, c)
 		}
 		p, err := enforce.Compile(t.Context(), accepted(t, v), o)
-		if r, ok := err.(*enforce.Refusal); ok { //nolint:errorlint // the type itself is what is promised
+		if r, ok := err.(*enforce.Refusal); ok {
 			return "", r
 		}
 		return string(p.Content), nil

@@ -96,9 +96,9 @@ func (z *zone) serve(tb testing.TB, packets net.PacketConn, streams net.Listener
 			}
 			answer := z.answer(tb, buffer[:n], "udp")
 			if z.stray != nil {
-				packets.WriteTo(z.stray(buffer[:n], answer), from) //nolint:errcheck // the client may be gone
+				packets.WriteTo(z.stray(buffer[:n], answer), from)
 			}
-			packets.WriteTo(answer, from) //nolint:errcheck // the client may be gone
+			packets.WriteTo(answer, from)
 		}
 	})
 	done.Go(func() {
@@ -112,7 +112,7 @@ func (z *zone) serve(tb testing.TB, packets net.PacketConn, streams net.Listener
 				query := make([]byte, binary.BigEndian.Uint16(length[:]))
 				if _, err := io.ReadFull(conn, query); err == nil {
 					answer := z.answer(tb, query, "tcp")
-					conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...)) //nolint:errcheck // the client may be gone
+					conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...))
 				}
 			}
 			conn.Close()

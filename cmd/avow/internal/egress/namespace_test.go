@@ -177,8 +177,8 @@ func (n namespaces) echo(t *testing.T, port int) {
 			}
 			done.Go(func() {
 				defer conn.Close()
-				conn.SetDeadline(time.Now().Add(wait)) //nolint:errcheck // a closed connection ends the copy too
-				io.Copy(conn, conn)                    //nolint:errcheck // the client may be gone
+				conn.SetDeadline(time.Now().Add(wait))
+				io.Copy(conn, conn)
 			})
 		}
 	})
@@ -199,7 +199,7 @@ func (n namespaces) echo(t *testing.T, port int) {
 				if err != nil {
 					return
 				}
-				socket.WriteTo(buffer[:k], from) //nolint:errcheck // the client may be gone
+				socket.WriteTo(buffer[:k], from)
 			}
 		})
 	}

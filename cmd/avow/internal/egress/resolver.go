@@ -96,7 +96,7 @@ func (r *Resolver) exchange(ctx context.Context, network string, q question) ([]
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // everything was read, or nothing will be
 	if deadline, ok := ctx.Deadline(); ok {
 		if err := conn.SetDeadline(deadline); err != nil {
 			return nil, err

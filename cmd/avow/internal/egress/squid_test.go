@@ -85,8 +85,8 @@ func (n namespaces) squid(t *testing.T, program, config string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cmd.Process.Signal(unix.SIGTERM) //nolint:errcheck // it may have ended
-		cmd.Wait()                       //nolint:errcheck // ended by a signal
+		cmd.Process.Signal(unix.SIGTERM)
+		cmd.Wait()
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), wait)
 	defer cancel()
