@@ -87,7 +87,7 @@ var (
 	statementLine = regexp.MustCompile(`^# ` + keyStatement + `: (sha256:[0-9a-f]{64})$`)
 	statementID   = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 	plainKey      = regexp.MustCompile(`^[A-Za-z0-9]+$`)
-	logLine       = regexp.MustCompile(`^# ` + keyLog + `: (\S+) entry ([0-9]{1,19})$`)
+	logLine       = regexp.MustCompile(`^# ` + keyLog + `: (.+) entry ([0-9]{1,19})$`)
 )
 
 func (p *Policy) age(o origin) Age {

@@ -43,13 +43,26 @@ func ParseConfigured(s string) (Configured, error) {
 		c.Prefix = p
 		return c, nil
 	}
-	// A last label of digits is an address to some readers.
-	last := value[strings.LastIndexByte(value, '.')+1:]
-	if !validHost(value) || strings.Trim(last, "0123456789") == "" {
-		return Configured{}, refuse(CodeOptions, hint, "%q is neither a host name in lower case nor an address", value)
-	}
 	c.Host = value
-	return c, nil
+	return c, c.validate()
+}
+
+// validate refuses a value that is none, however it was made: it becomes part of another program's input.
+func (c *Configured) validate() error {
+	const hint = "give a host name in lower case, an address, or an address block without host bits"
+	if c.Host != "" {
+		// A last label of digits is an address to some readers.
+		last := c.Host[strings.LastIndexByte(c.Host, '.')+1:]
+		if c.Prefix != (netip.Prefix{}) || !validHost(c.Host) || strings.Trim(last, "0123456789") == "" {
+			return refuse(CodeOptions, hint, "%q is neither a host name nor an address", c.Host)
+		}
+	} else if !c.Prefix.IsValid() || c.Prefix.Masked() != c.Prefix || c.Prefix.Addr().Is4In6() {
+		return refuse(CodeOptions, hint, "%q is neither a host name nor an address", c.Prefix)
+	}
+	if c.Port < 0 || c.Port > 65535 {
+		return refuse(CodeOptions, "give a port from 1 to 65535", "%d is not a port", c.Port)
+	}
+	return nil
 }
 
 // addressBlock reads an address or a block without host bits.

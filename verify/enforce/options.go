@@ -101,10 +101,17 @@ func (o *Options) Validate() error {
 				"recipient %q is neither a role nor a country", r)
 		}
 	}
-	if err := o.validateTarget(); err != nil {
-		return err
+	for _, a := range []netip.AddrPort{o.Resolver, o.Listen} {
+		if a != (netip.AddrPort{}) && (!a.IsValid() || a.Port() == 0 || a.Addr().Zone() != "" || a.Addr().Is4In6()) {
+			return refuse(CodeOptions, "write an address with a port and without zone", "%q cannot be used as an address", a)
+		}
 	}
-	return nil
+	for _, c := range o.Configured {
+		if err := c.validate(); err != nil {
+			return err
+		}
+	}
+	return o.validateTarget()
 }
 
 func (o *Options) validateTarget() error {

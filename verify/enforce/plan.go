@@ -3,6 +3,7 @@ package enforce
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -68,6 +69,9 @@ func (p *plan) build(out map[string]Item) error {
 	var cut []*predicate.Flow
 	for i := range p.flows {
 		f := &p.flows[i]
+		if !flowID.MatchString(f.ID) {
+			return malformed(f, -1, f.ID)
+		}
 		if f.Initiator == "remote" {
 			p.inbound = append(p.inbound, item(f, 0, "", "the remote side initiates it; egress needs no rule"))
 			continue
@@ -228,9 +232,12 @@ func (p *plan) resolves() bool {
 	return p.o.Target.proxy()
 }
 
+// flowID is the form of a flow's id, which names sets.
+var flowID = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
+
 func malformed(f *predicate.Flow, j int, value string) *Refusal {
 	return refuse(CodeMalformed, "do not use the bundle; tell whoever verified it", "flow %s endpoint %d: %s is not a value that can be issued",
-		f.ID, j+1, quoted(value))
+		quoted(f.ID), j+1, quoted(value))
 }
 
 func sortedPorts(ports []int) []int {

@@ -1,6 +1,7 @@
 package enforce_test
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -153,8 +154,17 @@ func TestOptions(t *testing.T) {
 		"cgroup":            func(o *enforce.Options) { o.Target, o.Scope = enforce.NFTables, enforce.Scope{Cgroup: `a" accept`} },
 		"cgroup above":      func(o *enforce.Options) { o.Target, o.Scope = enforce.NFTables, enforce.Scope{Cgroup: "a/../b"} },
 		"resolver":          func(o *enforce.Options) { o.Target, o.Resolver = enforce.NFTables, o.Listen },
-		"service":           func(o *enforce.Options) { o.Target, o.Service = enforce.Docker, "" },
-		"image":             func(o *enforce.Options) { o.Target, o.ProxyImage = enforce.Docker, "" },
+		"resolver's zone":   func(o *enforce.Options) { o.Resolver = netip.MustParseAddrPort("[fe80::1%eth0 accept]:53") },
+		"resolver's port":   func(o *enforce.Options) { o.Resolver = netip.MustParseAddrPort("192.0.2.53:0") },
+		"listen":            func(o *enforce.Options) { o.Listen = netip.MustParseAddrPort("[::ffff:127.0.0.1]:3128") },
+		"configured host":   func(o *enforce.Options) { o.Configured = []enforce.Configured{{Setting: "s", Host: "a\nb"}} },
+		"configured block": func(o *enforce.Options) {
+			o.Configured = []enforce.Configured{{Setting: "s", Prefix: netip.MustParsePrefix("10.0.0.1/8")}}
+		},
+		"configured port":    func(o *enforce.Options) { o.Configured = []enforce.Configured{{Setting: "s", Host: "a", Port: 70000}} },
+		"nothing configured": func(o *enforce.Options) { o.Configured = []enforce.Configured{{Setting: "s"}} },
+		"service":            func(o *enforce.Options) { o.Target, o.Service = enforce.Docker, "" },
+		"image":              func(o *enforce.Options) { o.Target, o.ProxyImage = enforce.Docker, "" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, code := optionsFor(enforce.Cilium), enforce.CodeOptions

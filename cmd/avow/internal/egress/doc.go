@@ -1,8 +1,8 @@
 // Package egress keeps the sets of an nftables ruleset filled with the addresses that declared hosts have.
 //
 // A ruleset of package verify/enforce lets packets to the addresses in its sets through, and each address leaves its set when
-// its time is over. A [Follower] loads the ruleset, asks one DNS resolver for the declared names, puts the answers into the
-// sets for as long as they hold, and asks again before that time is over. An address that a host does not have any more stays
+// its time is over. A [Follower] loads the ruleset with empty sets, asks one DNS resolver for the declared names, puts the answers into
+// the sets for as long as they hold, and asks again before that time is over. An address that a host does not have any more stays
 // until its own time has passed, so that connections that were begun by an older answer go on. Each step is one transaction
 // of nft: packets see the old state or the new one.
 //

@@ -9,13 +9,15 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/avow-dev/avow/verify/enforce"
 )
 
 // ErrEnded says that the policy is not founded any more: the statement's time is over, or its standing is not known.
 var ErrEnded = errors.New("the time of the policy is over")
 
-// Limits of the pauses between lookups.
+// Limits of lookups and of the pauses between them.
 const (
 	// DefaultInterval is the least pause if nothing else is said.
 	DefaultInterval = 5 * time.Second
@@ -24,6 +26,8 @@ const (
 	DefaultGrace = 30 * time.Second
 	// maxPause bounds the pause, so that a host that moves is followed.
 	maxPause = 5 * time.Minute
+	// maxLookups bounds the names that are asked for at a time.
+	maxLookups = 16
 )
 
 // Follower keeps the sets of a ruleset filled. All fields but AllowPrivate and Grace are required.
@@ -59,45 +63,48 @@ type peer struct {
 // ([ErrEnded]); then the sets are emptied. Other errors are those of Apply. The ruleset stays loaded in any case.
 func (f *Follower) Run(ctx context.Context) error {
 	f.live = map[peer]time.Time{}
-	loaded := false
-	for {
-		now := f.Now()
-		if !now.Before(f.Policy.Until) {
-			return errors.Join(fmt.Errorf("%w: %s", ErrEnded, f.Policy.Until.UTC().Format(time.RFC3339)), f.Apply(ctx, f.Policy.Content))
-		}
+	// First of all, with empty sets: while names are being resolved nothing undeclared may leave.
+	if err := f.Apply(ctx, f.Policy.Content); err != nil {
+		return unlessEnded(ctx, err)
+	}
+	f.Log.InfoContext(ctx, "ruleset loaded", slog.String("statement", f.Policy.StatementID), slog.Time("until", f.Policy.Until))
+	for f.Now().Before(f.Policy.Until) {
 		pause := f.lookup(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err := f.apply(ctx, loaded); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
+		if err := f.fill(ctx); err != nil {
+			return unlessEnded(ctx, err)
 		}
-		if !loaded {
-			f.Log.InfoContext(ctx, "ruleset loaded", slog.String("statement", f.Policy.StatementID), slog.Time("until", f.Policy.Until))
-		}
-		loaded = true
 		if err := f.Sleep(ctx, max(min(pause, f.Policy.Until.Sub(f.Now())), 0)); err != nil {
 			return nil //nolint:nilerr // the context ended: whoever ended it knows
 		}
 	}
+	return errors.Join(fmt.Errorf("%w: %s", ErrEnded, f.Policy.Until.UTC().Format(time.RFC3339)), f.Apply(ctx, f.Policy.Content))
+}
+
+// unlessEnded drops an error that only says that the context ended.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // lookup asks for all names and returns when to ask again: before the first answer is over.
 func (f *Follower) lookup(ctx context.Context) time.Duration {
+	hosts := f.Policy.Hosts()
+	answers := f.ask(ctx, hosts)
+	if ctx.Err() != nil {
+		return 0
+	}
 	pause := maxPause
-	for _, host := range f.Policy.Hosts() {
-		found, err := f.Resolver.lookup(ctx, host)
-		if ctx.Err() != nil {
-			return 0
-		}
-		if err != nil {
+	for i, host := range hosts {
+		if err := answers[i].err; err != nil {
 			f.Log.WarnContext(ctx, "name not resolved; its addresses run out", slog.String("host", host), slog.String("error", err.Error()))
 			pause = f.Interval
 		}
-		for _, r := range found {
+		for _, r := range answers[i].found {
 			pause = min(pause, r.ttl)
 			f.take(ctx, host, r)
 		}
@@ -110,6 +117,27 @@ func (f *Follower) lookup(ctx context.Context) time.Duration {
 		}
 	}
 	return max(pause, f.Interval)
+}
+
+// answered is what came of a lookup.
+type answered struct {
+	found []record
+	err   error
+}
+
+// ask looks up all names, a few at a time: one that is answered slowly does not hold up the others.
+func (f *Follower) ask(ctx context.Context, hosts []string) []answered {
+	answers := make([]answered, len(hosts))
+	var group errgroup.Group
+	group.SetLimit(maxLookups)
+	for i, host := range hosts {
+		group.Go(func() error {
+			answers[i].found, answers[i].err = f.Resolver.lookup(ctx, host)
+			return nil
+		})
+	}
+	_ = group.Wait() // each answer has its own error
+	return answers
 }
 
 // take notes that a host has an address. What an earlier answer promised stays true.
@@ -129,20 +157,18 @@ func (f *Follower) take(ctx context.Context, host string, r record) {
 	f.live[p] = until
 }
 
-// apply fills the sets, and loads the ruleset where it is not there: the first time, and when somebody removed it.
-func (f *Follower) apply(ctx context.Context, loaded bool) error {
-	fill := f.Policy.Fill(f.addresses())
-	if loaded {
-		if len(fill) == 0 {
-			return nil
-		}
-		err := f.Apply(ctx, fill)
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
-		f.Log.WarnContext(ctx, "sets not filled; loading the ruleset again", slog.String("error", err.Error()))
+// fill fills the sets, and loads the ruleset again where somebody removed it.
+func (f *Follower) fill(ctx context.Context) error {
+	commands := f.Policy.Fill(f.addresses())
+	if len(commands) == 0 {
+		return nil
 	}
-	return f.Apply(ctx, slices.Concat(f.Policy.Content, fill))
+	err := f.Apply(ctx, commands)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	f.Log.WarnContext(ctx, "sets not filled; loading the ruleset again", slog.String("error", err.Error()))
+	return f.Apply(ctx, slices.Concat(f.Policy.Content, commands))
 }
 
 // addresses are those that count, in a fixed order.
