@@ -125,20 +125,19 @@ answer.` + manifestHelp,
 }
 
 func (f *verifyFlags) register(c *cobra.Command) {
-	o := c.Flags()
 	f.registerDemands(c)
+	f.registerStatus(c)
+	o := c.Flags()
 	o.StringVar(&f.at, "at", "", "`TIME` at which to judge validity, as 2026-11-23T12:00:00Z (default now)")
-	f.status.register(c)
 	f.format.registerAs(c, "`FORMAT` of the answer: text, json, sarif, junit, markdown, html, or jsonl for a list",
 		append(report.Formats(), formatJSONLines)...)
 	o.StringVarP(&f.output, "output", "o", "", "`FILE` to write instead of standard output; replaced if it is there")
-	o.DurationVar(&f.timeout, "timeout", registryTimeout, "`DURATION` after which to give up on a registry (oci:// only)")
 	f.sign.register(c)
 	f.use.register(c)
 }
 
-// registerDemands registers what is judged and what is demanded of it, which verify and watch have in common.
-func (f *verifyFlags) registerDemands(c *cobra.Command) {
+// registerQuestion registers the flags that say what is verified, whom is trusted and what must be met.
+func (f *verifyFlags) registerQuestion(c *cobra.Command) {
 	o := c.Flags()
 	o.StringArrayVar(&f.bundles, "bundle", nil, "`FILE` with a Sigstore bundle; may be repeated")
 	o.StringVar(&f.trustedRoot, "trusted-root", "", "`FILE` with the trusted root (trusted_root.json)")
@@ -147,13 +146,24 @@ func (f *verifyFlags) registerDemands(c *cobra.Command) {
 	o.StringArrayVar(&f.keys, "key", nil, "`FILE` with a public key that may have signed; may be repeated")
 	o.StringVar(&f.identity, "identity", "", "`URI` or e-mail address in the signer's certificate, exactly")
 	o.StringVar(&f.issuer, "issuer", "", "`URI` of the issuer that vouched for the identity, exactly")
-	o.StringSliceVar(&f.types, "require", nil,
-		"`TYPE` that one of the bundles must declare, for example no-backdoor; may be repeated")
 	o.IntVar(&f.minTimestamps, "min-timestamps", 1, "`NUMBER` of timestamp authorities that must have signed")
 	f.policy.register(c)
 	f.witnesses.register(c)
+}
+
+// registerDemands registers what verify and watch ask besides: types that are required, and whole lists.
+func (f *verifyFlags) registerDemands(c *cobra.Command) {
+	f.registerQuestion(c)
+	c.Flags().StringSliceVar(&f.types, "require", nil,
+		"`TYPE` that one of the bundles must declare, for example no-backdoor; may be repeated")
 	f.manifest.register(c)
 	completes(c, "require", typeNames()...)
+}
+
+// registerStatus registers how the statements stand, for who reads that from a file, and how long a registry may take.
+func (f *verifyFlags) registerStatus(c *cobra.Command) {
+	f.status.register(c)
+	c.Flags().DurationVar(&f.timeout, "timeout", registryTimeout, "`DURATION` after which to give up on a registry (oci:// only)")
 }
 
 func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error {
