@@ -146,7 +146,7 @@ func TestForgedIndex(t *testing.T) {
 	must(t, err)
 	a := &party{t: t, dir: t.TempDir()}
 	known := []string{"--trusted-root", w.config.path(w.config.TrustedRoot), "--index-key", key}
-	a.want(exitNotDone, []string{"misbehaviour index-late-unknown: "}, avowBinary(t), append(known, "audit", "--server", p.addresses.REST, "--state", "audit")...)
+	a.want(3, []string{"misbehaviour index-late-unknown: "}, avowBinary(t), append(known, "audit", "--server", p.addresses.REST, "--state", "audit")...)
 	p.stop()
 	if !strings.Contains(p.stderr.String(), audit.CodeLateUnknown) {
 		t.Errorf("the log does not say why: %s", p.stderr)

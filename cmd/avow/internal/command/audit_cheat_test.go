@@ -57,7 +57,7 @@ func TestOperatorCheats(t *testing.T) {
 			}
 			code, out := audit(c.roots(w, leaves[:2:2]))
 			var f follow.Finding
-			if err := json.Unmarshal([]byte(out), &f); err != nil || code != exitNo || f.Code != c.code || f.Class != follow.Misbehaviour ||
+			if err := json.Unmarshal([]byte(out), &f); err != nil || code != exitMisbehaviour || f.Code != c.code || f.Class != follow.Misbehaviour ||
 				f.Origin != indexworld.IndexOrigin {
 				t.Fatalf("exit code %d, %v: %s, want %s", code, err, out, c.code)
 			}

@@ -90,7 +90,7 @@ func TestProveByReplay(t *testing.T) {
 	defer server.Close()
 	code, out, errOut := auditRun(t, "audit", "--server-url", server.URL, "--trusted-root", root, "--index-key", w.IndexKey, "--state", dir, "--format", "json")
 	var f follow.Finding
-	if err := json.Unmarshal([]byte(out), &f); err != nil || code != exitNo {
+	if err := json.Unmarshal([]byte(out), &f); err != nil || code != exitMisbehaviour {
 		t.Fatalf("exit code %d, %v: %s%s", code, err, out, errOut)
 	}
 	data, err := os.ReadFile(f.Evidence)

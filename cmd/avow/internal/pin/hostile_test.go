@@ -183,16 +183,17 @@ func TestServerPinIndexKey(t *testing.T) {
 	p := r.Pin
 	_, err = c.UpdateServer(p, pin.Offer{TrustedRoot: first, IndexKey: other}, "")
 	wantCode(t, err, pin.CodeChanged)
-	for name, step := range map[string]struct {
+	for _, step := range []struct {
+		name   string
 		offer  pin.Offer
 		accept string
 		want   string
 	}{
-		"1 nothing is offered":   {pin.Offer{TrustedRoot: first}, "", key},
-		"2 the root is accepted": {pin.Offer{TrustedRoot: second, IndexKey: other}, pin.Fingerprint(second), key},
+		{"nothing is offered", pin.Offer{TrustedRoot: first}, "", key},
+		{"the root is accepted", pin.Offer{TrustedRoot: second, IndexKey: other}, pin.Fingerprint(second), key},
 	} {
 		if r, err = c.UpdateServer(p, step.offer, step.accept); err != nil || r.Pin.IndexLogKey != step.want {
-			t.Errorf("%s: %v, %v", name, r, err)
+			t.Errorf("%s: %v, %v", step.name, r, err)
 		}
 	}
 	if r, err = c.UpdateServer(p, pin.Offer{TrustedRoot: second, IndexKey: other}, pin.KeyFingerprint(other)); err != nil || r.Pin.IndexLogKey != other {
