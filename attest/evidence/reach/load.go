@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/tools/go/packages"
+
+	"github.com/avow-dev/avow/attest/evidence/gocmd"
 )
 
 // Options say what to analyse.
@@ -67,35 +69,12 @@ func (o *Options) check() error {
 	return nil
 }
 
-// passedOn are the variables that the go command gets from the caller.
-func passedOn() []string {
-	return []string{"PATH", "HOME", "USERPROFILE", "LOCALAPPDATA", "APPDATA", "SYSTEMROOT", "TMPDIR", "TMP", "TEMP", "XDG_CACHE_HOME",
-		"GOROOT", "GOPATH", "GOCACHE", "GOMODCACHE", "GOPROXY", "GONOPROXY", "GOPRIVATE", "GOSUMDB", "GONOSUMDB", "GOWORK", "SSL_CERT_FILE"}
-}
-
-// Environment returns the environment of the go command: what it needs of the caller's, and nothing that could add flags, programs
-// or a toolchain. Modules are downloaded only where download is true.
-func Environment(environ []string, download bool, more ...string) []string {
-	var env []string
-	for _, variable := range environ {
-		name, _, _ := strings.Cut(variable, "=")
-		if slices.Contains(passedOn(), name) {
-			env = append(env, variable)
-		}
-	}
-	env = append(env, "GOFLAGS=-buildvcs=false", "GOTOOLCHAIN=local", "GOENV=off", "LC_ALL=C")
-	if !download {
-		env = append(env, "GOPROXY=off")
-	}
-	return append(env, more...)
-}
-
 func (o *Options) config(ctx context.Context, mode packages.LoadMode) *packages.Config {
 	cgo := "0"
 	if o.CGO {
 		cgo = "1"
 	}
-	env := Environment(o.Environ, o.Download, "CGO_ENABLED="+cgo)
+	env := gocmd.Environment(o.Environ, o.Download, "CGO_ENABLED="+cgo)
 	if o.GOOS != "" {
 		env = append(env, "GOOS="+o.GOOS)
 	}
