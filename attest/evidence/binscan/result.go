@@ -104,9 +104,10 @@ type Result struct {
 	Secrets   []Secret `json:"secrets"`
 }
 
-// Clean reports whether nothing was found that needs an answer: no credential, no undeclared host, no bound hit.
+// Clean reports whether nothing was found that needs an answer: no credential, no bound hit, and, where there was a statement to
+// compare with, no undeclared host.
 func (r *Result) Clean() bool {
-	return !r.Truncated && len(r.Secrets) == 0 && len(r.Undeclared()) == 0
+	return !r.Truncated && len(r.Secrets) == 0 && (r.Statement == "" || len(r.Undeclared()) == 0)
 }
 
 // Undeclared returns the hosts that rule W03 is about.
