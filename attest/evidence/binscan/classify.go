@@ -170,3 +170,23 @@ func (c *classifier) suffix(host string) bool {
 	last := host[strings.LastIndexByte(host, '.')+1:]
 	return c.tables.PublicSuffix(host) != 0 || c.tables.PublicSuffix(last) != 0
 }
+
+// end finds where a host ends that the next string follows without a separator: at the longest top-level domain with which its last
+// label begins. Text that ends in a top-level domain, or in which none can be found, stays as it is.
+func (c *classifier) end(text string) string {
+	last := strings.LastIndexByte(text, '.') + 1
+	if last == 0 || c.topLevel(text[last:]) {
+		return text
+	}
+	for stop := len(text) - 1; stop-last >= 2; stop-- {
+		if c.topLevel(text[last:stop]) {
+			return text[:stop]
+		}
+	}
+	return text
+}
+
+// topLevel includes the names that are reserved for examples.
+func (c *classifier) topLevel(label string) bool {
+	return label == "example" || label == "test" || label == "invalid" || c.tables.PublicSuffix(label) != 0
+}

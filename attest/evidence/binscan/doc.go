@@ -15,7 +15,9 @@
 //
 // # Limits
 //
-// What is put together at run time, compressed, encrypted or encoded otherwise than as ASCII is not found. A clean result says that
+// A host alone, without scheme or port, is found only where it is a string of its own between zero bytes, as C compilers write it: in Go
+// programs it cannot be told from the names of functions. What is put together at run time, compressed, encrypted or encoded
+// otherwise than as ASCII is not found. A clean result says that
 // nothing stands there openly; it says nothing of what the program does.
 //
 // # Trust

@@ -57,6 +57,9 @@ func (s *scanner) url(b []byte, base int64, start, at int) {
 	if host == "" {
 		return // a bare "://", or file:///
 	}
+	if open {
+		host = s.classify.end(strings.ToLower(host))
+	}
 	rest := stop
 	for rest < len(b) && rest-stop < 200 && printable(b[rest]) && strings.IndexByte(" \"'<>\\`", b[rest]) < 0 {
 		rest++
@@ -134,7 +137,8 @@ func (s *scanner) word(b []byte, base int64, start, stop int) {
 	if !validHost(text) || !s.classify.suffix(text) {
 		return
 	}
-	alone := (start == 0 || !printable(b[start-1])) && (stop == len(b) || !printable(b[stop]))
+	// A string that is a host and nothing else: as C has it, between zero bytes. In Go programs only names of functions stand so.
+	alone := s.result.Build == nil && start > 0 && b[start-1] == 0 && stop < len(b) && b[stop] == 0
 	switch {
 	case hasPort:
 		found.Via = "hostPort"

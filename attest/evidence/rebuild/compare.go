@@ -97,7 +97,7 @@ func sections(path string) (map[string]string, error) {
 	if f, err := elf.Open(path); err == nil {
 		defer f.Close()
 		for _, s := range f.Sections {
-			if s.Type == elf.SHT_NOBITS || s.Type == elf.SHT_NULL {
+			if s.Type == elf.SHT_NOBITS || s.Type == elf.SHT_NULL || s.ReaderAt == nil {
 				add(s.Name, s.Size, nil)
 			} else {
 				add(s.Name, s.Size, io.NewSectionReader(s.ReaderAt, 0, int64(s.FileSize)))
@@ -108,6 +108,10 @@ func sections(path string) (map[string]string, error) {
 	if f, err := macho.Open(path); err == nil {
 		defer f.Close()
 		for _, s := range f.Sections {
+			if s.ReaderAt == nil { // what only memory holds, as .bss
+				add(s.Seg+" "+s.Name, s.Size, nil)
+				continue
+			}
 			add(s.Seg+" "+s.Name, s.Size, s.Open())
 		}
 		return all, nil
@@ -118,6 +122,10 @@ func sections(path string) (map[string]string, error) {
 	}
 	defer f.Close()
 	for _, s := range f.Sections {
+		if s.ReaderAt == nil {
+			add(s.Name, uint64(s.VirtualSize), nil)
+			continue
+		}
 		add(s.Name, uint64(s.Size), s.Open())
 	}
 	return all, nil
