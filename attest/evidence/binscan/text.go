@@ -47,7 +47,8 @@ func (s *scanner) url(b []byte, base int64, start, at int) {
 		}
 		authority = authority[i+1:]
 	}
-	host, open := authority, stop >= len(b) || printable(b[stop]) && strings.IndexByte("/?#\"'`\\ ", b[stop]) < 0
+	// A space ends a URL in a sentence, or belongs to the string that follows this one: the end is open.
+	host, open := authority, stop >= len(b) || printable(b[stop]) && strings.IndexByte("/?#\"'`\\", b[stop]) < 0
 	if strings.HasPrefix(host, "[") {
 		host, _, _ = strings.Cut(strings.TrimPrefix(host, "["), "]")
 	} else if name, port, ok := strings.Cut(host, ":"); ok {
