@@ -62,10 +62,18 @@ func asFlag(name string) func(string) []string {
 	return func(value string) []string { return []string{name + "=" + value} }
 }
 
+// buildMode is no flag for exe: the go command writes that for its default, and the flag itself changes the build id.
+func buildMode(value string) []string {
+	if value == "exe" {
+		return nil
+	}
+	return []string{"-buildmode=" + value}
+}
+
 // forms is the list of settings that are used. A value is one argument after "=", so that none can begin an argument of its own.
 func forms() map[string]form {
 	return map[string]form{
-		"-buildmode":   {regexp.MustCompile(`^(?:exe|pie)$`), asFlag("-buildmode")},
+		"-buildmode":   {regexp.MustCompile(`^(?:exe|pie)$`), buildMode},
 		"-trimpath":    {isTrue, asFlag("-trimpath")},
 		"-tags":        {regexp.MustCompile(`^[A-Za-z0-9_.]+(?:,[A-Za-z0-9_.]+)*$`), asFlag("-tags")},
 		"-race":        {isTrue, asFlag("-race")},
