@@ -76,7 +76,7 @@ func Verify(o Options) (result *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	own := filepath.Join(dir, "layout")
 	digest, err := copyLimited(o.Layout, own)
 	if err != nil {
@@ -97,7 +97,10 @@ func Verify(o Options) (result *Result, err error) {
 		return nil, err
 	}
 	r := &Result{SHA256: digest, Expires: l.Expires}
-	return r, r.steps(l, links, o.Artifact)
+	if err := r.steps(l, links, o.Artifact); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 const hintLayout = "give a layout as in-toto writes it (root.layout)"

@@ -39,7 +39,10 @@ func Analyze(ctx context.Context, o Options) (*capability.Report, error) {
 		byImports(r, b, table)
 		return r, nil
 	}
-	return r, o.callGraph(ctx, r, b, table)
+	if err := o.callGraph(ctx, r, b, table); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // callGraph fills in the report from the graph of calls.

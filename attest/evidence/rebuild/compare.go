@@ -94,8 +94,12 @@ func sections(path string) (map[string]string, error) {
 			all[name] = fmt.Sprintf("%d bytes, %s", size, digest)
 		}
 	}
-	if f, err := elf.Open(path); err == nil {
-		defer f.Close()
+	opened, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer opened.Close()
+	if f, err := elf.NewFile(opened); err == nil {
 		for _, s := range f.Sections {
 			if s.Type == elf.SHT_NOBITS || s.Type == elf.SHT_NULL || s.ReaderAt == nil {
 				add(s.Name, s.Size, nil)
@@ -105,8 +109,7 @@ func sections(path string) (map[string]string, error) {
 		}
 		return all, nil
 	}
-	if f, err := macho.Open(path); err == nil {
-		defer f.Close()
+	if f, err := macho.NewFile(opened); err == nil {
 		for _, s := range f.Sections {
 			if s.ReaderAt == nil { // what only memory holds, as .bss
 				add(s.Seg+" "+s.Name, s.Size, nil)
@@ -116,11 +119,10 @@ func sections(path string) (map[string]string, error) {
 		}
 		return all, nil
 	}
-	f, err := pe.Open(path)
+	f, err := pe.NewFile(opened)
 	if err != nil {
 		return nil, fmt.Errorf("neither ELF nor Mach-O nor PE: %w", err)
 	}
-	defer f.Close()
 	for _, s := range f.Sections {
 		if s.ReaderAt == nil {
 			add(s.Name, uint64(s.VirtualSize), nil)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"debug/buildinfo"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -64,7 +65,7 @@ type Difference struct {
 }
 
 // Run rebuilds and compares. The error is *Error where it could not be tried.
-func Run(ctx context.Context, o Options) (*Result, error) {
+func Run(ctx context.Context, o Options) (r *Result, err error) {
 	info, s, err := o.plan()
 	if err != nil {
 		return nil, err
@@ -81,13 +82,13 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	out := filepath.Join(dir, "rebuilt")
 	command := append([]string{"go", "build"}, s.Flags...)
 	if linker != "" {
 		command = append(command, linker)
 	}
-	r := &Result{Package: info.Path, Go: info.GoVersion, Environment: append(s.Env, "GOFLAGS=-buildvcs=false", "GOTOOLCHAIN=local"),
+	r = &Result{Package: info.Path, Go: info.GoVersion, Environment: append(s.Env, "GOFLAGS=-buildvcs=false", "GOTOOLCHAIN=local"),
 		Command: append(slices.Clone(command), "-o", "OUTPUT", info.Path), Differences: []Difference{}, name: filepath.Base(o.Binary)}
 	slices.Sort(r.Environment)
 	if r.materials, err = o.materials(ctx, info.Path, env, s.Flags); err != nil {
@@ -98,7 +99,10 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	r.byProducts = map[string]any{"return-value": float64(0), "stdout": string(output), "stderr": ""}
-	return r, r.compare(o.Binary, out)
+	if err := r.compare(o.Binary, out); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // plan reads what the binary says of its build.
@@ -144,7 +148,7 @@ func (o *Options) matches(ctx context.Context, info *buildinfo.BuildInfo, env []
 
 // run runs the go command and returns what it printed on standard output.
 func (o *Options) run(ctx context.Context, env []string, args ...string) ([]byte, error) {
-	c := exec.CommandContext(ctx, "go", args...)
+	c := exec.CommandContext(ctx, "go", args...) //nolint:gosec // the arguments are this package's own, of a fixed list, or checked
 	c.Dir, c.Env = o.Dir, env
 	var problem bytes.Buffer
 	c.Stderr = &problem

@@ -113,7 +113,7 @@ func (a *app) readStatement(path string) (*predicate.Statement, error) {
 
 func (a *app) printBinary(r *binscan.Result, path string, f *evidenceBinaryFlags) error {
 	w := a.writer()
-	w.Heading(text.Safe(path))
+	w.Line("%s", w.Style(text.Bold, text.Safe(path)))
 	w.Item("  ", 10, "file", fmt.Sprintf("%d bytes, sha256:%s", r.Size, r.SHA256))
 	if b := r.Build; b != nil {
 		w.Item("  ", 10, "built by", text.Safe(fmt.Sprintf("%s from %s, %d modules", b.Go, b.Main, len(b.Modules))))

@@ -76,7 +76,7 @@ func (a *app) printCapabilityDiff(d *capability.Difference, r *capability.Report
 			gained++
 		}
 	}
-	w.Heading(text.Safe(r.Main))
+	w.Line("%s", w.Style(text.Bold, text.Safe(r.Main)))
 	w.Line("%d gained, %d lost", gained, len(d.Changes)-gained)
 	last := "-"
 	for _, change := range d.Changes {

@@ -84,7 +84,7 @@ func (a *app) runEvidenceGo(c *cobra.Command, f *evidenceGoFlags) error {
 
 func (a *app) printCapabilities(r *capability.Report, all bool) error {
 	w := a.writer()
-	w.Heading(text.Safe(r.Main) + " can")
+	w.Line("%s can", w.Style(text.Bold, text.Safe(r.Main)))
 	w.Item("  ", 14, "build", text.Safe(strings.Join([]string{r.Go, r.GOOS + "/" + r.GOARCH, strings.Join(r.Tags, ",")}, " ")))
 	w.Item("  ", 14, "source", short(r.Sources))
 	if len(r.Capabilities) == 0 {
