@@ -56,13 +56,13 @@ type Host struct {
 	// Count is how often it stands there, Offset where the first one begins, in bytes.
 	Count  int   `json:"count"`
 	Offset int64 `json:"offset"`
-	// Example is the text around the first one.
+	// Example is the URL of the first one, without user, password and query, and without parts of the path that could be tokens.
 	Example string `json:"example"`
 }
 
 // Secret is one credential that stands in the binary. It does not hold the credential.
 type Secret struct {
-	// Kind is privateKey, awsAccessKey, gcpApiKey, githubToken, slackToken, stripeKey or urlPassword.
+	// Kind is privateKey, awsAccessKey, gcpApiKey, githubToken, slackToken, slackWebhook, stripeKey or urlPassword.
 	Kind string `json:"kind"`
 	// Offset is where it begins, Length how long it is, in bytes.
 	Offset int64 `json:"offset"`

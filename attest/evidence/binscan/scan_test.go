@@ -101,6 +101,7 @@ func secrets() map[string]string {
 		"gcpApiKey":    "AI" + "za" + random[:35],
 		"githubToken":  "gh" + "p_" + random[:36],
 		"slackToken":   "xo" + "xb-123987456120-" + random[:24],
+		"slackWebhook": "hooks.slack" + ".com/services/T0Q7ZX3VK9/B0LM2WYBN8/" + random[:24],
 		"stripeKey":    "sk_" + "live_" + random[:24],
 	}
 }
@@ -119,7 +120,11 @@ func TestCredentialsAreFoundAndNotPrinted(t *testing.T) {
 			t.Errorf("%s: the document holds the credential: %s", kind, document)
 		}
 	}
-	r := scan(t, "postgres://admin:hunter2secret@db.other.dev/x", nil)
+	r := scan(t, "https://host.other.dev/a/"+secrets()["githubToken"]+"/b?key=hunter2 ", nil)
+	if len(r.Hosts) != 1 || r.Hosts[0].Example != "https://host.other.dev/a/.../b" {
+		t.Errorf("an example holds too much: %+v", r.Hosts)
+	}
+	r = scan(t, "postgres://admin:hunter2secret@db.other.dev/x", nil)
 	document, err := r.JSON()
 	if err != nil {
 		t.Fatal(err)

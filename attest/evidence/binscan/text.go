@@ -66,7 +66,7 @@ func (s *scanner) url(b []byte, base int64, start, at int) {
 		rest++
 	}
 	found := Host{Host: strings.ToLower(strings.TrimRight(host, ".")), Via: "url", Open: open, Offset: base + int64(at),
-		Example: string(b[start:at]) + example(host+string(b[stop:rest]))}
+		Example: string(b[start:at]) + example(host+shown(string(b[stop:rest])))}
 	if !validHost(found.Host) {
 		found.Class, found.Why, found.Host = NotAHost, "no host name can be read here", example(found.Host)
 	}
@@ -81,6 +81,20 @@ func example(text string) string {
 		return text[:maxExample] + "..."
 	}
 	return text
+}
+
+// shown is what may be printed of a URL's path: no query, and no part that could be a token.
+func shown(path string) string {
+	if i := strings.IndexAny(path, "?#"); i >= 0 {
+		path = path[:i]
+	}
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		if len(part) >= 20 && strings.ContainsAny(part, "0123456789") {
+			parts[i] = "..."
+		}
+	}
+	return strings.Join(parts, "/")
 }
 
 // validHost reports whether text is an IP address or can be a host name: labels of letters, digits and hyphens.
@@ -166,6 +180,7 @@ func credentials() []credential {
 		shape("privateKey", "-----BEGIN ", `-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY-----(?:\\r|\\n|[\r\n])+(?:[A-Za-z-]{1,30}: [ -~]{1,80}(?:\\r|\\n|[\r\n])+){0,4}[A-Za-z0-9+/=]{40,}`),
 		shape("gcpApiKey", "AIza", `AIza[0-9A-Za-z_-]{35}`),
 		shape("githubToken", "github_pat_", `github_pat_[0-9A-Za-z_]{60,}`),
+		shape("slackWebhook", "hooks.slack.com/services/", `hooks\.slack\.com/services/T[0-9A-Z]{8,}/B[0-9A-Z]{8,}/[0-9A-Za-z]{20,}`),
 		shape("stripeKey", "sk_live_", `sk_live_[0-9A-Za-z]{24,}`),
 	}
 	for _, prefix := range []string{"AKIA", "ASIA"} {

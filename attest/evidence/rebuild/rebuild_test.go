@@ -22,7 +22,9 @@ import (
 	"github.com/in-toto/in-toto-golang/in_toto"
 
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/attest/evidence"
 	"github.com/avow-dev/avow/attest/evidence/gocmd"
+	"github.com/avow-dev/avow/attest/predicate"
 )
 
 const source = `package main
@@ -101,6 +103,21 @@ func TestEqual(t *testing.T) {
 		t.Errorf("%s", data)
 	}
 	checkLink(t, r)
+	checkRule(t, r, data)
+}
+
+// checkRule: the document is what R16 takes for NB-SOURCE of the same binary, and not of another.
+func checkRule(t *testing.T, r *Result, document []byte) {
+	t.Helper()
+	for subject, want := range map[string]int{r.Rebuilt: 0, strings.Repeat("0", 64): 1} {
+		e := evidence.Entry("rebuild", evidence.KindRebuild, "rebuild.json", "", document)
+		s := &predicate.Statement{Subjects: []predicate.Subject{{Name: "hello", Digest: map[string]string{"sha256": subject}}},
+			NoBackdoor: &predicate.NoBackdoor{Claims: []predicate.Claim{{ID: predicate.ClaimSource, Evidence: []string{"rebuild"}}},
+				Evidence: []predicate.Evidence{e}}}
+		if findings := s.CheckEvidence([][]byte{document}); len(findings) != want || want == 1 && findings[0].Code != "R16" {
+			t.Errorf("over %.8s: %v", subject, findings)
+		}
+	}
 }
 
 // checkLink signs the link and reads it as a verifier would.
