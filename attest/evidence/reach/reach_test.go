@@ -63,7 +63,7 @@ func TestCapabilitiesAreFound(t *testing.T) {
 		"none": "", "network": "network", "transport": "network", "exec": "exec", "write": "fileWrite", "unsafe": "unsafe", "syscall": "syscall",
 		"reflect": "reflect", "plugin": "plugin", "assembly": "assembly", "dependency": "exec", "iface": "exec", "hidden": "exec",
 		"closure": "exec", "callback": "exec", "global": "exec", "generic": "exec", "field": "exec", "embedded": "exec", "initialised": "exec",
-		"dead": "", "imported": "", "methodvalue": "exec", "goroutine": "exec", "asserted": "exec",
+		"later": "exec", "variable": "network", "typeargument": "exec", "dead": "", "imported": "", "methodvalue": "exec", "goroutine": "exec", "asserted": "exec",
 	} {
 		t.Run(program, func(t *testing.T) {
 			if program == "assembly" && runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
