@@ -101,10 +101,10 @@ func sections(path string) (map[string]string, error) {
 	defer opened.Close()
 	if f, err := elf.NewFile(opened); err == nil {
 		for _, s := range f.Sections {
-			if s.Type == elf.SHT_NOBITS || s.Type == elf.SHT_NULL || s.ReaderAt == nil {
+			if s.Type == elf.SHT_NOBITS || s.Type == elf.SHT_NULL {
 				add(s.Name, s.Size, nil)
 			} else {
-				add(s.Name, s.Size, io.NewSectionReader(s.ReaderAt, 0, int64(s.FileSize)))
+				add(s.Name, s.Size, io.NewSectionReader(opened, int64(s.Offset), int64(s.FileSize)))
 			}
 		}
 		return all, nil
