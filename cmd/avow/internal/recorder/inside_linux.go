@@ -184,7 +184,7 @@ func online(n *netlink, s *setup) error {
 	if err != nil {
 		return err
 	}
-	if err := n.up(i.Index); err != nil {
+	if err := errors.Join(noLinkLocal(s.Interface), n.up(i.Index)); err != nil {
 		return err
 	}
 	for k, a := range s.Addresses {

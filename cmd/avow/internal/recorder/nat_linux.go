@@ -122,7 +122,7 @@ func (n *nat) openLink(pid int, uplinks []string) error {
 		}
 		return nl.deleteLink(i.Index)
 	})
-	if err := nl.up(i.Index); err != nil {
+	if err := errors.Join(noLinkLocal(n.iface), nl.up(i.Index)); err != nil {
 		return err
 	}
 	for _, l := range []link2{n.v4, n.v6} {

@@ -2,8 +2,10 @@ package recorder
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -100,33 +102,33 @@ func (n *netlink) up(index int) error {
 
 func zeroed(s string) []byte { return append([]byte(s), 0) }
 
-// The numbers of linux/veth.h and linux/if_link.h that the library has no names for.
-const (
-	vethInfoPeer    = 1
-	addrGenModeNone = 1
-)
+// vethInfoPeer is VETH_INFO_PEER of linux/veth.h.
+const vethInfoPeer = 1
 
 // veth makes a pair of interfaces: host here, peer in the namespace of process pid.
 func (n *netlink) veth(host, peer string, pid, mtu int) error {
 	m := link(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, 0, 0, 0)
 	m.attr(unix.IFLA_IFNAME, zeroed(host)).attr32(unix.IFLA_MTU, uint32(mtu))
-	noLinkLocal := func() {
-		m.nest(unix.IFLA_AF_SPEC, func() {
-			m.nest(unix.AF_INET6, func() { m.attr(unix.IFLA_INET6_ADDR_GEN_MODE, []byte{addrGenModeNone}) })
-		})
-	}
-	noLinkLocal()
 	m.nest(unix.IFLA_LINKINFO, func() {
 		m.attr(unix.IFLA_INFO_KIND, []byte("veth"))
 		m.nest(unix.IFLA_INFO_DATA, func() {
 			m.nest(vethInfoPeer, func() {
 				m.raw(make([]byte, unix.SizeofIfInfomsg)...)
 				m.attr(unix.IFLA_IFNAME, zeroed(peer)).attr32(unix.IFLA_MTU, uint32(mtu)).attr32(unix.IFLA_NET_NS_PID, uint32(pid))
-				noLinkLocal()
 			})
 		})
 	})
 	return n.do("a pair of virtual interfaces", m)
+}
+
+// noLinkLocal keeps the kernel from giving an interface, not yet up, an IPv6
+// address of its own, and from asking the link for more.
+func noLinkLocal(name string) error {
+	err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/addr_gen_mode", []byte("1"), 0o644)
+	if errors.Is(err, os.ErrNotExist) { // there is no IPv6
+		return nil
+	}
+	return err
 }
 
 func (n *netlink) deleteLink(index int) error {

@@ -89,6 +89,7 @@ type run struct {
 	stopResolver       context.CancelFunc
 	stopCapture        *os.File
 	captureErr         error
+	carrier            *carrier
 }
 
 // cleanup undoes everything, the last thing first.
@@ -196,34 +197,6 @@ func hinted(err error, hint string) error {
 	return &HintError{Err: err, Hint: hint}
 }
 
-// userWay starts a program that carries packets for users without rights.
-func (r *run) userWay(ctx context.Context, s *setup) error {
-	pid := fmt.Sprint(r.helper.Process.Pid)
-	args := map[Way][]string{
-		WayPasta: {"--foreground", "--quiet", "--config-net", "--no-map-gw", "-t", "none", "-u", "none", "-T", "none", "-U", "none", pid},
-		WaySlirp: {"--configure", "--mtu=65520", "--disable-host-loopback", "--enable-ipv6", pid, "tap0"},
-	}
-	for _, way := range []Way{WayPasta, WaySlirp} {
-		path, err := exec.LookPath(string(way))
-		if err != nil {
-			continue
-		}
-		cmd := exec.CommandContext(ctx, path, args[way]...)
-		if err := cmd.Start(); err != nil {
-			return fmt.Errorf("%w: %w", ErrWayOut, err)
-		}
-		r.later(func() error {
-			_ = cmd.Process.Kill() // it may have ended with the namespace
-			_ = cmd.Wait()
-			return nil
-		})
-		s.Way, r.result.Way = way, way
-		return nil
-	}
-	return &HintError{Err: fmt.Errorf("%w: as an unprivileged user it takes pasta or slirp4netns, and neither is installed", ErrWayOut),
-		Hint: "install passt (or slirp4netns), run as root, or use --offline, which records what is tried"}
-}
-
 // prepare lets the helper set the namespace up, and starts capture and resolver.
 func (r *run) prepare(ctx context.Context, s *setup, host []byte) error {
 	if err := r.toHelp.send(order{Setup: s}); err != nil {
@@ -233,13 +206,16 @@ func (r *run) prepare(ctx context.Context, s *setup, host []byte) error {
 	fds, err := r.toHelp.receive(&ready)
 	switch {
 	case errors.Is(err, io.EOF):
-		return fmt.Errorf("%w: the helper ended before it was ready", ErrNamespace)
+		return r.notReady()
 	case err != nil:
 		return fmt.Errorf("helper: %w", err)
 	case ready.Error != "":
 		return &HintError{Err: fmt.Errorf("%w: %s", ErrNamespace, ready.Error), Hint: namespaceHint()}
 	case len(fds) != sockets:
 		return fmt.Errorf("helper: %d sockets, want %d", len(fds), sockets)
+	}
+	if r.carrier != nil {
+		r.carrier.ready.Store(true)
 	}
 	for _, note := range ready.Notes {
 		r.o.Logger.WarnContext(ctx, "the namespace is not complete", slog.String("note", note))
@@ -257,6 +233,16 @@ func (r *run) prepare(ctx context.Context, s *setup, host []byte) error {
 		return err
 	}
 	return r.startResolver(ctx, fds[1], fds[2], host)
+}
+
+// notReady says why the helper ended before it was ready.
+func (r *run) notReady() error {
+	if r.carrier != nil {
+		if said, ended := r.carrier.ended(); ended {
+			return &HintError{Err: fmt.Errorf("%w: %s ended: %s", ErrWayOut, r.result.Way, said), Hint: "run as root, or use --offline, which records what is tried"}
+		}
+	}
+	return fmt.Errorf("%w: the helper ended before it was ready", ErrNamespace)
 }
 
 func (r *run) startCapture(fd int, local []netip.Addr) error {
