@@ -25,6 +25,14 @@ func checkEndpoints(c *checker) {
 	})
 }
 
+// EndpointProblem says what R22 has against the value of an endpoint, "" if
+// nothing. Who matches traffic with endpoints leaves those with a problem out:
+// a public suffix would match the names of strangers.
+func (t *Tables) EndpointProblem(e *Endpoint) string {
+	problem, _ := t.endpointProblem(e)
+	return problem
+}
+
 // endpointProblem says what is wrong with the value of an endpoint, and what to
 // do about it.
 func (t *Tables) endpointProblem(e *Endpoint) (problem, hint string) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/verify"
+	"github.com/avow-dev/avow/verify/compare"
 )
 
 // Signer makes ECDSA P-256 signatures, as attest.Signer does: a key file, a key
@@ -58,12 +59,24 @@ func Sign(ctx context.Context, v *verify.Verdict, in Inputs, form Form, signer S
 // public key before it is used. Errors wrap [verify.ErrInput] (a key that is
 // not P-256, two halves that do not belong together) or are the signer's.
 func (s *Statement) Sign(ctx context.Context, signer Signer) (*Signed, error) {
+	return sign(ctx, s.payload, signer)
+}
+
+// SignComparison signs the result of comparing observed with declared flows, in
+// the form in which verdicts are signed: a statement that only
+// [compare.Compose] makes, in a Sigstore bundle v0.3. Any Sigstore client
+// verifies it; [Open] refuses it, because it is no verdict about an artifact.
+func SignComparison(ctx context.Context, s *compare.Statement, signer Signer) (*Signed, error) {
+	return sign(ctx, s.Payload(), signer)
+}
+
+func sign(ctx context.Context, payload []byte, signer Signer) (*Signed, error) {
 	public := signer.PublicKey()
 	sum, err := keyDigest(public)
 	if err != nil {
 		return nil, err
 	}
-	digest := paeDigest(s.payload)
+	digest := paeDigest(payload)
 	signature, err := signer.SignDigest(ctx, digest)
 	if err != nil {
 		return nil, err
@@ -71,7 +84,7 @@ func (s *Statement) Sign(ctx context.Context, signer Signer) (*Signed, error) {
 	if !ecdsa.VerifyASN1(public, digest[:], signature) {
 		return nil, fmt.Errorf("%w: the signer's signature does not verify with its public key", verify.ErrInput)
 	}
-	return &Signed{payload: s.payload, signature: signature, hint: hint(sum)}, nil
+	return &Signed{payload: payload, signature: signature, hint: hint(sum)}, nil
 }
 
 // Signature returns a copy of the DER signature: what a timestamp authority

@@ -79,10 +79,7 @@ Exit code 0: compared; 1: with --exit-code, something widens; 2: could not be co
 		RunE: func(c *cobra.Command, args []string) error { return notCompared(a.runDiff(c, args, f)) },
 	}
 	o := c.Flags()
-	o.StringVar(&f.trust.trustedRoot, "trusted-root", "", "`FILE` with the trusted root; verify both bundles")
-	o.StringArrayVar(&f.trust.keys, "key", nil, "`FILE` with a public key that may have signed; may be repeated")
-	o.StringVar(&f.trust.identity, "identity", "", "`URI` or e-mail address in the signer's certificate, exactly")
-	o.StringVar(&f.trust.issuer, "issuer", "", "`URI` of the issuer that vouched for the identity, exactly")
+	f.trust.registerTrust(c, "`FILE` with the trusted root; verify both bundles")
 	o.BoolVar(&f.exitCode, "exit-code", false, "exit with 1 if anything widens")
 	o.Var(&f.format, "format", "`FORMAT` of the answer: text, json, or markdown for a pull request")
 	completes(c, "format", diffFormats...)
@@ -90,8 +87,17 @@ Exit code 0: compared; 1: with --exit-code, something widens; 2: could not be co
 	return c
 }
 
+// registerTrust adds the flags of commands that verify only if somebody says whom to trust.
+func (f *verifyFlags) registerTrust(c *cobra.Command, root string) {
+	o := c.Flags()
+	o.StringVar(&f.trustedRoot, "trusted-root", "", root)
+	o.StringArrayVar(&f.keys, "key", nil, "`FILE` with a public key that may have signed; may be repeated")
+	o.StringVar(&f.identity, "identity", "", "`URI` or e-mail address in the signer's certificate, exactly")
+	o.StringVar(&f.issuer, "issuer", "", "`URI` of the issuer that vouched for the identity, exactly")
+}
+
 func (a *app) runDiff(c *cobra.Command, args []string, f *diffFlags) error {
-	check, err := a.diffVerifier(c, f)
+	check, err := a.diffVerifier(c, &f.trust)
 	if err != nil {
 		return err
 	}
@@ -176,8 +182,7 @@ func (a *app) fetchCompared(c *cobra.Command, id string, f *diffFlags) (*compare
 }
 
 // diffVerifier returns the function that verifies a statement's bundles, nil where nobody asked for it.
-func (a *app) diffVerifier(c *cobra.Command, f *diffFlags) (func(*compared) error, error) {
-	t := &f.trust
+func (a *app) diffVerifier(c *cobra.Command, t *verifyFlags) (func(*compared) error, error) {
 	if t.trustedRoot == "" && len(t.keys) == 0 && t.identity == "" && t.issuer == "" {
 		return nil, nil
 	}
