@@ -215,6 +215,10 @@ func (s *summary) claimed(name string, by observation.Naming, far netip.Addr) id
 		s.gaps.add(GapNameConflict, 1, "said "+name+", to which other addresses were given")
 		return identity{naming: observation.NamingDirect}
 	}
+	if s.o.Resolved { // the program has the address from elsewhere, and may say anything
+		s.gaps.add(GapNameConflict, 1, "said "+name+", which no name server was asked for")
+		return identity{}
+	}
 	return identity{name: name, naming: by}
 }
 
