@@ -24,7 +24,7 @@ func traffic(tb testing.TB, size int) []byte {
 		before := len(w.Frames)
 		name := fmt.Sprintf("host%d.acme.example", n%500)
 		addr := netip.AddrFrom4([4]byte{192, 0, 2, byte(n % 250)})
-		w.Resolve(host, resolver, name, packetworld.Address(name, addr.String(), 300))
+		w.Resolve(host, resolver, name, packetworld.Alias(name, "www.acme.example", 300), packetworld.Address("www.acme.example", addr.String(), 300))
 		var open []*packetworld.TCP
 		for range 4 {
 			c := w.Dial(host, netip.AddrPortFrom(addr, 443))

@@ -332,11 +332,7 @@ func (t *tracker) evict() {
 
 // finish hands the connection over.
 func (t *tracker) finish(f *flow) {
-	t.release(f, 0)
-	t.release(f, 1)
-	if f.quic != nil {
-		t.quicDone(f)
-	}
+	t.unfinished(f)
 	c := f.record()
 	t.s.conn(c)
 	if f.through != nil {

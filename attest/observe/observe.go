@@ -343,18 +343,22 @@ func (r *run) packets(ctx context.Context, c *capture.Reader, live bool) error {
 		}
 		var bad *capture.Error
 		if errors.As(err, &bad) {
-			if !live || ctx.Err() == nil {
-				r.summary.gaps.add(GapTruncated, 1, bad.Error())
+			if live && ctx.Err() != nil {
+				break
 			}
+			if all == 0 {
+				return fmt.Errorf("%w: %w", ErrNothing, bad)
+			}
+			r.summary.gaps.add(GapTruncated, 1, bad.Error())
 			break
 		}
 		if err != nil {
 			return err
 		}
+		link = p.Link
 		switch outcome := wire.Decode(p.Link, p.Data, p.Length, &decoded); {
 		case !wire.Known(p.Link):
 			unknown[2]++
-			link = p.Link
 		case outcome == wire.Decoded:
 			good++
 			r.tracker.packet(&decoded, p.Nanos)

@@ -77,7 +77,7 @@ func lines(o *observation.Observation) string {
 func gapsOf(o *observation.Observation) string {
 	var all []string
 	for _, g := range o.Gaps {
-		all = append(all, fmt.Sprintf("%s %d %s", g.Code, g.Count, g.Detail))
+		all = append(all, strings.TrimSpace(fmt.Sprintf("%s %d %s", g.Code, g.Count, g.Detail)))
 	}
 	return strings.Join(all, "\n")
 }

@@ -36,6 +36,7 @@ type stream struct {
 	next   uint32
 	buf    []byte
 	late   []piece
+	held   int // of its size, what the tracker's sum has
 }
 
 type piece struct {
@@ -50,6 +51,8 @@ func (s *stream) size() int {
 	}
 	return n
 }
+
+const gapHello = "a hello or an answer is not all there"
 
 // done is the stream of which nothing more is wanted.
 var done = &stream{reader: nothing}
@@ -71,7 +74,6 @@ func (t *tracker) payload(f *flow, p *wire.Packet, seq uint32, from int) {
 	}
 	cut := len(p.Payload) < p.Length
 	data := p.Payload
-	before := s.size()
 	switch d := int32(seq - s.next); {
 	case d > 0:
 		if d > maxMessage || len(s.late) >= maxLate || len(data) > maxMessage || cut {
@@ -79,7 +81,7 @@ func (t *tracker) payload(f *flow, p *wire.Packet, seq uint32, from int) {
 			return
 		}
 		s.late = append(s.late, piece{seq, slices.Clone(data)})
-		t.account(f, from, s.size()-before)
+		t.account(f, from, s)
 		return
 	case int(-int64(d)) >= len(data):
 		return // all of it is there already
@@ -107,7 +109,7 @@ func (t *tracker) payload(f *flow, p *wire.Packet, seq uint32, from int) {
 		t.giveUp(f, from)
 		return
 	}
-	t.account(f, from, s.size()-before)
+	t.account(f, from, s)
 }
 
 // begin decides what a direction is looked at for.
@@ -197,8 +199,10 @@ func (t *tracker) said(f *flow, h wire.Hello) {
 }
 
 // account keeps the sum of all buffers bounded.
-func (t *tracker) account(f *flow, from, n int) {
-	t.buffered += n
+func (t *tracker) account(f *flow, from int, s *stream) {
+	size := s.size()
+	t.buffered += size - s.held
+	s.held = size
 	if t.buffered > maxBuffered {
 		t.s.gaps.add(GapReassemblyLimit, 1, "")
 		t.release(f, from)
@@ -207,13 +211,27 @@ func (t *tracker) account(f *flow, from, n int) {
 
 // giveUp ends the reading of a direction of which a part is missing.
 func (t *tracker) giveUp(f *flow, from int) {
-	t.s.gaps.add(GapTruncated, 1, "a hello or an answer is not all there")
+	t.s.gaps.add(GapTruncated, 1, gapHello)
 	t.release(f, from)
+}
+
+// unfinished gives back what a connection was still being read with, and says so
+// where a hello had begun.
+func (t *tracker) unfinished(f *flow) {
+	for n, s := range f.streams {
+		if s != nil && s != done && (len(s.buf) > 0 || len(s.late) > 0) {
+			t.giveUp(f, n)
+		}
+	}
+	if f.quic != nil {
+		t.s.gaps.add(GapTruncated, 1, gapHello)
+		t.quicDone(f)
+	}
 }
 
 func (t *tracker) release(f *flow, from int) {
 	if s := f.streams[from]; s != nil && s != done {
-		t.buffered -= s.size()
+		t.buffered -= s.held
 		f.streams[from] = done
 	}
 }
@@ -233,7 +251,7 @@ func (t *tracker) udp(f *flow, p *wire.Packet, from int) {
 			return
 		}
 		if len(p.Payload) < p.Length {
-			t.s.gaps.add(GapTruncated, 1, "an answer is not all there")
+			t.s.gaps.add(GapTruncated, 1, gapHello)
 			return
 		}
 		t.dns(f, p.Payload)

@@ -35,7 +35,21 @@ type peer struct {
 	addresses           []netip.Addr
 	candidates          []string
 	begins              []int64
-	undecided           bool
+	// undecided: of a connection without a name the reason is found at the end. The
+	// first of them began at undecidedBegin from undecidedNear.
+	undecided, undecidedMixed bool
+	undecidedNear             netip.Addr
+	undecidedBegin            int64
+}
+
+// undecidedAt notes a connection without a name. Those of several local addresses
+// are not told apart.
+func (p *peer) undecidedAt(near netip.Addr, begin int64) {
+	p.undecidedMixed = p.undecidedMixed || p.undecided && near != p.undecidedNear
+	if !p.undecided || begin < p.undecidedBegin {
+		p.undecidedBegin = begin
+	}
+	p.undecided, p.undecidedNear = true, near
 }
 
 // summary turns connections into peers. It is where names, directions and
@@ -247,7 +261,7 @@ func (s *summary) nameOf(p *peer, id identity, c *record.Conn, near netip.Addr, 
 		case c.Midstream:
 			naming = observation.NamingUnresolved
 		default:
-			p.undecided = true
+			p.undecidedAt(near, begin)
 			return
 		}
 	}
@@ -335,7 +349,12 @@ func (s *summary) finish(to *observation.Observation) {
 func (s *summary) peer(key peerKey, p *peer) observation.Peer {
 	if p.undecided {
 		naming := observation.NamingUnresolved
-		if s.names.resolved {
+		// A connection to a resolver may end, and be known, after those that it gave addresses to.
+		since, ok := s.encrypted[p.undecidedNear]
+		switch {
+		case ok && !p.undecidedMixed && since <= p.undecidedBegin:
+			naming = observation.NamingEncrypted
+		case s.names.resolved || s.o.Resolved:
 			naming = observation.NamingDirect
 		}
 		if namingOrder(naming) < namingOrder(p.naming) {
