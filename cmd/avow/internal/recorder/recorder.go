@@ -86,6 +86,28 @@ type Gap struct {
 	Count        int64
 }
 
+// The codes of gaps, see docs/observing-run.md.
+const (
+	// GapNotResolved: a name that the program asked for and that has no address. It
+	// had no connection that could be seen.
+	GapNotResolved = "notResolved"
+	// GapNoResolver: the host has no resolvers.
+	GapNoResolver = "noResolver"
+	// GapNoIPv6: no way out by IPv6.
+	GapNoIPv6 = "noIPv6"
+	// GapNamespace: something of the host that could not be covered.
+	GapNamespace = "namespace"
+	// GapDropped: packets that the kernel had no space for.
+	GapDropped = "dropped"
+	// GapNamesLimit: queries for more names than are kept.
+	GapNamesLimit = "namesLimit"
+)
+
+// GapCodes returns all codes.
+func GapCodes() []string {
+	return []string{GapNotResolved, GapNoResolver, GapNoIPv6, GapNamespace, GapDropped, GapNamesLimit}
+}
+
 // Errors that a caller can tell apart. All of them are wrapped with what to do.
 var (
 	// ErrSystem: this operating system has no network namespaces.

@@ -181,7 +181,7 @@ func (r *run) wayOut(ctx context.Context, s *setup) error {
 		s.Way, s.Interface = WayNAT, innerName
 		s.Addresses, s.Gateways = n.addresses()
 		if len(s.Addresses) < 2 {
-			r.gap("noIPv6", 0, "the namespace has no way out by IPv6: what is tried there fails before there is a packet")
+			r.gap(GapNoIPv6, 0, "the namespace has no way out by IPv6: what is tried there fails before there is a packet")
 		}
 	}
 	r.result.Way = s.Way
@@ -219,7 +219,7 @@ func (r *run) prepare(ctx context.Context, s *setup, host []byte) error {
 	}
 	for _, note := range ready.Notes {
 		r.o.Logger.WarnContext(ctx, "the namespace is not complete", slog.String("note", note))
-		r.gap("namespace", 0, note)
+		r.gap(GapNamespace, 0, note)
 	}
 	var local []netip.Addr
 	for _, s := range ready.Local {
@@ -285,7 +285,7 @@ func (r *run) startResolver(ctx context.Context, udp, tcp int, host []byte) erro
 	var upstream []netip.AddrPort
 	if !r.o.Offline {
 		if upstream = hostResolvers(host); len(upstream) == 0 {
-			r.gap("noResolver", 0, "the host has no name servers in /etc/resolv.conf: no name was resolved")
+			r.gap(GapNoResolver, 0, "the host has no name servers in /etc/resolv.conf: no name was resolved")
 		}
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -393,11 +393,11 @@ func (r *run) finish() error {
 		return err
 	}
 	if r.result.Dropped > 0 {
-		r.gap("dropped", r.result.Dropped, "packets for which the kernel had no space")
+		r.gap(GapDropped, r.result.Dropped, "packets for which the kernel had no space")
 	}
 	var cut int64
 	if r.result.Queries, cut = r.resolver.taken(); cut > 0 {
-		r.gap("namesLimit", cut, "queries for names beyond those that are kept")
+		r.gap(GapNamesLimit, cut, "queries for names beyond those that are kept")
 	}
 	return nil
 }
