@@ -39,6 +39,12 @@ type DraftOptions struct {
 	Related []StatementRef
 	// Evidence is written into the draft as it is given.
 	Evidence []Evidence
+	// Flows are flows of a data-flows statement as far as they are known; what is
+	// missing in one becomes a placeholder. Without any there is one as a pattern.
+	Flows []Flow
+	// Scope and Completeness are those of the statement where they are known.
+	Scope        *Scope
+	Completeness *Completeness
 }
 
 const defaultValidDays = 365
@@ -163,6 +169,8 @@ func (o DraftOptions) declarant() Declarant {
 // scope takes the scope of Like, if its type has one.
 func (o DraftOptions) scope() Scope {
 	switch {
+	case o.Scope != nil:
+		return *o.Scope
 	case o.Like != nil && o.Like.NoBackdoor != nil:
 		return o.Like.NoBackdoor.Scope
 	case o.Like != nil && o.Like.DataFlows != nil:
@@ -228,50 +236,6 @@ func NewNoBackdoorDraft(o DraftOptions) ([]byte, error) {
 			Qualification: fillOne("qualification"), Note: fill("remove, or say more than: " + claim.Sentence)})
 	}
 	return o.render(NoBackdoorType, p)
-}
-
-// NewDataFlowsDraft returns a data-flows statement to fill in, with one flow as
-// a pattern.
-func NewDataFlowsDraft(o DraftOptions) ([]byte, error) {
-	common, err := o.common()
-	if err != nil {
-		return nil, err
-	}
-	item := DataItem{Category: fillOne("dataCategory"), Personal: fillOne("personal"), Description: fill("what exactly"),
-		Linked: fillOne("linked")}
-	flow := Flow{
-		ID:            fill("short id such as update-check, the same in every release"),
-		Title:         fill("what happens, in a few words"),
-		Initiator:     fillOne("initiator"),
-		DataDirection: fillOne("dataDirection"),
-		Endpoints: []Endpoint{{Kind: "host", Value: fill("host name"), Transport: "tcp", Ports: []int{443}, Application: "https",
-			TLS: &TLS{Requirement: fillOne("tlsRequirement"), Verification: fillOne("tlsVerification")}}},
-		Purposes: []string{fillOne("purpose")},
-		Sends:    []DataItem{item},
-		Receives: []DataItem{item},
-		Recipients: []Recipient{{
-			Party: &Party{Name: fill("legal name of who receives it"), Country: fill("ISO 3166-1 code, for example DE"),
-				ControlledFrom: fill("ISO 3166-1 code of the controlling parent's country; remove if not known")},
-			Role:          fillOne("recipientRole"),
-			Storage:       []string{fill("where it is kept: country codes, EU, EEA or anywhere")},
-			AccessFrom:    []string{fill("from where it is read: country codes, EU, EEA or anywhere")},
-			TransferBasis: fillOne("transferBasis"),
-			Retention:     &Retention{Kind: fillOne("retentionKind")},
-			SourceAddress: fillOne("sourceAddress"),
-			Onward:        fillOne("onward"),
-		}},
-		Activation: Activation{DefaultState: fillOne("defaultState"), Trigger: fillOne("trigger"), Consent: fillOne("consent"),
-			Control: draftControl()},
-		Necessity: fillOne("necessity"),
-	}
-	return o.render(DataFlowsType, DataFlows{
-		Common:       common,
-		Scope:        o.scope(),
-		NetworkUse:   fillOne("networkUse") + " (none: remove the flow and keep flows as an empty list)",
-		Completeness: draftCompleteness(),
-		Flows:        []Flow{flow},
-		Evidence:     o.Evidence,
-	})
 }
 
 // NewUndertakingsDraft returns an undertakings statement to fill in: every

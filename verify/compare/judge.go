@@ -175,7 +175,8 @@ func (c *comparison) remark(p *observation.Peer, r *rule) {
 	if t := r.e.TLS; t != nil && t.Requirement == "required" && version(p) == "" && !never(p) {
 		warn(TLSNotObserved, "TLS is declared as required; the vantage %s does not show whether it is used", c.here.of.Vantage)
 	}
-	if p.Application != "" && r.e.Application != "" && p.Application != r.e.Application {
+	if p.Application != "" && r.e.Application != "" && p.Application != r.e.Application &&
+		(r.e.Application != "https" || p.Application != "tls" && !slices.Contains(quic, p.Application)) { // one of the layers of HTTPS
 		warn(OtherApplication, "declared as %s, seen as %s", r.e.Application, p.Application)
 	}
 	if p.BytesIn == nil || p.BytesOut == nil {

@@ -37,6 +37,8 @@ type draftFlags struct {
 	sha512   bool
 	gitBlob  bool
 	output   string
+	from     []string
+	interact bool
 }
 
 func (a *app) draft() *cobra.Command {
@@ -61,7 +63,13 @@ first one of --related, where no flag says otherwise. Identifiers of another ver
 
 Evidence is named by digest and never copied: --evidence KIND=FILE, where KIND is one of the
 specification's kinds (sbom, provenance, staticAnalysis, ...), or in-toto for a link or layout
-of in-toto.`,
+of in-toto.
+
+With --from the flows of a data-flows statement are made of what is known: an observation of the
+product's traffic, a CycloneDX document, a Threagile model or a HAR file. Endpoints, ports, TLS,
+triggers and intervals are taken from there; purpose, data, recipients, places and switches are
+left to fill in, with a suggestion where a service is well known. With --interactive the ten most
+important questions are asked, and what was not asked is left at the value that is worst for you.`,
 		Example: `  avow draft data-flows app.tar.gz --product "Example Gateway" --product-version 1.2.3 \
       --purl pkg:generic/example-gateway@1.2.3 --declarant "Example Devices GmbH" --country DE \
       --controlled-from DE -o data-flows.json
@@ -69,6 +77,7 @@ of in-toto.`,
   avow draft data-flows oci://registry.example/team/app@sha256:13f3...8fe9 -o data-flows.json
   avow draft data-flows app-1.3.tar.gz --like data-flows.json --product-version 1.3.0 \
       --purl pkg:generic/example-gateway@1.3.0 -o data-flows-1.3.json
+  avow draft data-flows --from observation.json --from app.cdx.json --interactive -o data-flows.json
   avow schema data-flows > data-flows.schema.json      # so that your editor completes the members`,
 		Args:      arguments(1, -1, "which statement? give "+strings.Join(names, ", ")),
 		ValidArgs: names,
@@ -103,6 +112,8 @@ func (f *draftFlags) register(c *cobra.Command) {
 	o.StringVar(&f.symlinks, "symlinks", "refuse", "`POLICY` for symbolic links in directories: refuse, skip or follow")
 	o.BoolVar(&f.sha512, "sha512", false, "add SHA-512 digests")
 	o.BoolVar(&f.gitBlob, "git-blob", false, "add gitBlob digests (gitoid:blob:sha256)")
+	o.StringArrayVar(&f.from, "from", nil, "`FILE` to make flows of: an observation, CycloneDX, Threagile or HAR; may be repeated")
+	o.BoolVar(&f.interact, "interactive", false, "ask what no machine knows, at most ten questions")
 	o.StringVarP(&f.output, "output", "o", "", "`FILE` to write instead of standard output")
 	completes(c, "symlinks", "refuse", "skip", "follow")
 	for _, flag := range []string{"role", "authority", "responsibility"} {
@@ -131,6 +142,9 @@ func (a *app) runDraft(c *cobra.Command, kind string, paths []string, f *draftFl
 	}
 	var err error
 	if f.options.Evidence, err = namedEvidence(f.evidence); err != nil {
+		return err
+	}
+	if err := a.draftFrom(c, kind, f); err != nil {
 		return err
 	}
 	draft, err := compose(f.options)
@@ -319,8 +333,9 @@ listed.
 
 The schema knows members and values; the issuance rules that look at several members together
 are checked by lint.`,
-		Example: `  avow schema data-flows > data-flows.schema.json`,
-		Args:    arguments(0, 1, ""), ValidArgs: typeNames(),
+		Example: `  avow draft data-flows --from observation.json --from app.cdx.json --interactive -o data-flows.json
+  avow schema data-flows > data-flows.schema.json`,
+		Args: arguments(0, 1, ""), ValidArgs: typeNames(),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				w := a.writer()

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/attest/draft"
 	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/cmd/avow/internal/plain"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
@@ -36,16 +37,21 @@ func (a *app) show() *cobra.Command {
 anybody can write a file that says anything. Use it to read your own draft, or to look into a
 bundle that verify rejects.
 
-With --payload the exact bytes of the statement are printed.`,
+With --payload the exact bytes of the statement are printed. With --format cyclonedx the flows of a
+data-flows statement are written as the services of a CycloneDX 1.6 document, for inventories.`,
 		Example: `  avow show data-flows.json
+  avow show data-flows.sigstore.json --format cyclonedx > services.cdx.json
   avow show --payload data-flows.sigstore.json > statement.json`,
 		Args: arguments(1, 1, "which file? give a bundle or a statement"),
 		RunE: func(_ *cobra.Command, args []string) error { return a.runShow(args[0], f, payload) },
 	}
 	c.Flags().BoolVar(&payload, "payload", false, "print the exact bytes of the statement")
-	f.register(c)
+	f.registerAs(c, "`FORMAT` of the answer: text, json or cyclonedx", "text", "json", formatCycloneDX)
 	return c
 }
+
+// formatCycloneDX is the name of show's format for inventories.
+const formatCycloneDX = "cyclonedx"
 
 func (a *app) runShow(path string, f format, payload bool) error {
 	data, err := a.readLimited(path, verify.MaxBundleBytes)
@@ -64,6 +70,13 @@ func (a *app) runShow(path string, f format, payload bool) error {
 	st, err := predicate.Parse(u.payload, predicate.Consumption)
 	if err != nil {
 		return about(path, err)
+	}
+	if f.value == formatCycloneDX {
+		bom, err := draft.CycloneDX(st)
+		if err != nil {
+			return failed("only a data-flows statement has services", "%s: %w", path, err)
+		}
+		return a.output("", bom)
 	}
 	origin, _, _ := strings.Cut(u.checkpoint, "\n")
 	var id *identityJSON
