@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"net/netip"
@@ -66,6 +67,18 @@ func BenchmarkObserve(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := Observe(b.Context(), []Input{input("bench.pcap", data)}, Options{Subjects: subjects()}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkLive is the same without a digest, as packets come in.
+func BenchmarkLive(b *testing.B) {
+	data := traffic(b, 64<<20)
+	b.SetBytes(int64(len(data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Live(b.Context(), bytes.NewReader(data), "bench", Options{Subjects: subjects()}); err != nil {
 			b.Fatal(err)
 		}
 	}

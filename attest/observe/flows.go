@@ -116,7 +116,7 @@ func (t *tracker) packet(p *wire.Packet, nanos int64) {
 		return
 	}
 	key, from := keyOf(p)
-	if p.Fragment == wire.Later && t.fragment(p, from) {
+	if p.Fragment == wire.Later && t.fragment(p) {
 		return
 	}
 	if about, ok := wire.Embedded(p); ok {
@@ -287,13 +287,14 @@ func (t *tracker) tcp(f *flow, p *wire.Packet, from int) {
 
 // fragment counts a later part of a packet whose first part was seen. Without
 // that its ports are not known: it is a gap, and a peer without a port.
-func (t *tracker) fragment(p *wire.Packet, from int) bool {
+func (t *tracker) fragment(p *wire.Packet) bool {
 	f := t.first[fragmentKey{p.Src, p.Dst, p.FragmentID, p.Proto}]
 	if f == nil || f.list == nil || f.key.a != p.Src && f.key.b != p.Src {
 		t.s.gaps.add(GapFragments, 1, "")
 		return false
 	}
-	if from = 0; f.key.a != p.Src {
+	from := 0
+	if f.key.a != p.Src {
 		from = 1
 	}
 	f.bytes[from] += int64(p.Length)

@@ -3,6 +3,7 @@ package observe
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/avow-dev/avow/attest/observe/internal/record"
 )
@@ -17,6 +18,8 @@ const (
 	// maxPerName is the number of addresses of one name that are remembered to
 	// find conflicts.
 	maxPerName = 4096
+	// maxAnswerAge bounds the time for which an answer is said to be good.
+	maxAnswerAge = 7 * 24 * time.Hour
 )
 
 // window is a time during which a name had an address.
@@ -45,9 +48,9 @@ func newNames() *names {
 func (n *names) add(a record.Answer) {
 	n.resolved = true
 	w := window{name: a.Name, aliases: a.Aliases}
-	if !a.At.IsZero() {
+	if year := a.At.Year(); year >= 1970 && year <= 2261 { // else there is none
 		w.from = a.At.UnixNano()
-		w.until = w.from + int64(a.TTL)
+		w.until = w.from + int64(min(a.TTL, maxAnswerAge))
 	}
 	addrs := n.byName[a.Name]
 	if addrs == nil {

@@ -3,11 +3,9 @@ package observe
 import (
 	"bufio"
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"net/netip"
 	"slices"
@@ -257,29 +255,15 @@ func commonVantage(inputs []Input) (observation.Vantage, error) {
 	return v, nil
 }
 
-// counter counts and hashes what is read through it.
-type counter struct {
-	r io.Reader
-	h hash.Hash
-	n int64
-}
-
-func (c *counter) Read(b []byte) (int, error) {
-	n, err := c.r.Read(b)
-	c.n += int64(n)
-	if c.h != nil {
-		c.h.Write(b[:n])
-	}
-	return n, err
-}
-
 // source reads an input and notes its digest.
 func (r *run) source(ctx context.Context, in Input) error {
-	c := &counter{h: sha256.New()}
-	if err := r.read(ctx, in, c); err != nil {
+	c := &counter{d: newDigester()}
+	err := r.read(ctx, in, c)
+	sum := c.d.end()
+	if err != nil {
 		return err
 	}
-	r.sources = append(r.sources, observation.Source{Kind: in.Format, Name: clipName(in.Name), Bytes: c.n, SHA256: hex.EncodeToString(c.h.Sum(nil))})
+	r.sources = append(r.sources, observation.Source{Kind: in.Format, Name: clipName(in.Name), Bytes: c.n, SHA256: hex.EncodeToString(sum[:])})
 	return nil
 }
 
@@ -317,7 +301,7 @@ func (r *run) read(ctx context.Context, in Input, c *counter) error {
 	if err == nil {
 		err = r.packets(ctx, packets, false)
 	}
-	if err == nil && c.h != nil {
+	if err == nil && c.d != nil {
 		_, err = io.Copy(io.Discard, c)
 	}
 	return err

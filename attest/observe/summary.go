@@ -89,8 +89,14 @@ func (s *summary) saw(nanos int64) {
 	s.last = max(s.last, nanos)
 }
 
-func nanosOf(t time.Time) int64 {
-	if t.IsZero() {
+// nanosOf is a time in nanoseconds since 1970; 0 is none. What does not fit is
+// none, and counted.
+func (s *summary) nanosOf(t time.Time) int64 {
+	switch year := t.Year(); {
+	case t.IsZero():
+		return 0
+	case year < 1970 || year > 2261:
+		s.gaps.add(GapBadTime, 1, "")
 		return 0
 	}
 	return t.UnixNano()
@@ -99,7 +105,7 @@ func nanosOf(t time.Time) int64 {
 // conn takes a connection.
 func (s *summary) conn(c *record.Conn) {
 	s.conns++
-	begin, end := nanosOf(c.Begin), nanosOf(c.End)
+	begin, end := s.nanosOf(c.Begin), s.nanosOf(c.End)
 	s.saw(begin)
 	s.saw(end)
 	if begin == 0 {
@@ -116,6 +122,9 @@ func (s *summary) conn(c *record.Conn) {
 	far, port, near := c.Server.Addr(), c.Server.Port(), c.Client.Addr()
 	if direction == observation.Inbound {
 		far, near = near, far
+	}
+	if c.Transport == "icmp" || c.Transport == "other" { // some logs write types as ports
+		port = 0
 	}
 	id := s.identify(c, direction, far, port, begin)
 	if direction == observation.Outbound && s.resolvers.encrypted(far, port, append(slices.Clone(c.Names), id.name)) {

@@ -283,6 +283,7 @@ func Hellos(t testing.TB, name string, version uint16) (client, server []byte) {
 	near, far := &recorder{Conn: a}, &recorder{Conn: b}
 	done := make(chan error, 1)
 	go func() {
+		//nolint:gosec // old versions are what is tested
 		s := tls.Server(far, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS10})
 		err := s.Handshake()
 		if err == nil {

@@ -187,8 +187,8 @@ func (q *QUIC) open(packet []byte, number int) ([]byte, error) {
 	copy(header, packet)
 	header[0] = first
 	var n uint64
-	for i := range size {
-		header[number+i] ^= mask[1+i]
+	for i, m := range mask[1 : 1+size] {
+		header[number+i] ^= m
 		n = n<<8 | uint64(header[number+i])
 	}
 	nonce := make([]byte, len(q.iv))

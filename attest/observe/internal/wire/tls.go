@@ -62,8 +62,9 @@ func clientHelloName(body []byte) Hello {
 		l := cursor{b: list}
 		names := cursor{b: l.take(int(l.u16()))}
 		for !names.bad && len(names.b) > 0 {
-			kind, name := names.u8(), names.take(0)
-			if name = names.take(int(names.u16())); kind != 0 || names.bad {
+			kind := names.u8()
+			name := names.take(int(names.u16()))
+			if kind != 0 || names.bad {
 				continue
 			}
 			var ok bool
