@@ -296,3 +296,30 @@ func TestWords(t *testing.T) {
 		}
 	}
 }
+
+// TestEstablished: only a verifier that accepted establishes facts, and what a caller does to a verdict cannot make any.
+func TestEstablished(t *testing.T) {
+	w := bundletest.NewWorld(t)
+	v := newVerifier(t, w.TrustedRoot())
+	in := input(w, w.IssueJSON(t, bundletest.Spec{Payload: bundletest.Statement(t, "data-flows")}))
+	accepted := verdictOf(t, v, in)
+	facts, ok := accepted.Established()
+	if !ok || facts.ArtifactSHA256 != in.ArtifactSHA256 || facts.At.IsZero() || len(facts.Evidence) != 1 || facts.Evidence[0].StatementID != accepted.Evidence[0].StatementID {
+		t.Fatalf("%v %+v", ok, facts)
+	}
+	facts.Evidence[0].StatementID = "changed"
+	accepted.Evidence[0].StatementID = "changed"
+	if again, ok := accepted.Established(); !ok || again.Evidence[0].StatementID == "changed" {
+		t.Errorf("what was established changes with a copy: %v %+v", ok, again)
+	}
+	in.ArtifactSHA256 = bundletest.OtherSHA256
+	rejected := verdictOf(t, v, in)
+	turned, back := *rejected, *accepted
+	turned.Outcome, back.Outcome = verify.Accepted, verify.Rejected
+	for name, verdict := range map[string]*verify.Verdict{"nil": nil, "zero": {}, "written": {Outcome: verify.Accepted, Evidence: accepted.Evidence},
+		"rejected": rejected, "turned to accepted": &turned, "turned to rejected": &back} {
+		if facts, ok := verdict.Established(); ok || facts.Evidence != nil {
+			t.Errorf("%s: establishes %+v", name, facts)
+		}
+	}
+}

@@ -146,6 +146,21 @@ type Verdict struct {
 	// Policy is what the policy of the input said; nil where none was given, or
 	// where it was not asked because a check before it failed.
 	Policy *PolicyResult
+
+	// established is set by Verifier.Verify, where it accepted, and by nothing else.
+	established *Facts
+}
+
+// Established returns the facts that an accepted verdict rests on: for what was asked, when it was judged, and the
+// statements that count. The second result is false for a rejected verdict and for one that no [Verifier] gave: what is
+// built on verified facts starts from here, and cannot start from a verdict that somebody wrote.
+func (v *Verdict) Established() (Facts, bool) {
+	if v == nil || v.Outcome != Accepted || v.established == nil {
+		return Facts{}, false
+	}
+	f := *v.established
+	f.Evidence = slices.Clone(f.Evidence)
+	return f, true
 }
 
 // Failures returns the checks that failed, in order.

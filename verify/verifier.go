@@ -192,7 +192,9 @@ func (v *Verifier) Verify(ctx context.Context, in Input) (*Verdict, error) {
 			return nil, err
 		}
 	}
-	verdict.Outcome = outcome()
+	if verdict.Outcome = outcome(); verdict.Outcome == Accepted {
+		verdict.established = &Facts{ArtifactSHA256: req.artifact, At: req.at, Evidence: slices.Clone(verdict.Evidence)}
+	}
 	return verdict, nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/avow-dev/avow/cmd/avow/internal/remote"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 	"github.com/avow-dev/avow/verify"
+	"github.com/avow-dev/avow/verify/enforce"
 )
 
 // failure ends a command with an exit code. With an err it is printed with its hint; without, the command has already
@@ -98,6 +99,12 @@ func (a *app) details(err error) {
 			}
 		}
 	}
+	var kept *enforce.Refusal
+	if errors.As(err, &kept) {
+		for _, i := range kept.Items {
+			a.note("  %s", text.Safe(i.String()))
+		}
+	}
 	var call *remote.Error
 	if errors.As(err, &call) {
 		for _, v := range call.Violations {
@@ -127,6 +134,7 @@ func classify(err error) (code int, hint string) {
 		image *oci.Error
 		trust *pin.Error
 		bad   *policyProblem
+		kept  *enforce.Refusal
 	)
 	switch {
 	case errors.As(err, &f):
@@ -149,6 +157,11 @@ func classify(err error) (code int, hint string) {
 		return exitError, trust.Hint
 	case errors.As(err, &bad):
 		return exitError, bad.hint()
+	case errors.As(err, &kept):
+		if kept.Code == enforce.CodeOptions {
+			return exitError, kept.Hint
+		}
+		return exitNo, kept.Hint
 	case errors.As(err, &key):
 		return exitError, key.Hint
 	case errors.As(err, &own) && own.Hint != "":

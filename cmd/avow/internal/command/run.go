@@ -97,7 +97,7 @@ the vendor's public key and the service's trusted root.`,
 		&cobra.Group{ID: "both", Title: "For everybody:"})
 	for group, commands := range map[string][]*cobra.Command{
 		"vendor": {a.keygen(), a.publicKey(), a.observe(), a.draft(), a.lint(), a.attest(), a.submit(), a.withdraw(), a.attach(), a.schema()},
-		"buyer": {a.verify(), a.policy(), a.diff(), a.compare(), a.list(), a.status(), a.fetch(), a.trust(), a.watchCommand(), a.monitor(), a.audit(),
+		"buyer": {a.verify(), a.enforce(), a.policy(), a.diff(), a.compare(), a.list(), a.status(), a.fetch(), a.trust(), a.watchCommand(), a.monitor(), a.audit(),
 			a.proveMisbehaviour()},
 		"both": {a.openDispute(), a.answerDispute(), a.assess(), a.show(), a.verifyBundle(), a.signBundle(), a.version()},
 	} {

@@ -125,6 +125,22 @@ answer.` + manifestHelp,
 }
 
 func (f *verifyFlags) register(c *cobra.Command) {
+	f.registerQuestion(c)
+	o := c.Flags()
+	o.StringSliceVar(&f.types, "require", nil,
+		"`TYPE` that one of the bundles must declare, for example no-backdoor; may be repeated")
+	o.StringVar(&f.at, "at", "", "`TIME` at which to judge validity, as 2026-11-23T12:00:00Z (default now)")
+	f.format.registerAs(c, "`FORMAT` of the answer: text, json, sarif, junit, markdown, html, or jsonl for a list",
+		append(report.Formats(), formatJSONLines)...)
+	o.StringVarP(&f.output, "output", "o", "", "`FILE` to write instead of standard output; replaced if it is there")
+	f.sign.register(c)
+	f.use.register(c)
+	f.manifest.register(c)
+	completes(c, "require", typeNames()...)
+}
+
+// registerQuestion registers the flags that say what is verified, whom is trusted and what must be met.
+func (f *verifyFlags) registerQuestion(c *cobra.Command) {
 	o := c.Flags()
 	o.StringArrayVar(&f.bundles, "bundle", nil, "`FILE` with a Sigstore bundle; may be repeated")
 	o.StringVar(&f.trustedRoot, "trusted-root", "", "`FILE` with the trusted root (trusted_root.json)")
@@ -133,21 +149,11 @@ func (f *verifyFlags) register(c *cobra.Command) {
 	o.StringArrayVar(&f.keys, "key", nil, "`FILE` with a public key that may have signed; may be repeated")
 	o.StringVar(&f.identity, "identity", "", "`URI` or e-mail address in the signer's certificate, exactly")
 	o.StringVar(&f.issuer, "issuer", "", "`URI` of the issuer that vouched for the identity, exactly")
-	o.StringSliceVar(&f.types, "require", nil,
-		"`TYPE` that one of the bundles must declare, for example no-backdoor; may be repeated")
 	o.IntVar(&f.minTimestamps, "min-timestamps", 1, "`NUMBER` of timestamp authorities that must have signed")
-	o.StringVar(&f.at, "at", "", "`TIME` at which to judge validity, as 2026-11-23T12:00:00Z (default now)")
 	f.policy.register(c)
 	f.witnesses.register(c)
 	f.status.register(c)
-	f.format.registerAs(c, "`FORMAT` of the answer: text, json, sarif, junit, markdown, html, or jsonl for a list",
-		append(report.Formats(), formatJSONLines)...)
-	o.StringVarP(&f.output, "output", "o", "", "`FILE` to write instead of standard output; replaced if it is there")
 	o.DurationVar(&f.timeout, "timeout", registryTimeout, "`DURATION` after which to give up on a registry (oci:// only)")
-	f.sign.register(c)
-	f.use.register(c)
-	f.manifest.register(c)
-	completes(c, "require", typeNames()...)
 }
 
 func (a *app) runVerify(c *cobra.Command, artifact string, f *verifyFlags) error {
