@@ -38,10 +38,11 @@ type Options struct {
 	// Resolvers are the name servers whose answers are believed; empty is any that
 	// the program asked.
 	Resolvers []netip.Addr
-	// Resolved says that all name resolution of the program is in the captures, from
-	// its beginning. Then a name in a hello or a Host that was never resolved is the
-	// program's word alone and is not believed.
-	Resolved bool
+	// Alone says that the captures have everything from the program's beginning, and
+	// that nothing but it runs at Local. Then a name in a hello or a Host that was
+	// never resolved is the program's word and is not believed, and a connection
+	// between two addresses of Local that was answered is one that it serves.
+	Alone bool
 	// MaxFlows and MaxPeers bound memory: connections at a time and peers in all.
 	// 0 is [DefaultMaxFlows] and [observation.MaxPeers].
 	MaxFlows, MaxPeers int

@@ -164,6 +164,8 @@ func (s *summary) direction(c *record.Conn) (string, bool) {
 	client, server := c.Client.Addr(), c.Server.Addr()
 	if len(s.o.Local) > 0 {
 		switch {
+		case s.o.Alone && s.o.local(client) && s.o.local(server) && answered(c):
+			return observation.Inbound, true
 		case s.o.local(client), !client.IsValid():
 			return observation.Outbound, true
 		case s.o.local(server):
@@ -175,6 +177,11 @@ func (s *summary) direction(c *record.Conn) (string, bool) {
 		return observation.Inbound, true
 	}
 	return observation.Outbound, true
+}
+
+// answered: somebody was there. Of a datagram only an answer says so.
+func answered(c *record.Conn) bool {
+	return !c.Failed && (c.Transport == "tcp" || c.In > 0)
 }
 
 // private reports whether an address is one that machines have at home.
@@ -238,7 +245,7 @@ func (s *summary) claimed(name string, by observation.Naming, far netip.Addr) id
 		s.gaps.add(GapNameConflict, 1, "said "+name+", to which other addresses were given")
 		return identity{naming: observation.NamingDirect}
 	}
-	if s.o.Resolved { // the program has the address from elsewhere, and may say anything
+	if s.o.Alone { // the program has the address from elsewhere, and may say anything
 		s.gaps.add(GapNameConflict, 1, "said "+name+", which no name server was asked for")
 		return identity{}
 	}
@@ -363,7 +370,7 @@ func (s *summary) peer(key peerKey, p *peer) observation.Peer {
 		switch {
 		case ok && !p.undecidedMixed && since <= p.undecidedBegin:
 			naming = observation.NamingEncrypted
-		case s.names.resolved || s.o.Resolved:
+		case s.names.resolved || s.o.Alone:
 			naming = observation.NamingDirect
 		}
 		if namingOrder(naming) < namingOrder(p.naming) {

@@ -184,7 +184,7 @@ func (f *recordFlags) names(c *cobra.Command) (map[string][]netip.Addr, error) {
 
 // record runs the program and summarises its packets while they come.
 func (a *app) record(ctx context.Context, args []string, f *recordFlags, options observe.Options, names map[string][]netip.Addr) (*observation.Observation, error) {
-	options.Vantage, options.Resolved = observation.VantageNamespace, true
+	options.Vantage, options.Alone = observation.VantageNamespace, true
 	kept, err := keepPackets(f.pcap)
 	if err != nil {
 		return nil, err

@@ -80,7 +80,7 @@ func options() compare.Options {
 func summarise(t *testing.T, path string, local []string) *observation.Observation {
 	t.Helper()
 	o := observe.Options{Subjects: []predicate.Subject{{Name: "program", Digest: map[string]string{"sha256": strings.Repeat("00", 32)}}},
-		Vantage: observation.VantageNamespace, Resolved: true}
+		Vantage: observation.VantageNamespace, Alone: true}
 	for _, s := range local {
 		a := netip.MustParseAddr(s)
 		o.Local = append(o.Local, netip.PrefixFrom(a, a.BitLen()))
