@@ -51,11 +51,11 @@ func exits(t *testing.T, code int, name string, args ...string) string {
 }
 
 // serveScript starts the service in the directory $1 and calls each of its
-// listeners once it says that it listens; $2 and $3 are the programs.
+// listeners once it says where it listens; $2 and $3 are the programs.
 const serveScript = `set -e
 exec 4< <(exec "$2" serve --config "$1/avowd.yaml" 2>&1)
 service=$!
-while read -r -u 4 line; do case "$line" in *READY*) break ;; esac; done
+while read -r -u 4 line; do case "$line" in *http*metrics) break ;; esac; done
 "$3" list "$1/artifact" --server 127.0.0.1:8470 --insecure >/dev/null
 for page in 8471/checkpoint 8472/metrics; do
 	exec 5<>/dev/tcp/127.0.0.1/${page%%/*}
