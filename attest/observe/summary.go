@@ -164,7 +164,7 @@ func (s *summary) direction(c *record.Conn) (string, bool) {
 	client, server := c.Client.Addr(), c.Server.Addr()
 	if len(s.o.Local) > 0 {
 		switch {
-		case s.o.Alone && s.o.local(client) && s.o.local(server) && answered(c):
+		case s.o.Alone && s.o.local(client) && s.o.local(server) && wasAnswered(c):
 			return observation.Inbound, true
 		case s.o.local(client), !client.IsValid():
 			return observation.Outbound, true
@@ -179,8 +179,8 @@ func (s *summary) direction(c *record.Conn) (string, bool) {
 	return observation.Outbound, true
 }
 
-// answered: somebody was there. Of a datagram only an answer says so.
-func answered(c *record.Conn) bool {
+// wasAnswered: somebody was there. Of a datagram only an answer says so.
+func wasAnswered(c *record.Conn) bool {
 	return !c.Failed && (c.Transport == "tcp" || c.In > 0)
 }
 
