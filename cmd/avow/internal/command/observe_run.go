@@ -95,7 +95,7 @@ Exit code 0: recorded, whatever the program's own code was, which is printed; 2:
 func (a *app) observeInside() *cobra.Command {
 	return &cobra.Command{Use: helperCommand, Hidden: true, Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
 		caller := os.NewFile(recorder.HelperFile, "caller")
-		if _, err := caller.Stat(); err != nil {
+		if info, err := caller.Stat(); err != nil || info.Mode()&os.ModeSocket == 0 {
 			return failed("run `avow observe run`", "%s is for avow itself", helperCommand)
 		}
 		if code := recorder.Inside(caller); code != 0 {
