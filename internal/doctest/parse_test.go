@@ -58,7 +58,7 @@ func marked(info string) (needs string, console bool, err error) {
 	for _, word := range words[1:] {
 		program, ok := strings.CutPrefix(word, "needs=")
 		if !ok || program == "" {
-			return "", false, fmt.Errorf("got %q after console, want needs=PROGRAM,...", word)
+			return "", false, fmt.Errorf("got %q after console, want needs=PROGRAM[,PROGRAM]", word)
 		}
 		needs = program
 	}

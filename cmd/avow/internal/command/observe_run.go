@@ -215,7 +215,7 @@ func (a *app) record(ctx context.Context, args []string, f *recordFlags, options
 			}()
 			return io.MultiWriter(write, kept), nil
 		}})
-	write.Close()
+	_ = write.Close() // a pipe in memory
 	if !started {
 		return nil, err
 	}

@@ -105,13 +105,13 @@ func serveWorld() error {
 		if err != nil {
 			return err
 		}
-		go http.Serve(l, mux) //nolint:gosec // ends with the process
+		go http.Serve(l, mux) // ends with the process
 	}
 	web, err := net.Listen("tcp", ":80")
 	if err != nil {
 		return err
 	}
-	go http.Serve(web, mux) //nolint:gosec // ends with the process
+	go http.Serve(web, mux) // ends with the process
 	return serveRaw()
 }
 

@@ -112,7 +112,7 @@ func coverConf(conf []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // the mount keeps it
+	defer func() { _ = os.Remove(f.Name()) }() // the mount keeps it
 	defer f.Close()
 	if _, err := f.Write(conf); err != nil {
 		return err
@@ -241,17 +241,17 @@ func passSockets(c channel, local, notes []string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(packets)
+	defer func() { _ = unix.Close(packets) }() // the caller has its own by then
 	udp, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(Resolver))
 	if err != nil {
 		return err
 	}
-	defer udp.Close()
+	defer func() { _ = udp.Close() }()
 	tcp, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(Resolver))
 	if err != nil {
 		return err
 	}
-	defer tcp.Close()
+	defer func() { _ = tcp.Close() }()
 	u, err := udp.File()
 	if err != nil {
 		return err
@@ -273,7 +273,8 @@ func start(s *setup) (int, error) {
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil && !errors.Is(err, unix.EINVAL) {
 		return 0, fmt.Errorf("capabilities: %w", err)
 	}
-	pid, err := syscall.ForkExec(s.Path, s.Command, &syscall.ProcAttr{Dir: s.Dir, Env: s.Environ, Files: []uintptr{0, 1, 2}})
+	attr := &syscall.ProcAttr{Dir: s.Dir, Env: s.Environ, Files: []uintptr{0, 1, 2}}
+	pid, err := syscall.ForkExec(s.Path, s.Command, attr) //nolint:gosec // to run what the user says is what this is for
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", s.Path, err)
 	}

@@ -349,7 +349,7 @@ func (n *nat) iptables(action string) [][]string {
 
 // firewall runs nft or iptables.
 func firewall(ctx context.Context, path, stdin string, args ...string) error {
-	cmd := exec.CommandContext(ctx, path, args...)
+	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // nft or iptables, with arguments of this file
 	cmd.Stdin = strings.NewReader(stdin)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s %s: %w: %s", filepath.Base(path), strings.Join(args, " "), err, strings.TrimSpace(string(out)))
@@ -385,7 +385,8 @@ func removeStale(ctx context.Context, path string) {
 			_ = firewall(ctx, path, "", append([]string{"-w", "-t", "nat"}, rule...)...) // see above
 			continue
 		}
-		if table, err := exec.CommandContext(ctx, path, "list", "table", "inet", m[0]).Output(); err == nil {
+		list := exec.CommandContext(ctx, path, "list", "table", "inet", m[0]) //nolint:gosec // the name is of this package's pattern
+		if table, err := list.Output(); err == nil {
 			if c := comment.FindSubmatch(table); c != nil {
 				putBack(string(c[1]))
 			}

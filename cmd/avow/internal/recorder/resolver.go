@@ -70,7 +70,7 @@ func (r *resolver) serve(ctx context.Context, packets net.PacketConn, streams ne
 	all.Go(func() { r.servePackets(ctx, packets, &all) })
 	all.Go(func() { r.serveStreams(ctx, streams, &all) })
 	<-ctx.Done()
-	packets.Close()
+	_ = packets.Close() // ends the reading
 	streams.Close()
 	cancel()
 	all.Wait()
@@ -106,9 +106,9 @@ func (r *resolver) serveStreams(ctx context.Context, l net.Listener, all *sync.W
 		r.slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-r.slots }()
-			stop := context.AfterFunc(ctx, func() { c.Close() })
+			stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 			defer stop()
-			defer c.Close()
+			defer func() { _ = c.Close() }()
 			r.stream(ctx, c)
 		})
 	}
@@ -183,8 +183,8 @@ func ask(ctx context.Context, network string, to netip.AddrPort, query []byte) (
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { c.Close() })
+	defer func() { _ = c.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
 	if network == "tcp" {
 		if err := writeMessage(c, query); err != nil {

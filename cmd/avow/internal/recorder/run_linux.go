@@ -279,7 +279,7 @@ func (r *run) startResolver(ctx context.Context, udp, tcp int, host []byte) erro
 	}
 	streams, err := net.FileListener(t)
 	if err != nil {
-		packets.Close()
+		_ = packets.Close()
 		return err
 	}
 	var upstream []netip.AddrPort
