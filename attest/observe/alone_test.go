@@ -30,6 +30,10 @@ func TestAlone(t *testing.T) {
 			"inbound tcp 127.0.0.1:8470 direct x1", ""},
 		"nobody there": {func(w *packetworld.World) { w.Attempt(loopback, packetworld.Addr("127.0.0.1:5432")) },
 			"outbound tcp 127.0.0.1:5432 direct x1 failed1", ""},
+		"itself, before it listens": {func(w *packetworld.World) {
+			w.Attempt(loopback, packetworld.Addr("127.0.0.1:8470"))
+			w.Dial(loopback, packetworld.Addr("127.0.0.1:8470")).Close()
+		}, "inbound tcp 127.0.0.1:8470 direct x2 failed1", ""},
 		"a datagram to nobody": {func(w *packetworld.World) {
 			w.UDP(netip.AddrPortFrom(loopback, 4000), packetworld.Addr("127.0.0.1:514"), []byte("log"))
 		}, "outbound udp 127.0.0.1:514 direct x1", ""},

@@ -350,11 +350,29 @@ func (p *peer) interval() int64 {
 	return (steps[len(steps)/2] + int64(time.Second)/2) / int64(time.Second)
 }
 
+// ownPorts gives connections of a program to itself that came before it listened
+// to the peer that they became.
+func (s *summary) ownPorts() {
+	for key, p := range s.peers {
+		if !s.o.Alone || key.direction != observation.Outbound || key.name != "" || p.failed < p.connections || !s.o.local(key.addr) {
+			continue
+		}
+		served := key
+		served.direction = observation.Inbound
+		if q := s.peers[served]; q != nil {
+			q.connections, q.failed = q.connections+p.connections, q.failed+p.failed
+			q.first, q.last = min(q.first, p.first), max(q.last, p.last)
+			delete(s.peers, key)
+		}
+	}
+}
+
 // finish decides what needed everything, and writes the observation's lists.
 func (s *summary) finish(to *observation.Observation) {
 	if s.names.lost > 0 {
 		s.gaps.add(GapNamesLimit, s.names.lost, "")
 	}
+	s.ownPorts()
 	for key, p := range s.peers {
 		to.Peers = append(to.Peers, s.peer(key, p))
 	}
