@@ -1,7 +1,6 @@
 package observe
 
 import (
-	"bytes"
 	"crypto/tls"
 	"fmt"
 	"net/netip"
@@ -53,9 +52,8 @@ func traffic(tb testing.TB, size int) []byte {
 	return w.PCAP()
 }
 
-// BenchmarkObserve reads a capture from memory, with its digest and without
-// what a disk adds. AVOW_BENCH_CAPTURE names a file to write it to, for other
-// programs to read.
+// BenchmarkObserve reads a capture from memory: what a disk adds is not in it.
+// AVOW_BENCH_CAPTURE names a file to write it to, for other programs to read.
 func BenchmarkObserve(b *testing.B) {
 	data := traffic(b, 64<<20)
 	if path := os.Getenv("AVOW_BENCH_CAPTURE"); path != "" {
@@ -63,23 +61,15 @@ func BenchmarkObserve(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	b.SetBytes(int64(len(data)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := Observe(b.Context(), []Input{input("bench.pcap", data)}, Options{Subjects: subjects()}); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkLive is the same without a digest, as packets come in.
-func BenchmarkLive(b *testing.B) {
-	data := traffic(b, 64<<20)
-	b.SetBytes(int64(len(data)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := Live(b.Context(), bytes.NewReader(data), "bench", Options{Subjects: subjects()}); err != nil {
-			b.Fatal(err)
-		}
+	for name, undigested := range map[string]bool{"summary": true, "statement": false} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Observe(b.Context(), []Input{input("bench.pcap", data)}, Options{Subjects: subjects(), Undigested: undigested}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

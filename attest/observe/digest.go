@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	digestChunk  = 256 << 10
+	digestChunk  = 128 << 10
 	digestChunks = 8
 )
 
@@ -56,7 +56,8 @@ type counter struct {
 }
 
 func (c *counter) Read(b []byte) (int, error) {
-	n, err := c.r.Read(b)
+	// A chunk that fits into the processor's cache is there when it is hashed and decoded.
+	n, err := c.r.Read(b[:min(len(b), digestChunk)])
 	c.n += int64(n)
 	if c.d != nil {
 		c.d.write(b[:n])

@@ -113,6 +113,11 @@ outbound tcp mail.acme.example:25 log x1 addr 192.0.2.9 by shop/agent-1 failed1`
 outbound udp 192.0.2.9:123 direct x1 by helper
 outbound tcp 2001:db8::7:25 direct x1 by helper failed1
 outbound tcp a.example:443 dns x1 addr 192.0.2.7 by helper`, ""},
+		"strace without sends": {[]file{{"trace", "100 1788249601.0 socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 7\n" +
+			"100 1788249601.1 connect(7, {sa_family=AF_INET, sin_port=htons(9), sin_addr=inet_addr(\"192.0.2.200\")}, 16) = 0\n" +
+			"100 1788249601.2 connect(9, {sa_family=AF_INET, sin_port=htons(443), sin_addr=inet_addr(\"192.0.2.201\")}, 16) = 0\n"}}, Options{}, "strace",
+			"outbound udp 192.0.2.200:9 unresolved x1\noutbound tcp 192.0.2.201:443 unresolved x1",
+			"transportAssumed 1 strace: the call that made the socket is not in the trace"},
 		"envoy": {[]file{{"access.log", envoyDefault}}, Options{}, "envoy", `outbound tcp api.acme.example:443 http x1 addr 192.0.2.7
 outbound tcp db.acme.example:5432 http x1 failed1`, ""},
 		"envoy JSON": {[]file{{"access.log", envoyJSON}}, Options{}, "envoy", `outbound tcp api.acme.example:443 http x1 addr 192.0.2.7
@@ -203,7 +208,7 @@ func FuzzLogs(f *testing.F) {
 		if format != "" {
 			in.Format = format
 		}
-		o, err := Observe(t.Context(), []Input{in}, Options{Subjects: subjects(), MaxPeers: 64, Local: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+		o, err := Observe(t.Context(), []Input{in}, Options{Subjects: subjects(), MaxPeers: 64, Undigested: true, Local: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 		if err != nil {
 			return
 		}

@@ -163,7 +163,7 @@ func FuzzCaptures(f *testing.F) {
 	f.Add(w.PCAP())
 	f.Add(w.PCAPNG())
 	f.Fuzz(func(t *testing.T, data []byte) {
-		o, err := Observe(t.Context(), []Input{input("fuzz", data)}, Options{Subjects: subjects(), MaxFlows: 8, MaxPeers: 32})
+		o, err := Observe(t.Context(), []Input{input("fuzz", data)}, Options{Subjects: subjects(), MaxFlows: 8, MaxPeers: 32, Undigested: true})
 		if err != nil {
 			return
 		}

@@ -43,9 +43,16 @@ type Options struct {
 	// never resolved is the program's word and is not believed, and a connection
 	// between two addresses of Local that was answered is one that it serves.
 	Alone bool
+	// Start is when watching began, where that is known: it may be long before the
+	// first packet, and there may be none. Zero is the first time in the inputs.
+	// Who knows when it ended sets [observation.Observation.End] in the result.
+	Start time.Time
 	// MaxFlows and MaxPeers bound memory: connections at a time and peers in all.
 	// 0 is [DefaultMaxFlows] and [observation.MaxPeers].
 	MaxFlows, MaxPeers int
+	// Undigested leaves the digests of the inputs out, which cost more than reading
+	// them: for a summary that nobody keeps.
+	Undigested bool
 }
 
 func (o *Options) local(a netip.Addr) bool {
@@ -136,7 +143,7 @@ func Observe(ctx context.Context, inputs []Input, o Options) (*observation.Obser
 		scout := newRun(&o)
 		for _, in := range ordered {
 			if isCapture(in.Format) {
-				if err := scout.read(ctx, in, nil); err != nil {
+				if err := scout.read(ctx, in, &counter{}); err != nil {
 					return nil, fmt.Errorf("%s: %w", in.Name, err)
 				}
 			}
@@ -165,7 +172,7 @@ func Live(ctx context.Context, r io.Reader, name string, o Options) (*observatio
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrFormat, name, err)
 	}
-	if err := run.packets(ctx, c, true); err != nil && ctx.Err() == nil {
+	if err := run.packets(ctx, c, true); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	run.sources = append(run.sources, observation.Source{Kind: c.Format().String(), Name: name})
@@ -256,16 +263,20 @@ func commonVantage(inputs []Input) (observation.Vantage, error) {
 	return v, nil
 }
 
-// source reads an input and notes its digest.
+// source reads an input and notes what it was.
 func (r *run) source(ctx context.Context, in Input) error {
-	c := &counter{d: newDigester()}
-	err := r.read(ctx, in, c)
-	sum := c.d.end()
-	if err != nil {
-		return err
+	c := &counter{}
+	if !r.o.Undigested {
+		c.d = newDigester()
 	}
-	r.sources = append(r.sources, observation.Source{Kind: in.Format, Name: clipName(in.Name), Bytes: c.n, SHA256: hex.EncodeToString(sum[:])})
-	return nil
+	err := r.read(ctx, in, c)
+	source := observation.Source{Kind: in.Format, Name: clipName(in.Name), Bytes: c.n}
+	if c.d != nil {
+		sum := c.d.end()
+		source.SHA256 = hex.EncodeToString(sum[:])
+	}
+	r.sources = append(r.sources, source)
+	return err
 }
 
 func clipName(s string) string {
@@ -275,17 +286,14 @@ func clipName(s string) string {
 	return strings.ToValidUTF8(s, "?")
 }
 
-// read reads an input. With a counter, it reads to the end even where the
-// content stopped making sense: the digest is of the whole file.
+// read reads an input through a counter, and to the end even where the content
+// stopped making sense: size and digest are of the whole file.
 func (r *run) read(ctx context.Context, in Input, c *counter) error {
 	f, err := in.Open()
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if c == nil {
-		c = &counter{}
-	}
 	c.r = f
 	if !isCapture(in.Format) {
 		err = logs.Read(ctx, c, logs.Format(in.Format), r.shared, r.summary.sink())
@@ -302,7 +310,7 @@ func (r *run) read(ctx context.Context, in Input, c *counter) error {
 	if err == nil {
 		err = r.packets(ctx, packets, false)
 	}
-	if err == nil && c.d != nil {
+	if err == nil {
 		_, err = io.Copy(io.Discard, c)
 	}
 	return err
@@ -319,23 +327,23 @@ func (r *run) packets(ctx context.Context, c *capture.Reader, live bool) error {
 	var unknown [3]int64 // by outcome: Unknown and Cut, and link types
 	link := uint16(0)
 	for ; ; all++ {
-		if (live || all%checkEvery == 0) && ctx.Err() != nil {
+		if live && ctx.Err() != nil && c.Buffered() == 0 {
+			break // all that came in before the end is read
+		}
+		if !live && all%checkEvery == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
 		err := c.Next(&p)
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) || err != nil && live && ctx.Err() != nil {
 			break
 		}
 		var bad *capture.Error
-		if errors.As(err, &bad) {
-			if live && ctx.Err() != nil {
-				break
-			}
-			if all == 0 {
-				return fmt.Errorf("%w: %w", ErrNothing, bad)
-			}
+		if errors.As(err, &bad) && all > 0 {
 			r.summary.gaps.add(GapTruncated, 1, bad.Error())
 			break
+		}
+		if bad != nil {
+			return fmt.Errorf("%w: %w", ErrNothing, bad)
 		}
 		if err != nil {
 			return err
@@ -389,6 +397,7 @@ func (r *run) finish(inputs []Input) (*observation.Observation, error) {
 	r.tracker.end()
 	r.shared.Unused(r.summary.sink())
 	s := r.summary
+	s.saw(s.nanosOf(r.o.Start))
 	for _, in := range inputs {
 		if s.first == 0 && !in.Modified.IsZero() {
 			s.saw(in.Modified.UnixNano())

@@ -1,11 +1,15 @@
 package observe
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
+	"errors"
+	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +18,7 @@ import (
 	"golang.org/x/net/quic"
 
 	"github.com/avow-dev/avow/attest/observe/internal/packetworld"
+	"github.com/avow-dev/avow/attest/predicate/observation"
 )
 
 // TestLinks: the same conversation on every kind of link gives the same summary.
@@ -185,6 +190,18 @@ func TestReassembly(t *testing.T) {
 		"outbound tcp 10.0.0.1:53 direct x1 domain\noutbound tcp b.example:443 dns x1 addr 192.0.2.8")
 }
 
+// TestPieces: a hello in more pieces than anybody sends is given up, and said.
+func TestPieces(t *testing.T) {
+	client, _ := packetworld.Hellos(t, "api.acme.example", tls.VersionTLS12)
+	w := packetworld.New(t)
+	c := w.Dial(host, packetworld.Addr("192.0.2.7:443"))
+	c.Segment = 1
+	c.Write(true, client[:maxParts+1])
+	o := summarise(t, Options{}, input("run.pcap", w.PCAP()))
+	expect(t, "peers", lines(o), "outbound tcp 192.0.2.7:443 unresolved x1")
+	expect(t, "gaps", gapsOf(o), "truncated 1 "+gapHello)
+}
+
 // TestQUIC: the name in the Initial packets of a real client, which has to be
 // decrypted.
 func TestQUIC(t *testing.T) {
@@ -283,4 +300,52 @@ func TestMemory(t *testing.T) {
 		t.Errorf("%d peers, want 100", len(o.Peers))
 	}
 	expect(t, "gaps", gapsOf(o), "evicted 290 packets\npeersLimit 200")
+}
+
+// TestLive: a recording ends with its stream or with its context. A packet that
+// the end of the context cut was not lost; one that the stream lacks was.
+func TestLive(t *testing.T) {
+	w := packetworld.New(t)
+	w.Dial(host, packetworld.Addr("192.0.2.7:443")).Close()
+	cut := w.PCAP()
+	cut = cut[:len(cut)-10]
+	for name, c := range map[string]struct {
+		canceled bool
+		gaps     string
+	}{
+		"the stream ends":  {false, "truncated 1 byte 404: a packet is cut: got 66 bytes, want 76"},
+		"the context ends": {true, ""},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		r, pipe := io.Pipe()
+		go func() {
+			_, err := pipe.Write(cut)
+			if c.canceled {
+				cancel()
+				err = errors.New("the recorder was stopped")
+			}
+			pipe.CloseWithError(err) // nil is the end of the stream
+		}()
+		o, err := Live(ctx, r, "eth0", Options{Subjects: subjects(), Vantage: observation.VantageNamespace})
+		cancel()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		expect(t, name, lines(o), "outbound tcp 192.0.2.7:443 unresolved x1")
+		expect(t, name+": gaps", gapsOf(o), c.gaps)
+		if o.Vantage != observation.VantageNamespace || o.Sources[0].Name != "eth0" || o.Sources[0].SHA256 != "" {
+			t.Errorf("%s: %s, %+v", name, o.Vantage, o.Sources)
+		}
+	}
+	silent, err := Live(t.Context(), bytes.NewReader(packetworld.New(t).PCAP()), "eth0", Options{Subjects: subjects(), Start: packetworld.Start})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if payload, err := silent.Payload(); err != nil || len(silent.Peers) != 0 || !silent.Start.Equal(packetworld.Start) {
+		t.Errorf("of silence: %v\n%s", err, payload)
+	}
+	if _, err := Live(t.Context(), strings.NewReader("text"), "eth0", Options{}); !errors.Is(err, ErrFormat) {
+		t.Errorf("got %v, want %v", err, ErrFormat)
+	}
 }

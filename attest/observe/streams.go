@@ -13,6 +13,8 @@ const (
 	// maxMessage is the largest message of DNS over TCP, with its length.
 	maxMessage = 2 + 1<<16
 	maxLate    = 16
+	// maxParts bounds how often the beginning of a hello is looked at again.
+	maxParts = 64
 	// maxBuffered bounds all buffers together, in bytes.
 	maxBuffered = 64 << 20
 	quicBytes   = 32 << 10
@@ -36,6 +38,7 @@ type stream struct {
 	next   uint32
 	buf    []byte
 	late   []piece
+	parts  int
 	held   int // of its size, what the tracker's sum has
 }
 
@@ -135,6 +138,7 @@ func (t *tracker) begin(f *flow, from int) *stream {
 // read where it lies.
 func (t *tracker) take(f *flow, from int, s *stream, data []byte) {
 	s.next += uint32(len(data))
+	s.parts++
 	all := data
 	if len(s.buf) > 0 {
 		s.buf = append(s.buf, data...)
@@ -159,7 +163,7 @@ func (t *tracker) take(f *flow, from int, s *stream, data []byte) {
 	switch {
 	case !more:
 		t.release(f, from)
-	case len(all) > maxPrefix:
+	case len(all) > maxPrefix, s.parts >= maxParts:
 		t.giveUp(f, from)
 	case len(s.buf) == 0:
 		s.buf = slices.Clone(data)
@@ -168,6 +172,7 @@ func (t *tracker) take(f *flow, from int, s *stream, data []byte) {
 
 // messages reads whole messages of DNS over TCP, and keeps the rest.
 func (t *tracker) messages(f *flow, s *stream, all []byte) {
+	whole := len(all)
 	for {
 		message, rest, more := wire.NextDNS(all)
 		if more {
@@ -176,7 +181,9 @@ func (t *tracker) messages(f *flow, s *stream, all []byte) {
 		t.dns(f, message)
 		all = rest
 	}
-	s.buf = slices.Clone(all)
+	if len(all) < whole || len(s.buf) == 0 { // else it is in the buffer already
+		s.buf = slices.Clone(all)
+	}
 }
 
 // said puts what the client said on the connection.

@@ -123,6 +123,9 @@ func (c *Reader) Dropped() uint64 { return c.dropped }
 // BadTimes returns how many packets had a time that cannot be.
 func (c *Reader) BadTimes() int64 { return c.badTimes }
 
+// Buffered returns how many bytes were read and not given out yet.
+func (c *Reader) Buffered() int { return c.r.Buffered() - c.skip }
+
 // Next reads the next packet into p. At the end it returns io.EOF; every other
 // error is an *[Error], or that of the underlying reader.
 func (c *Reader) Next(p *Packet) error {

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"path"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,7 +24,7 @@ type strace struct {
 	owner   map[string]string // of a thread's descriptors: the process
 	sockets map[socketKey]*socket
 	halves  map[string]string // of calls that were interrupted by another line
-	waiting []*record.Conn    // of connect for UDP: no packet yet
+	waiting []*pending        // of connect for UDP: no packet yet
 	sent    bool              // some send was seen: a connect alone sends nothing
 	seen    map[connKey]bool  // of datagrams without a connection
 	cut     int64
@@ -36,10 +35,16 @@ type socketKey struct {
 	fd      string
 }
 
+// pending is a connect that sends nothing by itself.
+type pending struct {
+	conn *record.Conn
+	used bool
+}
+
 type socket struct {
 	transport string
 	known     bool
-	waiting   *record.Conn
+	waiting   *pending
 	server    netip.AddrPort
 }
 
@@ -296,8 +301,8 @@ func (s *strace) connect(c *systemCall) {
 		s.to.Conn(conn)
 		return
 	}
-	sk.waiting = conn
-	s.waiting = append(s.waiting, conn)
+	sk.waiting = &pending{conn: conn}
+	s.waiting = append(s.waiting, sk.waiting)
 }
 
 func (s *strace) conn(c *systemCall, transport string, server netip.AddrPort) *record.Conn {
@@ -354,9 +359,10 @@ func (s *strace) send(c *systemCall) {
 // datagram says that a connected datagram socket was used.
 func (s *strace) datagram(sk *socket) {
 	s.sent = true
-	s.waiting = slices.DeleteFunc(s.waiting, func(w *record.Conn) bool { return w == sk.waiting })
-	s.to.Conn(sk.waiting)
-	sk.waiting = nil
+	if !sk.waiting.used {
+		s.to.Conn(sk.waiting.conn)
+	}
+	sk.waiting.used, sk.waiting = true, nil
 }
 
 // receive looks for answers of name servers.
@@ -400,8 +406,8 @@ func (s *strace) end() {
 	if s.sent {
 		return
 	}
-	for _, c := range s.waiting {
-		s.to.Conn(c)
+	for _, w := range s.waiting {
+		s.to.Conn(w.conn)
 	}
 }
 

@@ -204,7 +204,7 @@ func zeekService(service string, port uint16) string {
 }
 
 // maxNames bounds the connections of an ssl.log that are remembered for conn.log.
-const maxNames = 1_000_000
+const maxNames = maxOpen
 
 func (z *zeek) ssl(r row) bool {
 	t := &ZeekTLS{Version: zeekVersion(r.one["version"])}

@@ -145,7 +145,8 @@ func (a *app) runObserve(c *cobra.Command, paths []string, f *observeFlags) erro
 
 // options reads the flags that say what was observed.
 func (f *observeFlags) options(c *cobra.Command) (observe.Options, error) {
-	o := observe.Options{Vantage: observation.Vantage(f.vantage), Host: f.host, Event: f.event}
+	o := observe.Options{Vantage: observation.Vantage(f.vantage), Host: f.host, Event: f.event,
+		Undigested: f.output == "" && f.key == "" && !f.format.json()}
 	usage := func(format string, args ...any) (observe.Options, error) {
 		return o, usageFailure(c.CommandPath(), fmt.Errorf(format, args...))
 	}

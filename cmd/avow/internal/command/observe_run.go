@@ -207,6 +207,7 @@ func (a *app) record(ctx context.Context, args []string, f *recordFlags, options
 			for _, addr := range local {
 				options.Local = append(options.Local, netip.PrefixFrom(addr, addr.BitLen()))
 			}
+			options.Start = a.env.Now() // a program that is silent was watched all the same
 			started = true
 			go func() {
 				o, err := observe.Live(live, read, kept.name, options)
@@ -223,9 +224,6 @@ func (a *app) record(ctx context.Context, args []string, f *recordFlags, options
 	switch {
 	case err != nil:
 		return nil, err
-	case result.Packets == 0: // silence, of which a capture alone would be no proof
-		s.observation = &observation.Observation{Subjects: options.Subjects, Vantage: options.Vantage, Host: options.Host, Event: options.Event,
-			Settings: options.Settings, Sources: []observation.Source{{Kind: "pcap", Name: kept.name}}}
 	case s.err != nil:
 		return nil, s.err
 	}
