@@ -1,6 +1,7 @@
 package predicate
 
 import (
+	"bytes"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -268,5 +269,33 @@ func TestDraftCheck(t *testing.T) {
 	}
 	if _, err := (DraftOptions{}).Check(DataFlowsType, nil); err == nil {
 		t.Error("no clock is accepted")
+	}
+}
+
+// TestFlowsKnownInPart: what is known stays, what is missing becomes a place, and the caller's flow is not touched.
+func TestFlowsKnownInPart(t *testing.T) {
+	known := []Flow{{ID: "update", Purposes: []string{"updateCheck"}, Sends: []DataItem{{Category: "softwareInventory"}}, Receives: []DataItem{},
+		Endpoints:  []Endpoint{{Kind: "host", Value: "a.example.com", TLS: &TLS{Requirement: "required"}}, {Kind: "localNetwork"}},
+		Recipients: []Recipient{{Party: &Party{Name: "Example"}}, {Role: "customer"}}}}
+	before, err := json.Marshal(known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	draft, err := NewDataFlowsDraft(DraftOptions{Now: time.Unix(1_800_000_000, 0), Flows: known, Scope: &Scope{Configuration: "hardened"},
+		Completeness: &Completeness{Level: "partial", Methods: []string{"flowCapture"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after, err := json.Marshal(known); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the flow was changed: %s", after)
+	}
+	for _, want := range []string{`"id": "update"`, `"category": "softwareInventory"`, `"personal": "FILL IN`, `"receives": []`, `"requirement": "required"`,
+		`"verification": "FILL IN`, `"name": "Example"`, `"country": "FILL IN`, `"networkUse": "some"`, `"configuration": "hardened"`, `"level": "partial"`} {
+		if !strings.Contains(string(draft), want) {
+			t.Errorf("%s is missing in %s", want, draft)
+		}
+	}
+	if strings.Count(string(draft), `"role": "customer"`) != 1 || !IsPlaceholder(PlaceholderOf("purpose", "x")) || !IsPlaceholder(Placeholder("x")) || IsPlaceholder("x") {
+		t.Error("placeholders")
 	}
 }

@@ -78,7 +78,7 @@ func runScripts(t *testing.T, directory string) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"service": startService, "identities": startIdentities(t), "edit": edit, "exits": exits, "digest": digest, "tamper": tamper,
 			"registry": startRegistry, "cosign": cosign, "lie": lie, "onefile": oneFile,
-			"sparse": sparse, "signalled": signalled,
+			"sparse": sparse, "bundled": bundled, "signalled": signalled,
 		},
 	})
 }
@@ -167,6 +167,17 @@ func tamper(ts *testscript.TestScript, neg bool, args []string) {
 	changed, err := json.Marshal(bundle)
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), changed, 0o600))
+}
+
+// bundled is `bundled STATEMENT BUNDLE`: writes the statement into an envelope whose signature nobody could verify.
+func bundled(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: bundled STATEMENT BUNDLE")
+	}
+	bundle, err := json.Marshal(map[string]any{"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json", "dsseEnvelope": map[string]any{
+		"payload": []byte(ts.ReadFile(args[0])), "payloadType": "application/vnd.in-toto+json", "signatures": []any{map[string]any{"sig": []byte("none")}}}})
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), bundle, 0o600))
 }
 
 // sparse is `sparse FILE BYTES`: a file of zeros that takes long to read and no space.

@@ -17,7 +17,9 @@ type comparison struct {
 	report   *Report
 	index    *index
 	flows    map[string]*FlowResult // by id
-	found    [][]rule               // used again for each peer
+	warnings []Finding
+	found    [][]rule        // used again for each peer
+	alone    map[Code][]Code // lists of one code, which peers share
 	// here are facts about the observation at hand.
 	here sight
 }
@@ -33,7 +35,8 @@ type sight struct {
 // Compare judges observations by a declaration. See the package's contract. The
 // pointers must not be nil; [Options.Validate] says whether the options fit.
 func Compare(declared *predicate.DataFlows, observed []*observation.Observation, o Options) *Report {
-	c := &comparison{options: &o, observed: observed, report: &Report{Findings: []Finding{}}, flows: map[string]*FlowResult{}}
+	c := &comparison{options: &o, observed: observed, report: &Report{Findings: []Finding{}}, flows: map[string]*FlowResult{},
+		alone: map[Code][]Code{}}
 	c.report.Flows = make([]FlowResult, len(declared.Flows))
 	for i := range declared.Flows {
 		f := &declared.Flows[i]
@@ -54,7 +57,13 @@ func Compare(declared *predicate.DataFlows, observed []*observation.Observation,
 	return c.report
 }
 
-func (c *comparison) add(f Finding) { c.report.Findings = append(c.report.Findings, f) }
+func (c *comparison) add(f Finding) {
+	if f.Severity == Warning {
+		c.warnings = append(c.warnings, f)
+		return
+	}
+	c.report.Findings = append(c.report.Findings, f)
+}
 
 // observation classes the peers of one observation.
 func (c *comparison) observation(n int, ob *observation.Observation) {
@@ -113,7 +122,10 @@ func (c *comparison) unexpected(r *PeerResult, near []rule) {
 	if r.Class == "" {
 		r.Class = Undeclared
 	}
-	r.Codes = append(r.Codes, code)
+	if c.alone[code] == nil {
+		c.alone[code] = []Code{code}
+	}
+	r.Codes = c.alone[code]
 	c.add(Finding{Code: code, Observation: c.here.number, Peer: PeerName(p), Detail: detail})
 }
 
@@ -218,7 +230,5 @@ func (c *comparison) conclude() {
 			c.add(Finding{Code: NeverSeen, Severity: Warning, Observation: -1, Flow: f.ID, Detail: "declared and not seen in any observation"})
 		}
 	}
-	if warnings := c.report.Of(Warning); len(warnings) > 0 {
-		c.report.Findings = append(c.report.Of(Failure), warnings...)
-	}
+	c.report.Findings = append(c.report.Findings, c.warnings...)
 }

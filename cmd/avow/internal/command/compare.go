@@ -174,9 +174,12 @@ func (f *compareFlags) check(c *cobra.Command) error {
 // parse reads the options that hold names.
 func (f *compareFlags) parse(declared *predicate.DataFlows) (compare.Options, error) {
 	o := f.options
-	o.StartupWindow = f.startup
-	if f.startup == 0 {
+	switch f.startup {
+	case compare.DefaultStartupWindow: // an option that was not given is not in the result
+	case 0:
 		o.StartupWindow = -1
+	default:
+		o.StartupWindow = f.startup
 	}
 	for _, argument := range f.configured {
 		at := strings.LastIndexByte(argument, '=') // a setting may hold one, a host cannot

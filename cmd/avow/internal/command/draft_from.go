@@ -2,6 +2,8 @@ package command
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/avow-dev/avow/attest/draft"
 	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/attest/predicate/observation"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 )
 
@@ -72,6 +75,10 @@ func (a *app) readSource(path string, o *predicate.DraftOptions, used map[string
 	if err != nil {
 		return nil, err
 	}
+	// A signed observation is taken out of its bundle: a draft believes nobody, so nobody is asked who signed it.
+	if u, err := readUnverified(data); err == nil && observation.IsObservation(u.payload) {
+		data = u.payload
+	}
 	findings, err := draft.Read(data)
 	if err != nil {
 		return nil, failed("give an observation, a CycloneDX document in JSON, a Threagile model or a HAR file", "%w", err)
@@ -85,13 +92,10 @@ func (a *app) readSource(path string, o *predicate.DraftOptions, used map[string
 	if path == "-" {
 		return findings, nil // nobody could name it again
 	}
-	digest, err := fileDigest(path)
-	if err != nil {
-		return nil, err
-	}
+	digest := sha256.Sum256(data)
 	name := filepath.Base(path)
 	o.Evidence = append(o.Evidence, predicate.Evidence{ID: evidenceID(name, used), Kind: findings.Kind,
-		Resource: &predicate.ResourceDescriptor{Name: name, Digest: map[string]string{"sha256": digest}}})
+		Resource: &predicate.ResourceDescriptor{Name: name, Digest: map[string]string{"sha256": hex.EncodeToString(digest[:])}}})
 	return findings, nil
 }
 
