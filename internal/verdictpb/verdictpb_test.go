@@ -110,7 +110,8 @@ func TestFieldsOfVerify(t *testing.T) {
 		want  int
 		msg   proto.Message
 	}{
-		{verify.Verdict{}, 5, &avowv1.Verdict{}},
+		// what it established besides: a message establishes nothing
+		{verify.Verdict{}, 6, &avowv1.Verdict{}},
 		{verify.Check{}, 7, &avowv1.Check{}},
 		{verify.BundleResult{}, 5, &avowv1.BundleResult{}},
 		{verify.PolicyResult{}, 4, &avowv1.PolicyResult{}},

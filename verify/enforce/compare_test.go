@@ -125,37 +125,3 @@ func TestCompareRefuses(t *testing.T) {
 		}
 	}
 }
-
-// FuzzCompare: no deployed policy is the same unless it is, and what is listed is safe to print.
-func FuzzCompare(f *testing.F) {
-	v := accepted(f, update443())
-	var policies []*enforce.Policy
-	for _, target := range enforced() {
-		if target != enforce.Kubernetes {
-			policies = append(policies, compile(f, v, optionsFor(target)))
-		}
-	}
-	for i, p := range policies {
-		f.Add(i, p.Content)
-		f.Add(i, []byte(strings.ReplaceAll(string(p.Content), "443", "444")))
-	}
-	f.Add(0, []byte("spec: &a [*a]\nmetadata: {annotations: {avow.dev/statement: x}}\n"))
-	f.Fuzz(func(t *testing.T, i int, deployed []byte) {
-		p := policies[uint(i)%uint(len(policies))]
-		c, err := p.Compare(deployed)
-		if err != nil {
-			return
-		}
-		if c.Same() && !strings.Contains(string(deployed), p.StatementID) {
-			t.Errorf("the same, without naming the statement: %q", deployed)
-		}
-		if len(c.Differences) > 201 {
-			t.Errorf("%d differences", len(c.Differences))
-		}
-		for _, d := range c.Differences {
-			if strings.ContainsFunc(d, func(r rune) bool { return r < 0x20 || r > 0x7e }) {
-				t.Errorf("difference %q", d)
-			}
-		}
-	})
-}

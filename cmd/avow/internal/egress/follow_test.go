@@ -179,3 +179,17 @@ func TestNFT(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestFollowKeepsPromises: a later answer with a shorter time does not take back what an earlier one said.
+func TestFollowKeepsPromises(t *testing.T) {
+	z, r := updates("192.0.2.10"), &rig{}
+	z.ttl = 1000
+	err := r.run(t, updatePolicy(t), z, func(n int) bool {
+		z.change(func() { z.ttl = 20 })
+		return n < 2
+	})
+	// 300 s is the longest pause, after which 705 s of the first answer's time are left.
+	if got := strings.Join(r.steps[1].applied, ""); err != nil || !strings.Contains(got, element("4", "192.0.2.10", "705s")) {
+		t.Errorf("%v %s", err, got)
+	}
+}
