@@ -78,6 +78,9 @@ func unique(flows []predicate.Flow) []predicate.Flow {
 // flows makes the flow of a group, and more of them where it has more endpoints
 // than one may have.
 func (g *group) flows(known []Service) []predicate.Flow {
+	if f, ok := g.systemResolver(); ok {
+		return []predicate.Flow{f}
+	}
 	application := g.application
 	if application == "https" {
 		application = "" // nearly all have it

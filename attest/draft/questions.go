@@ -60,6 +60,9 @@ func Questions(o *predicate.DraftOptions) []Question {
 	}
 	for i := range o.Flows {
 		f := &o.Flows[i]
+		if f.Necessity != "" { // the flow of the system's resolver is complete
+			continue
+		}
 		if len(list)+3 > MaxQuestions {
 			break // a flow of which a part is asked is as open as one of which nothing is
 		}

@@ -38,6 +38,11 @@ type Options struct {
 	// Resolvers are the name servers whose answers are believed; empty is any that
 	// the program asked.
 	Resolvers []netip.Addr
+	// Alone says that the captures have everything from the program's beginning, and
+	// that nothing but it runs at Local. Then a name in a hello or a Host that was
+	// never resolved is the program's word and is not believed, and a connection
+	// between two addresses of Local that was answered is one that it serves.
+	Alone bool
 	// Start is when watching began, where that is known: it may be long before the
 	// first packet, and there may be none. Zero is the first time in the inputs.
 	// Who knows when it ended sets [observation.Observation.End] in the result.

@@ -35,7 +35,21 @@ type peer struct {
 	addresses           []netip.Addr
 	candidates          []string
 	begins              []int64
-	undecided           bool
+	// undecided: of a connection without a name the reason is found at the end. The
+	// first of them began at undecidedBegin from undecidedNear.
+	undecided, undecidedMixed bool
+	undecidedNear             netip.Addr
+	undecidedBegin            int64
+}
+
+// undecidedAt notes a connection without a name. Those of several local addresses
+// are not told apart.
+func (p *peer) undecidedAt(near netip.Addr, begin int64) {
+	p.undecidedMixed = p.undecidedMixed || p.undecided && near != p.undecidedNear
+	if !p.undecided || begin < p.undecidedBegin {
+		p.undecidedBegin = begin
+	}
+	p.undecided, p.undecidedNear = true, near
 }
 
 // summary turns connections into peers. It is where names, directions and
@@ -150,6 +164,8 @@ func (s *summary) direction(c *record.Conn) (string, bool) {
 	client, server := c.Client.Addr(), c.Server.Addr()
 	if len(s.o.Local) > 0 {
 		switch {
+		case s.o.Alone && s.o.local(client) && s.o.local(server) && wasAnswered(c):
+			return observation.Inbound, true
 		case s.o.local(client), !client.IsValid():
 			return observation.Outbound, true
 		case s.o.local(server):
@@ -161,6 +177,11 @@ func (s *summary) direction(c *record.Conn) (string, bool) {
 		return observation.Inbound, true
 	}
 	return observation.Outbound, true
+}
+
+// wasAnswered: somebody was there. Of a datagram only an answer says so.
+func wasAnswered(c *record.Conn) bool {
+	return !c.Failed && (c.Transport == "tcp" || c.In > 0)
 }
 
 // private reports whether an address is one that machines have at home.
@@ -224,6 +245,10 @@ func (s *summary) claimed(name string, by observation.Naming, far netip.Addr) id
 		s.gaps.add(GapNameConflict, 1, "said "+name+", to which other addresses were given")
 		return identity{naming: observation.NamingDirect}
 	}
+	if s.o.Alone { // the program has the address from elsewhere, and may say anything
+		s.gaps.add(GapNameConflict, 1, "said "+name+", which no name server was asked for")
+		return identity{}
+	}
 	return identity{name: name, naming: by}
 }
 
@@ -252,7 +277,7 @@ func (s *summary) nameOf(p *peer, id identity, c *record.Conn, near netip.Addr, 
 		case c.Midstream:
 			naming = observation.NamingUnresolved
 		default:
-			p.undecided = true
+			p.undecidedAt(near, begin)
 			return
 		}
 	}
@@ -325,11 +350,29 @@ func (p *peer) interval() int64 {
 	return (steps[len(steps)/2] + int64(time.Second)/2) / int64(time.Second)
 }
 
+// ownPorts gives connections of a program to itself that came before it listened
+// to the peer that they became.
+func (s *summary) ownPorts() {
+	for key, p := range s.peers {
+		if !s.o.Alone || key.direction != observation.Outbound || key.name != "" || p.failed < p.connections || !s.o.local(key.addr) {
+			continue
+		}
+		served := key
+		served.direction = observation.Inbound
+		if q := s.peers[served]; q != nil {
+			q.connections, q.failed = q.connections+p.connections, q.failed+p.failed
+			q.first, q.last = min(q.first, p.first), max(q.last, p.last)
+			delete(s.peers, key)
+		}
+	}
+}
+
 // finish decides what needed everything, and writes the observation's lists.
 func (s *summary) finish(to *observation.Observation) {
 	if s.names.lost > 0 {
 		s.gaps.add(GapNamesLimit, s.names.lost, "")
 	}
+	s.ownPorts()
 	for key, p := range s.peers {
 		to.Peers = append(to.Peers, s.peer(key, p))
 	}
@@ -340,7 +383,12 @@ func (s *summary) finish(to *observation.Observation) {
 func (s *summary) peer(key peerKey, p *peer) observation.Peer {
 	if p.undecided {
 		naming := observation.NamingUnresolved
-		if s.names.resolved {
+		// A connection to a resolver may end, and be known, after those that it gave addresses to.
+		since, ok := s.encrypted[p.undecidedNear]
+		switch {
+		case ok && !p.undecidedMixed && since <= p.undecidedBegin:
+			naming = observation.NamingEncrypted
+		case s.names.resolved || s.o.Alone:
 			naming = observation.NamingDirect
 		}
 		if namingOrder(naming) < namingOrder(p.naming) {

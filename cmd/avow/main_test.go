@@ -64,7 +64,7 @@ func runScripts(t *testing.T, directory string) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Condition: func(name string) (bool, error) {
-			return name == "proc" && runtime.GOOS == "linux", nil
+			return name == "proc" && runtime.GOOS == "linux" || name == "namespaces" && namespaces(), nil
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("AVOW_TEST_NOW", scriptNow)

@@ -10,7 +10,8 @@
 //   - "# exit 1" at the end of a command says which exit code it has. The default is 0. A file ends at its first difference.
 //   - A command that ends in & goes on in the background: the session waits until it has printed what is expected. What it
 //     prints later is not compared. All of them are ended with the session.
-//   - "console needs=PROGRAM" marks a block that is left out where PROGRAM is not installed.
+//   - "console needs=PROGRAM[,PROGRAM]" marks a block that is left out where a PROGRAM is not installed. "root" is none: it stands for
+//     being root on Linux, which blocks need that make network namespaces.
 //
 // Three things are not run as they stand. "go run ./cmd/avow" and "go run ./cmd/avowd" become the built programs. What would
 // fetch, build or test this repository (git clone, go build, go install, go test) is not run. And the default ports of avowd

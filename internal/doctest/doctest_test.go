@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -114,8 +115,8 @@ func runDocument(dir, bin, document string, logf func(string, ...any)) (err erro
 		switch {
 		case leftOut.MatchString(c.text):
 			logf("line %d: not run: %s", c.line, c.text)
-		case missing[c.needs]:
-			logf("line %d: %s is not installed: %s", c.line, c.needs, c.text)
+		case lacks(c.needs, missing) != "":
+			logf("line %d: %s: %s", c.line, lacks(c.needs, missing), c.text)
 		default:
 			if err := s.run(c); err != nil {
 				return fmt.Errorf("%d: $ %s\n%w", c.line, c.text, err)
@@ -125,16 +126,36 @@ func runDocument(dir, bin, document string, logf func(string, ...any)) (err erro
 	return nil
 }
 
+// needsRoot stands among the programs for being root on Linux: for blocks that make namespaces.
+const needsRoot = "root"
+
+// lacks says which of the needs of a command is not met, or nothing.
+func lacks(needs string, missing map[string]bool) string {
+	for _, program := range strings.Split(needs, ",") {
+		switch {
+		case missing[program] && program == needsRoot:
+			return "the user is not root on Linux"
+		case missing[program]:
+			return program + " is not installed"
+		}
+	}
+	return ""
+}
+
 // programs looks for what the commands need, and says what is missing and where everything else is.
 func programs(commands []command) (missing map[string]bool, path []string) {
 	missing, path = map[string]bool{}, append(path, systemPath...)
 	needs := []string{"go"}
 	for _, c := range commands {
 		if c.needs != "" {
-			needs = append(needs, c.needs)
+			needs = append(needs, strings.Split(c.needs, ",")...)
 		}
 	}
 	for _, program := range needs {
+		if program == needsRoot {
+			missing[program] = os.Geteuid() != 0 || runtime.GOOS != "linux"
+			continue
+		}
 		found, err := exec.LookPath(program)
 		missing[program] = err != nil
 		if err == nil {

@@ -13,7 +13,7 @@ type command struct {
 	text       string   // as written, without the prompt; several lines if it is continued
 	want       []string // the output as documented
 	exit       int      // the exit code as documented
-	needs      string   // a program without which the command is left out, or empty
+	needs      string   // programs without which the command is left out, with commas between them, or empty
 	background bool
 }
 
@@ -58,7 +58,7 @@ func marked(info string) (needs string, console bool, err error) {
 	for _, word := range words[1:] {
 		program, ok := strings.CutPrefix(word, "needs=")
 		if !ok || program == "" {
-			return "", false, fmt.Errorf("got %q after console, want needs=PROGRAM", word)
+			return "", false, fmt.Errorf("got %q after console, want needs=PROGRAM[,PROGRAM]", word)
 		}
 		needs = program
 	}

@@ -41,6 +41,7 @@ func TestRunDocument(t *testing.T) {
 		{"the shell ends", document("$ exit 3"), "the shell ended"},
 		{"a syntax error", document("$ echo 'a"), "$ echo 'a\n"},
 		{"not installed", "```console needs=no-such-program\n$ no-such-program\n```\n", ""},
+		{"one of two not installed", "```console needs=sh,no-such-program\n$ no-such-program\n```\n", ""},
 		{"installed", "```console needs=sh\n$ sh -c 'echo a'\nb\n```\n", "- b\n+ a\n"},
 		{"not run", document("$ git clone https://example.com/x", "anything"), ""},
 		{"not marked", "```sh\n$ false\n```\n", ""},

@@ -73,25 +73,32 @@ Exit code 0: summarised, with or without gaps; 2: could not be read.` + keyHelp,
 		RunE: func(c *cobra.Command, args []string) error { return a.runObserve(c, args, f) },
 	}
 	f.register(c)
+	c.AddCommand(a.observeRun())
 	return c
 }
 
 func (f *observeFlags) register(c *cobra.Command) {
 	o := c.Flags()
-	o.StringArrayVar(&f.subjects, "subject", nil, "`ARTIFACT` that was observed: a file, a directory, or NAME=sha256:HEX; may be repeated")
 	o.StringVar(&f.vantage, "vantage", "", "`WHERE` it was recorded: "+vantages())
-	o.StringVar(&f.host, "host", "", "`URI` of the machine (default: unnamed)")
-	o.StringVar(&f.event, "event", "", "`TEXT` that says what was done with the program meanwhile")
-	o.StringArrayVar(&f.settings, "setting", nil, "`NAME=VALUE` of a setting that differed from the default; may be repeated")
 	o.StringArrayVar(&f.local, "local", nil, "`CIDR` or address of the program's side; may be repeated")
 	o.StringArrayVar(&f.resolvers, "resolver", nil, "`ADDRESS` of a name server whose answers count (default: any that was asked); may be repeated")
 	o.StringVar(&f.inputFormat, "input-format", "", "`FORMAT` of the files (default: found from the content)")
+	f.registerRun(c)
+	completes(c, "input-format", observe.Formats()...)
+	completes(c, "vantage", strings.Split(vantages(), ", ")...)
+}
+
+// registerRun registers what a recording has too.
+func (f *observeFlags) registerRun(c *cobra.Command) {
+	o := c.Flags()
+	o.StringArrayVar(&f.subjects, "subject", nil, "`ARTIFACT` that was observed: a file, a directory, or NAME=sha256:HEX; may be repeated")
+	o.StringVar(&f.host, "host", "", "`URI` of the machine (default: unnamed)")
+	o.StringVar(&f.event, "event", "", "`TEXT` that says what was done with the program meanwhile")
+	o.StringArrayVar(&f.settings, "setting", nil, "`NAME=VALUE` of a setting that differed from the default; may be repeated")
 	o.StringVarP(&f.output, "output", "o", "", "`FILE` for the statement; must not exist")
 	o.StringVar(&f.key, "sign", "", "`KEY` to sign the statement with: the file of an encrypted key, or a key reference")
 	o.StringVar(&f.bundle, "bundle", "", "`FILE` for the signed statement (default: that of -o, ending in "+bundleSuffix+")")
 	f.format.register(c)
-	completes(c, "input-format", observe.Formats()...)
-	completes(c, "vantage", strings.Split(vantages(), ", ")...)
 }
 
 func vantages() string {
@@ -119,7 +126,7 @@ func (a *app) runObserve(c *cobra.Command, paths []string, f *observeFlags) erro
 		defer done()
 		key = signer
 	}
-	o, err := a.summarise(c.Context(), paths, f, options)
+	o, err := a.readCaptures(c.Context(), paths, f, options)
 	if err != nil {
 		return observeFailure(err)
 	}
@@ -194,8 +201,8 @@ func (a *app) observedSubjects(ctx context.Context, arguments []string) ([]predi
 	return append(files, subjects...), err
 }
 
-// summarise reads the files, or the capture on standard input.
-func (a *app) summarise(ctx context.Context, paths []string, f *observeFlags, options observe.Options) (*observation.Observation, error) {
+// readCaptures reads the files, or the capture on standard input.
+func (a *app) readCaptures(ctx context.Context, paths []string, f *observeFlags, options observe.Options) (*observation.Observation, error) {
 	if len(paths) == 1 && paths[0] == "-" {
 		return observe.Live(ctx, a.env.Stdin, "standard input", options)
 	}

@@ -106,6 +106,7 @@ the vendor's public key and the service's trusted root.`,
 			root.AddCommand(c)
 		}
 	}
+	root.AddCommand(a.observeInside())
 	root.SetHelpCommandGroupID("both")
 	root.SetCompletionCommandGroupID("both")
 	return root

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// namespaces are for Linux.
+func namespaces() bool { return false }
