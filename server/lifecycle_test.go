@@ -401,8 +401,17 @@ func TestSaidBounds(t *testing.T) {
 	for _, err := range refused {
 		wantReason(t, err, reasonTargetLimit)
 	}
-	if n := len(w.server.issuer.life.said.pending); n != 0 {
-		t.Errorf("%d statements still count as on their way", n)
+	// The last work lets go just after its caller has the answer.
+	said := w.server.issuer.life.said
+	onTheirWay := func() int {
+		said.mu.Lock()
+		defer said.mu.Unlock()
+		return len(said.pending)
+	}
+	until, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := poll(t.Context(), until, func() bool { return onTheirWay() == 0 }); err != nil || onTheirWay() != 0 {
+		t.Errorf("%d statements still count as on their way, %v", onTheirWay(), err)
 	}
 	w.issue(assessment(t, target, assessorName, "thirdParty"), w.assessor)
 	for range MaxWithdrawals + 1 {
