@@ -408,11 +408,7 @@ func TestSaidBounds(t *testing.T) {
 		defer said.mu.Unlock()
 		return len(said.pending)
 	}
-	until, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if err := poll(t.Context(), until, func() bool { return onTheirWay() == 0 }); err != nil || onTheirWay() != 0 {
-		t.Errorf("%d statements still count as on their way, %v", onTheirWay(), err)
-	}
+	waitFor(t, func() bool { return onTheirWay() == 0 })
 	w.issue(assessment(t, target, assessorName, "thirdParty"), w.assessor)
 	for range MaxWithdrawals + 1 {
 		w.issue(withdrawal(t, target), w.acme)
