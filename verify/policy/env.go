@@ -61,7 +61,7 @@ var variables = sync.OnceValue(func() []Variable {
 		many(inputDisputes, s.dispute, "the open disputes of the statements that count: id, about, ground, summary, party, signer, items, occurredAt, respondBy"),
 		many(inputAssessments, s.assessment, "the assessments of that data-flows statement by accepted assessors"),
 		one(inputApproved, s.approved, "the statements of the release that the buyer approved before: dataFlows, noBackdoor, undertakings"),
-		many(varStatements, s.statement, "one entry per statement that counts: id (data-flows, ...), digest, common, signer, log, signedBy, standing"),
+		many(varStatements, s.statement, "one entry per statement that counts: id (data-flows, ...), digest, common, signer, log, signedBy, pledgedLogs, pledgeKept, standing"),
 		one(varArtifact, s.artifact, "the artifact: sha256, and name as the statements call it"),
 		{varNow, "timestamp", "the time of verification", types.TimestampType, nil},
 	}
