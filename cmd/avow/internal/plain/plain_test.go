@@ -323,3 +323,15 @@ func TestPersonalHasWords(t *testing.T) {
 		t.Error("what is not known has no words, or counts as harmless")
 	}
 }
+
+// TestPledge: a pledge is shown, and a broken one cannot be overlooked.
+func TestPledge(t *testing.T) {
+	e := &verify.Evidence{LogOrigin: "log.example", LogPledge: &verify.LogPledge{Logs: []string{"log.example", "two\x1b.example"}, Kept: true}}
+	if got, want := Pledge(e), `the signer publishes in log.example, two\x1b.example only, and this is there`; got != want {
+		t.Errorf("kept: got %q, want %q", got, want)
+	}
+	e.LogPledge = &verify.LogPledge{Logs: []string{"other.example"}}
+	if got, want := Pledge(e), "BROKEN: the signer pledged to publish in other.example only, and this is in log.example"; got != want {
+		t.Errorf("broken: got %q, want %q", got, want)
+	}
+}

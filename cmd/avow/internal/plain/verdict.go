@@ -146,7 +146,7 @@ func declarations(w *text.Writer, v *verify.Verdict) {
 			w.Item("  ", labelColumns, "Witnessed", fmt.Sprintf("by %s, in the log by %s", text.Safe(witnessNames(e)),
 				e.WitnessedBy.UTC().Format(time.RFC3339)))
 		}
-		if p := e.LogPledge; p != nil {
+		if e.LogPledge != nil {
 			w.Item("  ", labelColumns, "Log pledge", Pledge(e))
 		}
 		standing(w, e.Standing)
