@@ -14,16 +14,6 @@ import (
 	"github.com/avow-dev/avow/attest/predicate/observation"
 )
 
-// avowBinary builds the client, whose recorder watches the service.
-func avowBinary(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "avow")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../avow").CombinedOutput(); err != nil {
-		t.Fatalf("build avow: %v: %s", err, out)
-	}
-	return path
-}
-
 // needs skips where the self-check cannot be.
 func needs(t *testing.T, programs ...string) {
 	t.Helper()
