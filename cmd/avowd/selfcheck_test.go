@@ -96,6 +96,7 @@ func TestSelfCheck(t *testing.T) {
 	if out := compareOwn(t, 1, avow, dir, in("calling.json")); !strings.Contains(out, "192.0.2.1") {
 		t.Errorf("a call to 192.0.2.1 was not found: %s", out)
 	}
+	t.Run("drafted", func(t *testing.T) { checkDraft(t, dir, in("calling.json"), in("quickstart.json"), in("serve.json")) })
 }
 
 func peersOf(t *testing.T, path string) []string {
