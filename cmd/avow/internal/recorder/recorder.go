@@ -95,6 +95,8 @@ const (
 	GapNoResolver = "noResolver"
 	// GapNoIPv6: no way out by IPv6.
 	GapNoIPv6 = "noIPv6"
+	// GapForwardPolicy: the host's firewall drops what it forwards for the program.
+	GapForwardPolicy = "forwardPolicy"
 	// GapNamespace: something of the host that could not be covered.
 	GapNamespace = "namespace"
 	// GapDropped: packets that the kernel had no space for.
@@ -105,7 +107,7 @@ const (
 
 // GapCodes returns all codes.
 func GapCodes() []string {
-	return []string{GapNotResolved, GapNoResolver, GapNoIPv6, GapNamespace, GapDropped, GapNamesLimit}
+	return []string{GapNotResolved, GapNoResolver, GapNoIPv6, GapForwardPolicy, GapNamespace, GapDropped, GapNamesLimit}
 }
 
 // Errors that a caller can tell apart. All of them are wrapped with what to do.

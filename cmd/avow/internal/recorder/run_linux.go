@@ -178,6 +178,7 @@ func (r *run) wayOut(ctx context.Context, s *setup) error {
 			return hinted(err, "run without a way out with --offline, which records what is tried")
 		}
 		r.later(n.close)
+		r.warnOfDroppers(ctx, n)
 		s.Way, s.Interface = WayNAT, innerName
 		s.Addresses, s.Gateways = n.addresses()
 		if len(s.Addresses) < 2 {
