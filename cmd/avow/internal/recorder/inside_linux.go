@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -61,10 +62,16 @@ func inside(c channel) error {
 	if err := c.send(report{Started: true}); err != nil {
 		return err
 	}
-	ended := make(chan struct{})
+	sockets := func() []Socket { return nil }
+	if s.Programs {
+		sockets = watch().end
+	}
 	go func() {
-		_ = c.send(report{Ended: true, ExitCode: reap(pid)})
-		close(ended)
+		code := reap(pid)
+		for part := range slices.Chunk(sockets(), socketsPerReport) {
+			_ = c.send(report{Sockets: part}) // a caller that is gone does not need it
+		}
+		_ = c.send(report{Ended: true, ExitCode: code})
 	}()
 	for {
 		var o order
