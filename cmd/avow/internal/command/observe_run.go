@@ -69,8 +69,9 @@ nameConflict has the name. A program that resolves names by HTTPS itself has suc
 --pcap keeps the packets; avow observe reads them without that rule.
 
 With --programs a peer is noted with the program that had the traffic with it, where the sockets of
-all its connections were seen and were one program's. They are looked at 50 times a second: those of
-short connections may be missed, and the peer then has no program. A draft makes a flow for each.
+all its connections were seen and were one program's. They are looked at when there are packets, at
+most 50 times a second: those of short connections may be missed, and the peer then has no program.
+A draft makes a flow for each program.
 
 The subject is the file of the program, unless --subject says otherwise: a script is run by an
 interpreter, and the product is the script. Sockets of the file system (D-Bus, a container daemon)

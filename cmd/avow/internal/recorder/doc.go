@@ -21,8 +21,8 @@
 // the kernel ends everything that the program started.
 //
 // Which program has which socket ([Options.Programs]) is found by the helper, which
-// looks at the kernel's lists again and again while the program runs: what is
-// open for a shorter time is missed, and never guessed.
+// looks at the kernel's lists when there are packets: what is closed by then is
+// missed, and never guessed.
 //
 // Ways out ([Way]): as root a pair of virtual interfaces with address
 // translation; as an unprivileged user pasta or slirp4netns, if installed; or

@@ -55,16 +55,20 @@ func inside(c channel) error {
 	if _, err := c.receive(&o); err != nil || !o.Start {
 		return err // the caller has changed its mind
 	}
+	sockets := func() []Socket { return nil }
+	if s.Programs {
+		w, err := watch()
+		if err != nil {
+			return err
+		}
+		sockets = w.end
+	}
 	pid, err := start(s)
 	if err != nil {
 		return err
 	}
 	if err := c.send(report{Started: true}); err != nil {
 		return err
-	}
-	sockets := func() []Socket { return nil }
-	if s.Programs {
-		sockets = watch().end
 	}
 	go func() {
 		code := reap(pid)

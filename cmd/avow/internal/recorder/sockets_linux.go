@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -12,11 +13,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
-	// watchStep is how often the sockets of the namespace are looked at. A socket that
-	// is open for less may not be seen.
+	// watchStep is how long after a look there is no other. A socket that is open for
+	// less may not be seen.
 	watchStep = 20 * time.Millisecond
 	// maxSockets bounds what is remembered of them.
 	maxSockets = 20_000
@@ -40,40 +43,75 @@ type kernelSocket struct {
 	state     uint64
 }
 
-// watcher finds out which program has which socket, by looking again and again:
-// the kernel tells of no process with the sockets that it makes.
+// watcher finds out which program has which socket, by looking whenever there are
+// packets: the kernel tells of no process with the sockets that it makes.
 type watcher struct {
-	stop chan struct{}
-	done chan struct{}
+	packets int // a packet socket
+	stop    *os.File
+	done    chan struct{}
 
 	seen    map[socketKey]bool
 	sockets map[Socket]int // without Count
 }
 
-// watch begins to look.
-func watch() *watcher {
-	w := &watcher{stop: make(chan struct{}), done: make(chan struct{}), seen: map[socketKey]bool{}, sockets: map[Socket]int{}}
+// watch begins to look. It has to be ended.
+func watch() (*watcher, error) {
+	packets, err := openCapture()
+	if err != nil {
+		return nil, err
+	}
+	stopped, stop, err := os.Pipe()
+	if err != nil {
+		_ = unix.Close(packets)
+		return nil, err
+	}
+	w := &watcher{packets: packets, stop: stop, done: make(chan struct{}), seen: map[socketKey]bool{}, sockets: map[Socket]int{}}
 	go func() {
 		defer close(w.done)
-		tick := time.NewTicker(watchStep)
-		defer tick.Stop()
-		for {
-			w.look()
-			select {
-			case <-w.stop:
-				w.look() // what the program has left running is still there
-				return
-			case <-tick.C:
-			}
-		}
+		defer stopped.Close()
+		w.run(int32(stopped.Fd()))
 	}()
-	return w
+	return w, nil
+}
+
+// run looks at the first packet of a burst, and again while it lasts. Looking takes
+// the kernel milliseconds; a program that is silent costs nothing.
+func (w *watcher) run(stopped int32) {
+	const whileBusy = watchStep / time.Millisecond
+	for ended := false; !ended; {
+		ended = readable(-1, stopped, int32(w.packets))
+		w.drain()
+		w.look() // at the end, too: what the program has left running is still there
+		ended = ended || readable(int(whileBusy), stopped)
+	}
+}
+
+// readable waits for at most some milliseconds, -1 is for ever, until one can be
+// read, and reports whether that is the first.
+func readable(milliseconds int, fds ...int32) bool {
+	var wait []unix.PollFd
+	for _, fd := range fds {
+		wait = append(wait, unix.PollFd{Fd: fd, Events: unix.POLLIN})
+	}
+	_, err := unix.Poll(wait, milliseconds)
+	return wait[0].Revents != 0 || err != nil && !errors.Is(err, unix.EINTR)
+}
+
+// drain forgets the packets: that there are some is enough.
+func (w *watcher) drain() {
+	var b [1]byte
+	for {
+		if _, _, err := unix.Recvfrom(w.packets, b[:], 0); err != nil && !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.ENETDOWN) {
+			return
+		}
+	}
 }
 
 // end looks once more and returns what was found.
 func (w *watcher) end() []Socket {
-	close(w.stop)
+	w.stop.Close()
 	<-w.done
+	_ = unix.Close(w.packets)
 	var all []Socket
 	for s, n := range w.sockets {
 		s.Count = n
