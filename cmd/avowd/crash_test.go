@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -206,22 +205,26 @@ func getStatement(id string) *avowv1.GetStatementRequest {
 	return &avowv1.GetStatementRequest{StatementId: id}
 }
 
-// subjectOf reads the first subject's digest out of a bundle, unverified: it is the question, not the answer.
-func subjectOf(t testing.TB, bundle []byte) string {
+// payloadOf takes the statement out of a bundle, unverified.
+func payloadOf(t testing.TB, bundle []byte) []byte {
 	t.Helper()
 	var b struct {
 		Envelope struct {
-			Payload string `json:"payload"`
+			Payload []byte `json:"payload"`
 		} `json:"dsseEnvelope"`
 	}
 	must(t, json.Unmarshal(bundle, &b))
-	payload, err := base64.StdEncoding.DecodeString(b.Envelope.Payload)
-	must(t, err)
+	return b.Envelope.Payload
+}
+
+// subjectOf reads the first subject's digest out of a bundle, unverified: it is the question, not the answer.
+func subjectOf(t testing.TB, bundle []byte) string {
+	t.Helper()
 	var s struct {
 		Subject []struct {
 			Digest map[string]string `json:"digest"`
 		} `json:"subject"`
 	}
-	must(t, json.Unmarshal(payload, &s))
+	must(t, json.Unmarshal(payloadOf(t, bundle), &s))
 	return s.Subject[0].Digest["sha256"]
 }

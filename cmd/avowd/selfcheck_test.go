@@ -14,16 +14,6 @@ import (
 	"github.com/avow-dev/avow/attest/predicate/observation"
 )
 
-// avowBinary builds the client, whose recorder watches the service.
-func avowBinary(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "avow")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../avow").CombinedOutput(); err != nil {
-		t.Fatalf("build avow: %v: %s", err, out)
-	}
-	return path
-}
-
 // needs skips where the self-check cannot be.
 func needs(t *testing.T, programs ...string) {
 	t.Helper()
@@ -106,6 +96,7 @@ func TestSelfCheck(t *testing.T) {
 	if out := compareOwn(t, 1, avow, dir, in("calling.json")); !strings.Contains(out, "192.0.2.1") {
 		t.Errorf("a call to 192.0.2.1 was not found: %s", out)
 	}
+	t.Run("drafted", func(t *testing.T) { checkDraft(t, dir, in("calling.json"), in("quickstart.json"), in("serve.json")) })
 }
 
 func peersOf(t *testing.T, path string) []string {

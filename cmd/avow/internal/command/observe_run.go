@@ -34,6 +34,7 @@ type recordFlags struct {
 	duration time.Duration
 	offline  bool
 	anyName  bool
+	programs bool
 	resolve  []string
 }
 
@@ -67,6 +68,11 @@ was never resolved is not believed: the peer is an address without a name (direc
 nameConflict has the name. A program that resolves names by HTTPS itself has such peers only.
 --pcap keeps the packets; avow observe reads them without that rule.
 
+With --programs a peer is noted with the program that had the traffic with it, where the sockets of
+all its connections were seen and were one program's. They are looked at when there are packets, at
+most 50 times a second: those of short connections may be missed, and the peer then has no program.
+A draft makes a flow for each program.
+
 The subject is the file of the program, unless --subject says otherwise: a script is run by an
 interpreter, and the product is the script. Sockets of the file system (D-Bus, a container daemon)
 lead out of every network namespace and are not seen.
@@ -87,6 +93,7 @@ Exit code 0: recorded, whatever the program's own code was, which is printed; 2:
 	o.DurationVar(&f.duration, "for", 0, "`DURATION` after which the program is ended (default: when it ends)")
 	o.BoolVar(&f.offline, "offline", false, "give the program no way out, and record what it tries")
 	o.BoolVar(&f.anyName, "any-name", false, "with --offline: every name has an address")
+	o.BoolVar(&f.programs, "programs", false, "note which program had the traffic, where that could be seen")
 	o.StringArrayVar(&f.resolve, "resolve", nil, "`NAME=ADDRESS` that the resolver answers with --offline; may be repeated")
 	return c
 }
@@ -201,7 +208,7 @@ func (a *app) record(ctx context.Context, args []string, f *recordFlags, options
 	started := false
 	result, err := recorder.Run(ctx, recorder.Options{
 		Command: args, Environ: a.env.Environ, Stdin: streams.in, Stdout: streams.out, Stderr: streams.out,
-		Helper: []string{"avow", helperCommand}, Offline: f.offline, Names: names, AnyName: f.anyName, For: f.duration, Now: a.env.Now,
+		Helper: []string{"avow", helperCommand}, Offline: f.offline, Names: names, AnyName: f.anyName, Programs: f.programs, For: f.duration, Now: a.env.Now,
 		Logger: slog.New(slog.NewTextHandler(a.env.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Packets: func(local []netip.Addr) (io.Writer, error) {
 			for _, addr := range local {
@@ -250,6 +257,7 @@ func (a *app) sayEnd(r *recorder.Result) {
 // addRun puts what only the recorder knows into the observation. Its beginning is
 // the program's, so that what happens at start-up can be told from what follows.
 func addRun(o *observation.Observation, r *recorder.Result) error {
+	attribute(o.Peers, r.Sockets)
 	o.Start = r.Start.UTC().Truncate(time.Microsecond)
 	if end := r.End.UTC().Truncate(time.Microsecond); end.After(o.End) {
 		o.End = end

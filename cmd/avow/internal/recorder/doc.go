@@ -20,6 +20,10 @@
 // first process of its process namespace: when it ends, for whatever reason,
 // the kernel ends everything that the program started.
 //
+// Which program has which socket ([Options.Programs]) is found by the helper, which
+// looks at the kernel's lists when there are packets: what is closed by then is
+// missed, and never guessed.
+//
 // Ways out ([Way]): as root a pair of virtual interfaces with address
 // translation; as an unprivileged user pasta or slirp4netns, if installed; or
 // none (offline), where every address of the world is one of the namespace's

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -54,6 +55,14 @@ func inside(c channel) error {
 	if _, err := c.receive(&o); err != nil || !o.Start {
 		return err // the caller has changed its mind
 	}
+	sockets := func() []Socket { return nil }
+	if s.Programs {
+		w, err := watch()
+		if err != nil {
+			return err
+		}
+		sockets = w.end
+	}
 	pid, err := start(s)
 	if err != nil {
 		return err
@@ -61,10 +70,12 @@ func inside(c channel) error {
 	if err := c.send(report{Started: true}); err != nil {
 		return err
 	}
-	ended := make(chan struct{})
 	go func() {
-		_ = c.send(report{Ended: true, ExitCode: reap(pid)})
-		close(ended)
+		code := reap(pid)
+		for part := range slices.Chunk(sockets(), socketsPerReport) {
+			_ = c.send(report{Sockets: part}) // a caller that is gone does not need it
+		}
+		_ = c.send(report{Ended: true, ExitCode: code})
 	}()
 	for {
 		var o order

@@ -36,6 +36,8 @@ type setup struct {
 	Command   []string
 	Dir       string
 	Environ   []string
+	// Programs asks for reports of sockets.
+	Programs bool `json:",omitempty"`
 }
 
 // report is what the helper answers.
@@ -48,6 +50,8 @@ type report struct {
 	Local []string `json:",omitempty"`
 	// Notes are things that did not work and need not.
 	Notes []string `json:",omitempty"`
+	// Sockets are some of those that were seen. They come before Ended.
+	Sockets []Socket `json:",omitempty"`
 	// Started: the program runs. Ended: it does not any more.
 	Started, Ended bool `json:",omitempty"`
 	ExitCode       int  `json:",omitempty"`

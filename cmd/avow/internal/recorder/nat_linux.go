@@ -38,7 +38,9 @@ const (
 	tagPrefix = "avow_observe_"
 	// innerName is the program's interface.
 	innerName = "eth0"
-	sysNet    = "/proc/sys/net/"
+	// linkPrefix begins the names of the host's ends.
+	linkPrefix = "avow"
+	sysNet     = "/proc/sys/net/"
 )
 
 // openNAT makes the way out for the namespace of process pid.
@@ -52,7 +54,7 @@ func openNAT(ctx context.Context, pid int) (_ *nat, err error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &nat{tag: fmt.Sprintf("%s%d_%s", tagPrefix, os.Getpid(), begun), iface: "avow" + strconv.Itoa(os.Getpid()), firewall: firewall}
+	n := &nat{tag: fmt.Sprintf("%s%d_%s", tagPrefix, os.Getpid(), begun), iface: linkPrefix + strconv.Itoa(os.Getpid()), firewall: firewall}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.close())
@@ -276,18 +278,26 @@ func ownIPv6(seed int) link2 {
 
 func findFirewall() (string, error) {
 	for _, name := range []string{"nft", "iptables"} {
-		if path, err := exec.LookPath(name); err == nil {
+		if path := systemProgram(name); path != "" {
 			return path, nil
-		}
-		// A user's path may not have the directories of the system's programs.
-		for _, dir := range []string{"/usr/sbin", "/sbin"} {
-			if path := filepath.Join(dir, name); executable(path) {
-				return path, nil
-			}
 		}
 	}
 	return "", &HintError{Err: fmt.Errorf("%w: neither nft nor iptables is installed, one of which translates addresses", ErrWayOut),
 		Hint: "install nftables, or use --offline"}
+}
+
+// systemProgram finds a program of the system, "" if it is not installed. A user's path
+// may not have the directories of these.
+func systemProgram(name string) string {
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	for _, dir := range []string{"/usr/sbin", "/sbin"} {
+		if path := filepath.Join(dir, name); executable(path) {
+			return path
+		}
+	}
+	return ""
 }
 
 func executable(path string) bool {

@@ -5,6 +5,7 @@ package recorder
 import (
 	"bufio"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -201,4 +202,55 @@ func TestKilled(t *testing.T) {
 	if v := value(sysNet + "ipv4/conf/up0/forwarding"); v != "0" {
 		t.Errorf("forwarding is %s, want 0: the killed run had switched it on", v)
 	}
+}
+
+// TestForwardPolicy: a host whose firewall drops what it forwards says so, with the
+// commands that let recordings through; they do, and then nothing is said.
+func TestForwardPolicy(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	rules(t)
+	startOutside(t)
+	const closed = "table ip filter {\n chain DOCKER-USER { }\n chain FORWARD { type filter hook forward priority 0; policy drop; jump DOCKER-USER; }\n}\n"
+	if err := firewall(t.Context(), "nft", closed, "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+	recordWith := func(command ...string) (*recording, []Gap, string) {
+		t.Helper()
+		rec, log := &recording{}, &strings.Builder{}
+		o := options(t, rec, command...)
+		o.Logger = slog.New(slog.NewTextHandler(log, nil))
+		record(t, o, rec)
+		return rec, slices.DeleteFunc(slices.Clone(rec.Gaps), func(g Gap) bool { return g.Code != GapForwardPolicy }), log.String()
+	}
+	_, gaps, log := recordWith("true")
+	if len(gaps) != 1 || !strings.HasPrefix(gaps[0].Detail, "chain FORWARD of table ip filter drops what it does not accept") {
+		t.Fatalf("gaps %v, want one that names the chain", gaps)
+	}
+	for _, command := range nftDroppers(closedChains(t))[0].commands() {
+		if !strings.Contains(log, command) {
+			t.Errorf("%q is not in what was said: %s", command, log)
+		}
+		if out, err := exec.CommandContext(t.Context(), "sh", "-c", command).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", command, err, out)
+		}
+	}
+	rec, gaps, log := recordWith("bash", "-c", `exec 3<>/dev/tcp/203.0.113.2/80; cat <&3`)
+	if !strings.Contains(rec.out, "you are 203.0.113.1:") {
+		t.Errorf("with the rules that were named there is no way out: %s", rec.out)
+	}
+	if len(gaps) != 0 || strings.Contains(log, "firewall") {
+		t.Errorf("with the rules that were named: gaps %v, said %q", gaps, log)
+	}
+}
+
+// closedChains are the chains of this namespace.
+func closedChains(t *testing.T) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "nft", "list", "chains").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
 }

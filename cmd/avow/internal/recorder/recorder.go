@@ -53,6 +53,8 @@ type Options struct {
 	// blocks for benchmarks (RFC 2544, RFC 5180), so that it is seen what a program
 	// would do there.
 	AnyName bool
+	// Programs asks which program has which socket, for [Result.Sockets].
+	Programs bool
 	// For ends the program after this time; 0 lets it end by itself.
 	For time.Duration
 	Now func() time.Time
@@ -76,8 +78,25 @@ type Result struct {
 	// Queries are the names that the program's resolver was asked for, with what it
 	// answered.
 	Queries Queries
+	// Sockets are those of which it is known whose they were. One that was open for
+	// a few milliseconds only may be missing.
+	Sockets []Socket
 	// Gaps are things that this run could not show, in sentences.
 	Gaps []Gap
+}
+
+// Socket is what one program has, as far as it could be seen while it was open:
+// sockets that are connected to the same peer, or those that listen at one port.
+type Socket struct {
+	Transport string // tcp or udp
+	// Remote is the peer; Listening is the port that is listened at, if there is none.
+	Remote    netip.AddrPort `json:",omitzero"`
+	Listening uint16         `json:",omitempty"`
+	// Program is the name of the file that runs, without its directory: of a script
+	// the interpreter's.
+	Program string
+	// Count is how many sockets were seen.
+	Count int
 }
 
 // Gap is something that the run could not show.
@@ -95,6 +114,8 @@ const (
 	GapNoResolver = "noResolver"
 	// GapNoIPv6: no way out by IPv6.
 	GapNoIPv6 = "noIPv6"
+	// GapForwardPolicy: the host's firewall drops what it forwards for the program.
+	GapForwardPolicy = "forwardPolicy"
 	// GapNamespace: something of the host that could not be covered.
 	GapNamespace = "namespace"
 	// GapDropped: packets that the kernel had no space for.
@@ -105,7 +126,7 @@ const (
 
 // GapCodes returns all codes.
 func GapCodes() []string {
-	return []string{GapNotResolved, GapNoResolver, GapNoIPv6, GapNamespace, GapDropped, GapNamesLimit}
+	return []string{GapNotResolved, GapNoResolver, GapNoIPv6, GapForwardPolicy, GapNamespace, GapDropped, GapNamesLimit}
 }
 
 // Errors that a caller can tell apart. All of them are wrapped with what to do.

@@ -47,7 +47,7 @@ func Run(ctx context.Context, o Options) (_ *Result, err error) {
 	if err := r.namespace(); err != nil {
 		return nil, err
 	}
-	s := &setup{Conf: ownConf(host), Path: path, Command: o.Command, Dir: o.Dir, Environ: o.Environ}
+	s := &setup{Conf: ownConf(host), Path: path, Command: o.Command, Dir: o.Dir, Environ: o.Environ, Programs: o.Programs}
 	if err := r.wayOut(ctx, s); err != nil {
 		return nil, err
 	}
@@ -178,6 +178,7 @@ func (r *run) wayOut(ctx context.Context, s *setup) error {
 			return hinted(err, "run without a way out with --offline, which records what is tried")
 		}
 		r.later(n.close)
+		r.warnOfDroppers(ctx, n)
 		s.Way, s.Interface = WayNAT, innerName
 		s.Addresses, s.Gateways = n.addresses()
 		if len(s.Addresses) < 2 {
@@ -315,8 +316,12 @@ func (r *run) program(ctx context.Context) error {
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		var e report
-		if _, err := r.toHelp.receive(&e); err != nil {
-			e = report{Ended: true, ExitCode: killed}
+		for !e.Ended {
+			e = report{}
+			if _, err := r.toHelp.receive(&e); err != nil {
+				e = report{Ended: true, ExitCode: killed}
+			}
+			r.result.Sockets = append(r.result.Sockets, e.Sockets...)
 		}
 		ended <- e
 	})

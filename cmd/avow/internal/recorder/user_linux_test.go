@@ -53,6 +53,14 @@ func TestOfflineAsUser(t *testing.T) {
 	asUser(t, "TestOffline")
 }
 
+// TestProgramsAsUser: so does whose the sockets are.
+func TestProgramsAsUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: becomes another user")
+	}
+	asUser(t, "TestPrograms")
+}
+
 // TestUserWay: a user without rights gets out by a carrier, and is told what is
 // missing where it cannot be.
 func TestUserWay(t *testing.T) {
