@@ -67,7 +67,8 @@ func openNAT(ctx context.Context, pid int) (_ *nat, err error) {
 	if n.v4, err = freeLink(os.Getpid(), v4); err != nil {
 		return nil, err
 	}
-	if v6 {
+	// Addresses of our own that nobody translates would get no answer: iptables has no rule for them here.
+	if v6 && n.usesNft() {
 		n.v6 = ownIPv6(os.Getpid())
 	}
 	if err := n.openLink(pid, uplinks); err != nil {
