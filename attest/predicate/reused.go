@@ -109,7 +109,7 @@ func (w *walker) testResult(n *node, r *TestResult) {
 			w.pop()
 		}
 	})
-	if url := n.member("url"); url != nil {
+	if url := w.named(n, "url"); url != nil {
 		w.pushKey("url")
 		w.typed(url, kindString)
 		w.pop()
@@ -119,7 +119,7 @@ func (w *walker) testResult(n *node, r *TestResult) {
 
 // tests reads a list of names of tests, which may be absent.
 func (w *walker) tests(predicate *node, member string) []string {
-	n := predicate.member(member)
+	n := w.named(predicate, member)
 	if n == nil {
 		return nil
 	}
@@ -147,7 +147,7 @@ func (w *walker) tests(predicate *node, member string) []string {
 
 // need looks at a member that has to be there.
 func (w *walker) need(n *node, member string, kind nodeKind, look func(*node)) {
-	child := n.member(member)
+	child := w.named(n, member)
 	if child == nil {
 		w.missing(member, "add it, as in-toto's predicate has it")
 		return
@@ -157,6 +157,19 @@ func (w *walker) need(n *node, member string, kind nodeKind, look func(*node)) {
 		look(child)
 	}
 	w.pop()
+}
+
+// named returns a member, or nil, and refuses another spelling of it in both
+// modes: what some readers take for the member decides what was tested.
+func (w *walker) named(n *node, member string) *node {
+	for i := range n.children {
+		if key := n.children[i].key; key != member && len(key) <= maxKeyBytes && foldKey(key) == foldKey(member) {
+			w.pushKey(key)
+			w.bad(key, "write "+member, "another spelling of the member %s", member)
+			w.pop()
+		}
+	}
+	return n.member(member)
 }
 
 // only treats members that in-toto's version of the predicate does not have as
