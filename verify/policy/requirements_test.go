@@ -84,7 +84,7 @@ func TestRequirements(t *testing.T) {
 	if s := r.Signers[1]; s.Identity == nil || s.Identity.SAN != "release@example.com" {
 		t.Errorf("vendor %+v", s)
 	}
-	if s := r.Signers[3]; !slices.Equal(s.Types, []string{predicate.AssessmentType}) || s.Name != "Example Test Laboratory" {
+	if s := r.Signers[3]; !slices.Equal(s.Types, append([]string{predicate.AssessmentType}, predicate.EvidenceTypes()...)) || s.Name != "Example Test Laboratory" {
 		t.Errorf("assessor %+v", s)
 	}
 	if s := r.Signers[4]; !slices.Equal(s.Types, []string{predicate.StandingType}) {
