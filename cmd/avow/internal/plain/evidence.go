@@ -2,6 +2,8 @@ package plain
 
 import (
 	"fmt"
+	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,7 +52,11 @@ func reused(out *description, st *predicate.Statement) {
 			break
 		}
 		p := &o.Peers[i]
-		out.item(label, fmt.Sprintf("%s %s %s:%d, %d connections", p.Direction, p.Transport, text.Safe(p.Name), p.Port, p.Connections))
+		connections := "connections"
+		if p.Connections == 1 {
+			connections = "connection"
+		}
+		out.item(label, fmt.Sprintf("%s %s %s, %d %s", p.Direction, p.Transport, text.Safe(hostPort(p)), p.Connections, connections))
 	}
 	if len(o.Peers) == 0 {
 		out.item("Peers", "none was seen")
@@ -66,6 +72,14 @@ func reused(out *description, st *predicate.Statement) {
 		}
 		out.item(label, join(": ", text.Safe(o.Gaps[i].Code), text.Safe(o.Gaps[i].Detail)))
 	}
+}
+
+// hostPort is name and port; a transport without ports has none.
+func hostPort(p *observation.Peer) string {
+	if p.Port == 0 {
+		return p.Name
+	}
+	return net.JoinHostPort(p.Name, strconv.Itoa(p.Port))
 }
 
 func testResult(out *description, r *predicate.TestResult) {
