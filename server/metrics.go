@@ -59,7 +59,7 @@ func newMetrics(reg prometheus.Registerer, load *admission) (*metrics, error) {
 	for reason := range avowv1.ErrorReason_name {
 		m.refusals.WithLabelValues(reasonName(avowv1.ErrorReason(reason)))
 	}
-	for _, t := range predicate.Types() {
+	for _, t := range predicate.AllTypes() {
 		m.issued.WithLabelValues(t)
 	}
 	if reg == nil {

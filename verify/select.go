@@ -24,7 +24,9 @@ import (
 //     the verified time of signature across logs.
 //   - Two bundles of one statement (two signers) count both.
 //
-// Statements about statements (assessments, standings) all count.
+// Statements about statements (assessments, standings) all count, and so does
+// evidence (predicate.EvidenceTypes): several observations of one artifact are
+// several observations.
 
 // judged is a bundle after its checks.
 type judged struct {
@@ -66,7 +68,7 @@ func (j *judged) onlyValidityFailed() bool {
 // returns the check over all of them.
 func settle(all []*judged) Check {
 	agree := pass("no two statements in force contradict each other")
-	for _, t := range predicate.Types() {
+	for _, t := range predicate.AllTypes() {
 		var group []*judged
 		for _, j := range all {
 			if j.valid && j.evidence.Statement.Type == t {

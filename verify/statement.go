@@ -13,7 +13,9 @@ import (
 
 // declarations are the types that a vendor makes about a release. The other
 // types speak about statements; a buyer who wants one judged has to name it, so
-// that a withdrawal can never be what makes an input acceptable.
+// that a withdrawal can never be what makes an input acceptable. Evidence
+// (predicate.EvidenceTypes) may stand beside a declaration, cannot be required,
+// and makes nothing acceptable either.
 var declarations = []string{predicate.NoBackdoorType, predicate.DataFlowsType, predicate.UndertakingsType}
 
 // checkStatementFormat parses the exact signed bytes, once and strictly. It runs
@@ -87,8 +89,8 @@ func (r *run) checkPredicateType() Check {
 		return fail("a statement of type "+strings.Join(r.signer.Types, " or "), r.statement.Type,
 			"the signer may not make statements of this type", "get the statement from the party that may make it")
 	}
-	if !named && !slices.Contains(slices.Concat(declarations, r.req.required), r.statement.Type) {
-		return fail("a declaration or a required type", r.statement.Type,
+	if !named && !slices.Contains(slices.Concat(declarations, predicate.EvidenceTypes(), r.req.required), r.statement.Type) {
+		return fail("a declaration, evidence or a required type", r.statement.Type,
 			"a statement of this type says nothing about the artifact by itself",
 			"leave the bundle out, or require its type")
 	}
@@ -113,6 +115,9 @@ func (r *run) checkStatementRules() Check {
 }
 
 func (r *run) checkValidity() Check {
+	if r.statement.IsEvidence() {
+		return pass("evidence has no period of validity")
+	}
 	if ok, why := r.statement.InForce(r.req.at); !ok {
 		return fail("a statement in force at "+r.req.at.UTC().Format(time.RFC3339), "", why,
 			"ask the vendor for a current statement")

@@ -11,12 +11,13 @@ import (
 	"github.com/avow-dev/avow/attest/predicate"
 )
 
-// Kinds of evidence that the packages beside this one produce (specification, section 4).
+// Kinds of evidence that the packages beside this one and attest/observe produce (specification, section 4).
 const (
 	KindCapabilities = "capabilityAnalysis"
 	KindStatic       = "staticAnalysis"
 	KindRebuild      = "rebuild"
 	KindDocument     = "document"
+	KindFlowCapture  = "flowCapture"
 )
 
 // Entry returns the evidence entry for a document: what a statement's evidence list holds.

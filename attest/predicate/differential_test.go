@@ -3,7 +3,9 @@ package predicate
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -106,6 +108,9 @@ func disagreement(s *Statement, payload []byte) string {
 	if err != nil {
 		return err.Error()
 	}
+	if s.IsEvidence() {
+		return otherTests(s, payload)
+	}
 	var frame struct {
 		Subject   []Subject       `json:"subject"`
 		Predicate json.RawMessage `json:"predicate"`
@@ -121,6 +126,34 @@ func disagreement(s *Statement, payload []byte) string {
 	b, _ := json.Marshal(frame.Subject)
 	if !bytes.Equal(a, b) {
 		return "subjects: got " + string(a) + ", want " + string(b)
+	}
+	return ""
+}
+
+// otherTests compares what is read of a reused predicate.
+func otherTests(s *Statement, payload []byte) string {
+	var frame struct {
+		Predicate struct {
+			Result  string                       `json:"result"`
+			Passed  []string                     `json:"passedTests"`
+			Warned  []string                     `json:"warnedTests"`
+			Failed  []string                     `json:"failedTests"`
+			Monitor struct{ Type string }        `json:"monitor"`
+			Log     struct{ Network []struct{} } `json:"monitorLog"`
+		} `json:"predicate"`
+	}
+	if err := json.Unmarshal(payload, &frame); err != nil {
+		return err.Error()
+	}
+	if s.TestResult == nil {
+		if frame.Predicate.Monitor.Type != FlowSummaryMonitor {
+			return "monitor: " + frame.Predicate.Monitor.Type
+		}
+		return ""
+	}
+	want := TestResult{frame.Predicate.Result, frame.Predicate.Passed, frame.Predicate.Warned, frame.Predicate.Failed}
+	if !reflect.DeepEqual(*s.TestResult, want) {
+		return fmt.Sprintf("test result: got %+v, want %+v", *s.TestResult, want)
 	}
 	return ""
 }
@@ -161,5 +194,8 @@ func withoutEmpty(v any) any {
 
 // predicate returns the typed predicate.
 func (s *Statement) predicate() any {
+	if s.IsEvidence() {
+		return s.TestResult
+	}
 	return s.value().Interface()
 }

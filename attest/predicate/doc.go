@@ -4,7 +4,11 @@
 // A statement is the exact bytes of an in-toto Statement v1 whose predicate is
 // one of seven types: no-backdoor, data-flows and undertakings (what a vendor
 // says about a release), withdrawal, dispute, assessment and standing (what
-// happens to such a statement afterwards). The specification of the types, of
+// happens to such a statement afterwards), or one of two of in-toto's
+// ([EvidenceTypes]): a summary of network flows that were seen, and the result
+// of comparing one with a declaration. Of these the form is checked as far as
+// anything depends on it, and the rest is the text of its signer; they declare
+// nothing, and no reader may take one for a declaration. The specification of the types, of
 // their registries and of the rules R01 to R42 and W01 to W10 is
 // docs/predicates.md; the shapes follow
 // https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md.

@@ -180,6 +180,8 @@ func docsLimits() string {
 		{"subjects; digests of one", fmt.Sprintf("%d; %d", MaxSubjects, MaxDigests), "R04"},
 		{"flows; endpoints of one", fmt.Sprintf("%d; %d", MaxFlows, MaxEndpoints), "R02"},
 		{"mechanisms; evidence", fmt.Sprintf("%d; %d", MaxMechanisms, MaxEvidence), "R02"},
+		{"numbers of evidence (runtime-trace, test-result)", fmt.Sprintf("integers from 0 to %d", MaxEvidenceInteger), "R01"},
+		{"tests of one outcome (test-result)", fmt.Sprint(MaxTests), "R02"},
 		{"text", fmt.Sprintf("%d KiB", MaxStringBytes>>10), "R02"},
 		{"name of a free member", fmt.Sprintf("%d bytes", maxKeyBytes), "R02"},
 		{"summary of a dispute", fmt.Sprintf("%d characters", MaxSummaryChars), "R02"},

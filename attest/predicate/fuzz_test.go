@@ -14,6 +14,8 @@ func seed(f *testing.F) {
 	for _, file := range vectorFiles(f) {
 		f.Add(readVector(f, file))
 	}
+	f.Add([]byte(traceStatement()))
+	f.Add([]byte(testResultStatement()))
 }
 
 // FuzzParse: what is accepted reads the same again, keeps its bytes and its id,

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -11,7 +12,7 @@ import (
 // Parse reads a statement strictly, once, and returns it with its id. Unknown
 // members of the predicate are treated by the mode. The error is a
 // [*RulesError] with findings of R01, or R02, or R03 for an unknown predicate
-// type. What Parse accepts is well formed, no more: [Statement.Check] applies
+// type, monitor or outcome of a test. What Parse accepts is well formed, no more: [Statement.Check] applies
 // the rules, those for subjects (R04) included.
 func Parse(payload []byte, mode Mode) (*Statement, error) {
 	r := parse(payload, mode)
@@ -39,7 +40,10 @@ type parsed struct {
 }
 
 func parse(payload []byte, mode Mode) parsed {
-	root, doc, jsonErr := parseJSON(payload, StatementJSONLimits())
+	root, doc, wide, jsonErr := parseStatement(payload)
+	if jsonErr == nil && wide != nil && !ofEvidence(root) {
+		jsonErr = wide
+	}
 	if jsonErr != nil {
 		return parsed{findings: Findings{jsonErr.finding()}}
 	}
@@ -59,7 +63,11 @@ func parse(payload []byte, mode Mode) parsed {
 		known = false
 	} else if known {
 		w.pushKey("predicate")
-		w.object(p, predicateShapes()[s.Type], s.allocate())
+		if s.IsEvidence() {
+			w.evidencePredicate(p, s)
+		} else {
+			w.object(p, predicateShapes()[s.Type], s.allocate())
+		}
 		w.pop()
 	}
 	r := parsed{statement: s, findings: w.shape.sort()}
@@ -70,10 +78,17 @@ func parse(payload []byte, mode Mode) parsed {
 	return r
 }
 
+// ofEvidence reports whether a document says that it is of [EvidenceTypes].
+func ofEvidence(root *node) bool {
+	t := root.member("predicateType")
+	return t != nil && t.kind == kindString && slices.Contains(EvidenceTypes(), t.text)
+}
+
 // finding turns a JSON error into R01.
 func (e *JSONError) finding() Finding {
 	hint := map[string]string{
-		ReasonSize:         "shorten texts, or refer to documents by digest",
+		ReasonSize: "shorten texts, or refer to documents by digest; an observation that is too large to be logged can be signed, and named as " +
+			"evidence by its digest",
 		ReasonUTF8:         "save the file as UTF-8",
 		ReasonSyntax:       "write JSON (RFC 8259)",
 		ReasonDuplicateKey: "keep one of them: readers differ on which one counts",
@@ -81,7 +96,7 @@ func (e *JSONError) finding() Finding {
 		ReasonTrailing:     "keep one JSON value in the file",
 		ReasonNull:         "leave the member out, or write its value",
 		ReasonDepth:        fmt.Sprintf("flatten it: the predicate has at most %d levels", MaxPredicateDepth),
-		ReasonValues:       "split the statement, or refer to documents by digest",
+		ReasonValues:       "split the statement, or refer to documents by digest; an observation with that many peers is too large to be logged",
 		ReasonNumber:       "write a whole number from 0 to 2147483647, or a string",
 	}[e.Reason]
 	return Finding{Code: "R01", Severity: SeverityError, Pointer: e.Pointer, Found: e.Found,
@@ -221,7 +236,7 @@ func (w *walker) subjectDigests(n *node) map[string]string {
 func (w *walker) predicateType(root *node, s *Statement) bool {
 	n := root.member("predicateType")
 	if n == nil {
-		w.missing("predicateType", "write one of: "+strings.Join(Types(), ", "))
+		w.missing("predicateType", "write one of: "+strings.Join(AllTypes(), ", "))
 		return false
 	}
 	w.pushKey("predicateType")
@@ -230,8 +245,8 @@ func (w *walker) predicateType(root *node, s *Statement) bool {
 		return false
 	}
 	s.Type = n.text
-	if predicateShapes()[n.text] == nil {
-		w.add(&w.shape, "R03", n.text, "write one of: "+strings.Join(Types(), ", "), "is not a predicate type of avow")
+	if predicateShapes()[n.text] == nil && !s.IsEvidence() {
+		w.add(&w.shape, "R03", n.text, "write one of: "+strings.Join(AllTypes(), ", "), "is not a predicate type of avow")
 		return false
 	}
 	return true
@@ -244,7 +259,7 @@ func (s *Statement) allocate() reflect.Value {
 	return v.Elem()
 }
 
-// value returns the pointer to the predicate that Type, which is known, names.
+// value returns the pointer to the predicate that Type, one of [Types], names.
 func (s *Statement) value() reflect.Value {
 	var p any
 	switch s.Type {

@@ -135,7 +135,7 @@ func formRules() []Rule {
 		{Code: "R01", Severity: SeverityError, Needs: "S",
 			When: "the JSON is not strict: not UTF-8 or over 256 KiB; a key twice in one object after unescaping; a lone surrogate; " +
 				"data after the value; null; nesting over 16 levels in the predicate or more than 20 000 values; a number with " +
-				"fraction or exponent or outside 0 to 2147483647; at statement level another spelling of a key (type, " +
+				"fraction or exponent or outside 0 to 2147483647 (in evidence: 9007199254740991); at statement level another spelling of a key (type, " +
 				"predicate_type, SUBJECT)",
 			Why: "two readers must not see two statements",
 			Fix: "the finding gives the byte; write plain JSON, numbers that are larger as strings"},
@@ -146,7 +146,7 @@ func formRules() []Rule {
 			Why: "a typo in a legal text is not ignored",
 			Fix: "the finding names the member and what it should hold"},
 		{Code: "R03", Severity: SeverityError, Needs: "S", check: deferredFindings,
-			When: "a value is not in its registry, the predicate type included",
+			When: "a value is not in its registry, the predicate type, the monitor of a runtime trace and the result of a test included",
 			Why:  "unknown reads as the worst, so it is not issued",
 			Fix:  "use a value of the registry; other words belong into description, note or purposeText"},
 	}

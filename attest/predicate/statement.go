@@ -59,12 +59,14 @@ const (
 // Statement is a statement as it was parsed from its exact bytes. Only [Parse]
 // makes one that has an id; its members are for reading.
 type Statement struct {
-	// Type is the predicate type, one of [Types].
+	// Type is the predicate type, one of [AllTypes].
 	Type string
 	// Subjects are the artifacts, in the order of the statement.
 	Subjects []Subject
 
-	// Exactly one of these is not nil: the one that Type names.
+	// Of the types of [Types] exactly one of these is not nil: the one that Type
+	// names. Of the [EvidenceTypes] none is but TestResult: what they hold is not
+	// read here.
 
 	NoBackdoor   *NoBackdoor
 	DataFlows    *DataFlows
@@ -73,6 +75,8 @@ type Statement struct {
 	Dispute      *Dispute
 	Assessment   *Assessment
 	Standing     *Standing
+	// TestResult is of TestResultType.
+	TestResult *TestResult
 
 	payload string
 	digest  [sha256.Size]byte
@@ -100,7 +104,7 @@ func (s *Statement) Text() string { return s.payload }
 func (s *Statement) Ignored() bool { return s.ignored }
 
 // Common returns the common members of no-backdoor, data-flows and
-// undertakings, and nil for the other types.
+// undertakings, and nil for the other types, [EvidenceTypes] included.
 func (s *Statement) Common() *Common {
 	switch {
 	case s.NoBackdoor != nil:
@@ -114,7 +118,7 @@ func (s *Statement) Common() *Common {
 }
 
 // Target returns the statement that a withdrawal, dispute, assessment or
-// standing is about, and nil for the other types.
+// standing is about, and nil for the other types, [EvidenceTypes] included.
 func (s *Statement) Target() *StatementRef {
 	switch {
 	case s.Withdrawal != nil:
@@ -151,7 +155,7 @@ func (s *Statement) References() []StatementRef {
 // InForce reports whether the statement holds at the given time by its own
 // words: from notBefore, else issuedAt, until before notAfter; a standing from
 // checkedAt; a withdrawal that is not neverValid from effectiveAt; a dispute
-// always. If it does not, the reason says why. Withdrawals of the statement are
+// always, and so a statement of [EvidenceTypes]: what was seen was seen. If it does not, the reason says why. Withdrawals of the statement are
 // not looked at. A period that cannot be read is not in force.
 func (s *Statement) InForce(at time.Time) (bool, string) {
 	from, to := s.period()
@@ -173,7 +177,7 @@ func (s *Statement) InForce(at time.Time) (bool, string) {
 			return false, "expired at " + to
 		}
 	}
-	if (from == "" || to == "") && s.Withdrawal == nil && s.Dispute == nil {
+	if (from == "" || to == "") && s.Withdrawal == nil && s.Dispute == nil && !s.IsEvidence() {
 		return false, "the period of validity is not given"
 	}
 	return true, ""

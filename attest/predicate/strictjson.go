@@ -131,6 +131,10 @@ type jsonParser struct {
 	values int
 	depth  int
 	path   []pathToken
+	// evidence puts up with numbers to MaxEvidenceInteger, and wide is the first
+	// beyond MaxInteger: whether it may be there shows when the type is known.
+	evidence bool
+	wide     *JSONError
 	// checkOnly drops children as soon as their container is read.
 	checkOnly bool
 	// scratch collects the children of the open containers.
@@ -180,6 +184,16 @@ func (l JSONLimits) withDefaults() JSONLimits {
 		l.MaxValues = MaxValues
 	}
 	return l
+}
+
+// parseStatement is parseJSON for a statement whose type is not known yet. The
+// error beside the tree is a number that only [EvidenceTypes] may hold.
+func parseStatement(data []byte) (root *node, doc string, wide, err *JSONError) {
+	p := &jsonParser{limits: StatementJSONLimits(), evidence: true}
+	if root, err = p.document(data); err != nil {
+		return nil, "", nil, err
+	}
+	return root, p.text, p.wide, nil
 }
 
 // parseJSON returns the tree and the document as the string that it refers to.
@@ -432,7 +446,13 @@ func (p *jsonParser) num() (int, *JSONError) {
 	if !integer || err != nil || v > MaxInteger {
 		e := p.fail(ReasonNumber, start, "number is not an integer from 0 to %d", MaxInteger)
 		e.Found = printable(text)
-		return 0, e
+		if !p.evidence || !integer || err != nil || v > MaxEvidenceInteger {
+			return 0, e
+		}
+		if p.wide == nil {
+			p.wide = e
+		}
+		return 0, nil
 	}
 	return int(v), nil
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // TestResultType is in-toto's predicate type of the result of a comparison.
-const TestResultType = "https://in-toto.io/attestation/test-result/v0.1"
+const TestResultType = predicate.TestResultType
 
 // MaxFailedTests is how many failures a statement lists by name. A longer list
 // is cut, and its last entry says how many more there are; the report has all.

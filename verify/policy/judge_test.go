@@ -3,6 +3,7 @@ package policy_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -256,3 +257,28 @@ func TestSeverity(t *testing.T) {
 }
 
 var _ verify.Policy = (*policy.Policy)(nil)
+
+// TestEvidenceIsNoInput: what was observed, whoever observed it, neither meets a rule nor breaks one.
+func TestEvidenceIsNoInput(t *testing.T) {
+	trace := []byte(`{"_type": "https://in-toto.io/Statement/v1", "subject": [{"name": "a", "digest": {"sha256": "` +
+		strings.Repeat("ab", 32) + `"}}], "predicateType": "` + predicate.TestResultType +
+		`", "predicate": {"result": "FAILED", "configuration": []}}`)
+	p := builtin(t, "strict", nil)
+	for name, facts := range map[string]verify.Facts{"with declarations": strictFacts(t), "alone": {At: at}} {
+		want, err := p.Judge(t.Context(), facts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		facts.Evidence = append(facts.Evidence, evidence(t, trace), evidence(t, trace))
+		got, err := p.Judge(t.Context(), facts)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %+v, want %+v", name, got, want)
+		}
+		if denied := len(got.Denials()) > 0; denied != (name == "alone") {
+			t.Errorf("%s: denied %v", name, denied)
+		}
+	}
+}

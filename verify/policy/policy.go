@@ -80,7 +80,7 @@ func (p *Policy) Requirements() Requirements {
 		r.Signers = append(r.Signers, v.signers(vendorTypes())...)
 	}
 	for _, v := range p.assessors {
-		r.Signers = append(r.Signers, v.signers([]string{assessmentType})...)
+		r.Signers = append(r.Signers, v.signers(assessorTypes())...)
 	}
 	for _, v := range p.standing {
 		r.Signers = append(r.Signers, v.signers([]string{standingType})...)

@@ -78,13 +78,14 @@ func TestRequirements(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 	if s := r.Signers[0]; !s.Key.PublicKey.Equal(key) || s.Name != "Example Devices GmbH" || slices.Contains(s.Types, predicate.StandingType) ||
-		slices.Contains(s.Types, predicate.AssessmentType) || !slices.Contains(s.Types, predicate.UndertakingsType) {
+		slices.Contains(s.Types, predicate.AssessmentType) || !slices.Contains(s.Types, predicate.UndertakingsType) ||
+		!slices.Contains(s.Types, predicate.RuntimeTraceType) {
 		t.Errorf("vendor %+v", s)
 	}
 	if s := r.Signers[1]; s.Identity == nil || s.Identity.SAN != "release@example.com" {
 		t.Errorf("vendor %+v", s)
 	}
-	if s := r.Signers[3]; !slices.Equal(s.Types, []string{predicate.AssessmentType}) || s.Name != "Example Test Laboratory" {
+	if s := r.Signers[3]; !slices.Equal(s.Types, append([]string{predicate.AssessmentType}, predicate.EvidenceTypes()...)) || s.Name != "Example Test Laboratory" {
 		t.Errorf("assessor %+v", s)
 	}
 	if s := r.Signers[4]; !slices.Equal(s.Types, []string{predicate.StandingType}) {

@@ -194,6 +194,10 @@ func declarationTypes() []string {
 }
 
 // vendorTypes are what a vendor may sign: never a standing, nor an assessment.
+// Evidence is no rule's input, whoever signed it.
 func vendorTypes() []string {
-	return append(declarationTypes(), predicate.WithdrawalType, predicate.DisputeType)
+	return append(append(declarationTypes(), predicate.WithdrawalType, predicate.DisputeType), predicate.EvidenceTypes()...)
 }
+
+// assessorTypes are what an assessor may sign.
+func assessorTypes() []string { return append([]string{assessmentType}, predicate.EvidenceTypes()...) }

@@ -12,9 +12,9 @@ import (
 // The constants of the statement.
 const (
 	// PredicateType is in-toto's type for what was seen of a running process.
-	PredicateType = "https://in-toto.io/attestation/runtime-trace/v0.1"
+	PredicateType = predicate.RuntimeTraceType
 	// MonitorType says that the entries of the network list are a [Peer] each.
-	MonitorType = "https://w3id.org/avow/monitor/flow-summary/v1"
+	MonitorType = predicate.FlowSummaryMonitor
 )
 
 // The limits of an observation. One that is larger is refused, never cut.

@@ -55,6 +55,9 @@ them. The Sigstore bundle of STATEMENT.json is written beside it as STATEMENT.si
 names another directory). Keep the bundles with the release: they are what a buyer verifies,
 offline.
 
+Observations (avow observe) and results of comparisons (avow compare) are issued like declarations.
+They are evidence: the word of who signs them about what was seen, whoever made the artifact.
+
 Several statements are one declaration: either all of them are issued or none. What is issued is
 public and cannot be removed.
 
@@ -66,7 +69,8 @@ Exit code 0: issued; 1: refused by the rules or by the service; 2: could not be 
 		Example: `  avow attest no-backdoor.json data-flows.json --key vendor.key --server avow.example:8443
   avow attest data-flows.json --key vendor.key --server localhost:8080 --insecure -o dist
   avow attest data-flows.json --key hashivault://vendor --server avow.example:8443
-  avow attest data-flows.json --identity --server avow.example:8443`,
+  avow attest data-flows.json --identity --server avow.example:8443
+  avow attest observation.json comparison.json --key lab.key --server avow.example:8443`,
 		Args: arguments(1, -1, "which statement? give its file"),
 		RunE: func(c *cobra.Command, args []string) error { return a.runAttest(c, args, f) },
 	}
@@ -176,6 +180,9 @@ func (a *app) prepareIssues(paths []string, f *attestFlags) ([]*issue, error) {
 		prepared, err := attest.Prepare(data, o)
 		if err != nil {
 			return nil, about(issues[i].path, err)
+		}
+		if bad := lintObservation(prepared.Statement()); len(bad) > 0 {
+			return nil, about(issues[i].path, bad.Err())
 		}
 		issues[i].prepared, issues[i].statement = prepared, prepared.Statement()
 	}

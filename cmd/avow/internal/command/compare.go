@@ -30,6 +30,7 @@ type compareFlags struct {
 	anySubject bool
 	output     string
 	key, out   string
+	into       string
 	dispute    string
 	format     format
 }
@@ -68,7 +69,8 @@ declared to switch off and that is still seen fails.
 NOTHING OF THE DECLARATION IS VERIFIED unless you say whom you trust: with --trusted-root and --key
 (or --identity and --issuer) it must be a bundle, and is verified first.
 
--o writes the result as an in-toto test-result v0.1 statement; --attest-result signs it.
+-o writes the result as an in-toto test-result v0.1 statement; --attest-result signs it, --into names
+it as evidence in a draft, and avow attest has it logged.
 --draft-dispute writes the opening of a dispute where something contradicts the declaration.
 
 Exit code 0: everything that was seen is as declared; 1: something is not, or is unclassified;
@@ -101,6 +103,7 @@ func (f *compareFlags) register(c *cobra.Command) {
 	o.StringVar(&f.key, "attest-result", "", "`KEY` to sign the result with: the file of an encrypted key, or a key reference")
 	o.StringVar(&f.out, "result-out", comparisonFile, "`FILE` for the signed result; an older one is replaced")
 	o.StringVar(&f.dispute, "draft-dispute", "", "`FILE` for the draft of a dispute, written where something contradicts the declaration")
+	o.StringVar(&f.into, "into", "", "draft `FILE` to append the statement of -o to, as evidence by its digest")
 	f.format.register(c)
 }
 
@@ -159,11 +162,13 @@ func (f *compareFlags) check(c *cobra.Command) error {
 		return usageFailure(c.CommandPath(), fmt.Errorf("%d observations, at most %d at once", len(f.observed), maxObservations))
 	case f.startup < 0:
 		return usageFailure(c.CommandPath(), fmt.Errorf("--startup-window %s is negative", f.startup))
+	case f.into != "" && f.output == "":
+		return usageFailure(c.CommandPath(), errors.New("--into names the result by digest: write it with -o FILE"))
 	case f.key == "" && c.Flags().Changed("result-out"):
 		return usageFailure(c.CommandPath(), errors.New("--result-out has no effect without --attest-result"))
 	}
 	inputs := append([]string{f.declared, f.trust.trustedRoot}, append(f.observed, f.trust.keys...)...)
-	for _, output := range []string{f.output, f.dispute, f.out} {
+	for _, output := range []string{f.output, f.dispute, f.out, f.into} {
 		if err := notAnInput(output, inputs); err != nil {
 			return err
 		}
@@ -277,6 +282,9 @@ func (a *app) writeResult(c *cobra.Command, f *compareFlags, run *comparison) er
 			}
 		}
 		if err := a.signComparison(c, f, statement); err != nil {
+			return err
+		}
+		if err := a.capturedInto(f.into, "comparison", f.output, statement.Payload()); err != nil {
 			return err
 		}
 	}

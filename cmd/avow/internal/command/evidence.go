@@ -99,22 +99,27 @@ func (a *app) named(f *evidenceFlags, e predicate.Evidence) error {
 	if f.into == "" {
 		return nil
 	}
-	draft, err := a.readLimited(f.into, predicate.MaxStatementBytes)
+	return a.insert(f.into, e)
+}
+
+// insert appends an entry to the evidence of the draft in a file, once.
+func (a *app) insert(path string, e predicate.Evidence) error {
+	draft, err := a.readLimited(path, predicate.MaxStatementBytes)
 	if err != nil {
 		return err
 	}
 	changed, did, err := evidence.Into(draft, e)
 	if err != nil {
-		return failed("give a draft as `avow draft` writes it", "%s: %w", f.into, err)
+		return failed("give a draft as `avow draft` writes it", "%s: %w", path, err)
 	}
 	if !did {
-		a.note("%s names this document already", f.into)
+		a.note("%s names this document already", text.Safe(path))
 		return nil
 	}
-	if err := writeFile(f.into, changed, 0o644); err != nil {
+	if err := writeFile(path, changed, 0o644); err != nil {
 		return err
 	}
-	a.note("appended the entry to %s", f.into)
+	a.note("appended the entry to %s", text.Safe(path))
 	return nil
 }
 

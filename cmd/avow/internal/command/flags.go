@@ -43,10 +43,12 @@ func completes(c *cobra.Command, flag string, values ...string) {
 	}
 }
 
-// typeNames are the short names of the statement types.
-func typeNames() []string {
+// typeNames are the short names of avow's own statement types.
+func typeNames() []string { return shortNames(predicate.Types()) }
+
+func shortNames(types []string) []string {
 	var names []string
-	for _, uri := range predicate.Types() {
+	for _, uri := range types {
 		names = append(names, plain.TypeName(uri))
 	}
 	return names

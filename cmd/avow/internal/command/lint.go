@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/avow-dev/avow/attest/predicate"
+	"github.com/avow-dev/avow/attest/predicate/observation"
 	"github.com/avow-dev/avow/cmd/avow/internal/plain"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 )
@@ -37,6 +38,9 @@ func (a *app) lint() *cobra.Command {
 with its code, the place as a JSON pointer, what was found and what to do. Warnings (W01 to W08)
 do not block issuing.
 
+Observations (avow observe) and results of comparisons (avow compare) are checked for their form,
+and that they are small enough to be logged.
+
 Of several files, references between them are checked too. With --declaration the files are
 taken as a whole declaration: a reference to a statement that is not among them is a finding.
 
@@ -64,6 +68,7 @@ func (a *app) runLint(paths []string, f *lintFlags) error {
 		r := &lintResult{File: path, Findings: predicate.Lint(data, tables)}
 		if st, err := predicate.Parse(data, predicate.Issuance); err == nil {
 			r.StatementID, r.PredicateType, r.statement = st.ID(), st.Type, st
+			r.Findings = append(r.Findings, lintObservation(st)...)
 		}
 		results = append(results, r)
 	}
@@ -77,6 +82,18 @@ func (a *app) runLint(paths []string, f *lintFlags) error {
 		if len(r.Findings.Errors()) > 0 || f.strict && len(r.Findings) > 0 {
 			return no()
 		}
+	}
+	return nil
+}
+
+// lintObservation reads a runtime trace as its reader does: the rules look at its form alone.
+func lintObservation(st *predicate.Statement) predicate.Findings {
+	if st.Type != predicate.RuntimeTraceType {
+		return nil
+	}
+	if _, err := observation.Parse(st.Payload()); err != nil {
+		return predicate.Findings{{Code: "R02", Severity: predicate.SeverityError, Pointer: "/predicate", Message: err.Error(),
+			Hint: "make it with `avow observe`; docs/observing.md has its members"}}
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	avowv1 "github.com/avow-dev/avow/api/avow/v1"
+	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/cmd/avow/internal/plain"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 )
@@ -55,7 +56,7 @@ with exit code 1 and says what is missing. Which signers are a vendor's is the s
 	f.keys.register(c)
 	f.format.register(c)
 	f.server.register(c)
-	completes(c, "type", typeNames()...)
+	completes(c, "type", shortNames(predicate.AllTypes())...)
 	return c
 }
 

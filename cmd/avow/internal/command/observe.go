@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/attest/evidence"
 	"github.com/avow-dev/avow/attest/observe"
 	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/attest/predicate/observation"
@@ -33,6 +34,7 @@ type observeFlags struct {
 	output      string
 	format      format
 	key         string
+	into        string
 	bundle      string
 }
 
@@ -61,7 +63,7 @@ the program's, unless only the other one has a private address; --local says it 
 
 With -o the summary is written as an in-toto runtime-trace statement about the files of --subject.
 It is what a draft of a declaration is made from and what a declaration is compared with. --sign
-signs it too. What could not be read or seen is in the list of gaps: without gaps, everything was read.
+signs it too; --into names it as evidence in a draft; avow attest has it logged. What could not be read or seen is in the list of gaps: without gaps, everything was read.
 
 Exit code 0: summarised, with or without gaps; 2: could not be read.` + keyHelp,
 		Example: `  avow observe run.pcapng --subject agent --event "first start" -o observation.json
@@ -98,6 +100,7 @@ func (f *observeFlags) registerRun(c *cobra.Command) {
 	o.StringVarP(&f.output, "output", "o", "", "`FILE` for the statement; must not exist")
 	o.StringVar(&f.key, "sign", "", "`KEY` to sign the statement with: the file of an encrypted key, or a key reference")
 	o.StringVar(&f.bundle, "bundle", "", "`FILE` for the signed statement (default: that of -o, ending in "+bundleSuffix+")")
+	o.StringVar(&f.into, "into", "", "draft `FILE` to append the statement of -o to, as evidence by its digest")
 	f.format.register(c)
 }
 
@@ -157,6 +160,8 @@ func (f *observeFlags) options(c *cobra.Command) (observe.Options, error) {
 		return usage("--vantage %q is none of %s", f.vantage, vantages())
 	case f.key != "" && f.output == "" && f.bundle == "":
 		return usage("--sign needs -o or --bundle: where should the signed statement be written?")
+	case f.into != "" && f.output == "":
+		return usage("--into names the statement by digest: write it with -o FILE")
 	case f.key == "" && f.bundle != "":
 		return usage("--bundle has no effect without --sign")
 	}
@@ -268,5 +273,17 @@ func (a *app) writeObservation(ctx context.Context, o *observation.Observation, 
 		return err
 	}
 	a.note("wrote %s", text.Safe(f.output))
-	return nil
+	if _, err := predicate.Parse(payload, predicate.Issuance); err != nil {
+		a.note("it cannot be logged (avow attest), only signed and named by digest: %s", text.Safe(err.Error()))
+	}
+	return a.capturedInto(f.into, "observation", f.output, payload)
+}
+
+// capturedInto appends a statement about observed flows to the evidence of a draft, if there is one.
+func (a *app) capturedInto(draft, id, path string, statement []byte) error {
+	if draft == "" {
+		return nil
+	}
+	e := evidence.Entry(id, evidence.KindFlowCapture, filepath.Base(path), predicate.PayloadType, statement)
+	return a.insert(draft, e)
 }

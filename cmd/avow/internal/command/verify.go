@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/cmd/avow/internal/oci"
 	"github.com/avow-dev/avow/cmd/avow/internal/plain"
 	"github.com/avow-dev/avow/cmd/avow/internal/report"
@@ -315,6 +316,10 @@ func (a *app) verifyDemands(c *cobra.Command, f *verifyFlags) (*verify.Input, er
 		uri := plain.TypeURI(name)
 		if uri == "" {
 			return nil, failed("run `avow schema` for the list", "--require %q is not a statement type", name)
+		}
+		if !slices.Contains(predicate.Types(), uri) {
+			return nil, failed("require the declaration, and give the bundle of the evidence beside it",
+				"--require %q: evidence declares nothing and cannot be required", name)
 		}
 		input.RequiredTypes = append(input.RequiredTypes, uri)
 	}

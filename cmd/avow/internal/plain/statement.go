@@ -24,6 +24,8 @@ func Describe(st *predicate.Statement) []Section {
 		dataFlows(out, st.DataFlows)
 	case st.Undertakings != nil:
 		undertakings(out, st.Undertakings)
+	case st.IsEvidence():
+		reused(out, st)
 	default:
 		lifeCycle(out, st)
 	}

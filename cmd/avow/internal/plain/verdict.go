@@ -136,9 +136,13 @@ func declarations(w *text.Writer, v *verify.Verdict) {
 			continue
 		}
 		w.Blank()
-		w.Line("%s", w.Style(text.Bold, fmt.Sprintf("%s (%s): DECLARED BY THE VENDOR, NOT VERIFIED",
-			TypeName(e.Statement.Type), text.Safe(e.Bundle))))
-		w.Paragraph("  ", "Verified is who signed this, by when, and that it is logged and unchanged. Whether it is true is the vendor's word.")
+		heading, note := "declared by the vendor, not verified",
+			"Verified is who signed this, by when, and that it is logged and unchanged. Whether it is true is the vendor's word."
+		if e.Statement.IsEvidence() {
+			heading, note = EvidenceHeading(e.Statement), EvidenceNote
+		}
+		w.Line("%s", w.Style(text.Bold, fmt.Sprintf("%s (%s): %s", TypeName(e.Statement.Type), text.Safe(e.Bundle), strings.ToUpper(heading))))
+		w.Paragraph("  ", note)
 		w.Item("  ", labelColumns, "Signed with", text.Safe(e.KeyID))
 		w.Item("  ", labelColumns, "Signed by", e.SignedBy.UTC().Format(time.RFC3339)+" at the latest")
 		w.Item("  ", labelColumns, "Logged at", fmt.Sprintf("%s, entry %d of %d", text.Safe(e.LogOrigin), e.LogIndex, e.TreeSize))

@@ -120,7 +120,7 @@ func completeness(c predicate.Completeness) string {
 // TypeName returns the short name of a predicate type, "no-backdoor" for example, or the safe form of an unknown one.
 func TypeName(predicateType string) string {
 	if slash := strings.Split(predicateType, "/"); len(slash) > 2 {
-		for _, known := range predicate.Types() {
+		for _, known := range predicate.AllTypes() {
 			if known == predicateType {
 				return slash[len(slash)-2]
 			}
@@ -131,7 +131,7 @@ func TypeName(predicateType string) string {
 
 // TypeURI returns the predicate type for a short name or for the URI itself, and "" for anything else.
 func TypeURI(name string) string {
-	for _, known := range predicate.Types() {
+	for _, known := range predicate.AllTypes() {
 		if known == name || TypeName(known) == name {
 			return known
 		}

@@ -56,6 +56,7 @@ type article struct {
 	Bundles      []bundleRow
 	Checks       []checkRow
 	Declarations []declaration
+	Beside       []declaration // observations and test results
 	Proofs       []proof
 	Again        []again
 }
@@ -83,6 +84,7 @@ type checkResult struct {
 // declaration is a statement that counts.
 type declaration struct {
 	Type, Bundle string
+	Worth        string // whose word it is
 	Sections     []section
 }
 
@@ -175,6 +177,9 @@ func newArticle(i *Item, anchor string, index int, m Meta) article {
 	a.Bundles, a.Checks = bundleRows(i.Verdict), checkRows(i.Verdict)
 	for j, e := range declared(i) {
 		a.Declarations = append(a.Declarations, newDeclaration(e, number(index, j)))
+	}
+	for j, e := range beside(i) {
+		a.Beside = append(a.Beside, newDeclaration(e, number(index, len(a.Declarations)+j)))
 	}
 	for j := range i.Verdict.Evidence {
 		a.Proofs = append(a.Proofs, newProof(&i.Verdict.Evidence[j]))
@@ -306,7 +311,10 @@ func severity(s verify.Status) int {
 }
 
 func newDeclaration(e *verify.Evidence, id string) declaration {
-	d := declaration{Type: plain.TypeName(e.Statement.Type), Bundle: text.Safe(e.Bundle)}
+	d := declaration{Type: plain.TypeName(e.Statement.Type), Bundle: text.Safe(e.Bundle), Worth: "declared by the vendor, not verified"}
+	if e.Statement.IsEvidence() {
+		d.Worth = plain.EvidenceHeading(e.Statement)
+	}
 	for i, s := range plain.Describe(e.Statement) {
 		if i == 0 {
 			for _, w := range e.Warnings {

@@ -95,7 +95,10 @@ func (b *markdown) article(i *Item, m Meta) {
 		b.proofs(i.Verdict)
 	}
 	for _, e := range declared(i) {
-		b.declaration(e)
+		b.declaration(e, "Declared by the vendor, not verified")
+	}
+	for _, e := range beside(i) {
+		b.declaration(e, "Evidence: "+plain.EvidenceHeading(e.Statement))
 	}
 	if !i.Accepted() {
 		b.line("\nWhat the bundles declare is not shown, because there is no acceptance.")
@@ -189,9 +192,9 @@ func (b *markdown) standings(v *verify.Verdict) {
 	}
 }
 
-// declaration writes what the vendor declares: claims in a list, flows in a table.
-func (b *markdown) declaration(e *verify.Evidence) {
-	b.line("\n### Declared by the vendor, not verified: %s", plain.TypeName(e.Statement.Type))
+// declaration writes what a statement says: claims in a list, flows in a table.
+func (b *markdown) declaration(e *verify.Evidence, worth string) {
+	b.line("\n### %s: %s", worth, plain.TypeName(e.Statement.Type))
 	for _, s := range plain.Describe(e.Statement) {
 		if s.Title != "" {
 			b.line("\n#### %s", s.Title)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
@@ -206,9 +207,18 @@ func use(v *verify.Verdict, bundle string) verify.Use {
 	return verify.UseNone
 }
 
-// declared returns the evidence whose statements may be shown as what the vendor declares: that of statements that count, in
-// an accepted verdict.
+// declared returns the evidence whose statements may be shown as what the vendor declares.
 func declared(i *Item) []*verify.Evidence {
+	return slices.DeleteFunc(counting(i), func(e *verify.Evidence) bool { return e.Statement.IsEvidence() })
+}
+
+// beside returns the evidence whose statements are observations and test results.
+func beside(i *Item) []*verify.Evidence {
+	return slices.DeleteFunc(counting(i), func(e *verify.Evidence) bool { return !e.Statement.IsEvidence() })
+}
+
+// counting returns the evidence of statements that count, in an accepted verdict.
+func counting(i *Item) []*verify.Evidence {
 	var list []*verify.Evidence
 	if !i.Accepted() {
 		return nil
