@@ -72,8 +72,8 @@ func (w *walker) evidencePredicate(n *node, s *Statement) {
 // runtimeTrace asks for in-toto's members and for the monitor whose entries
 // have a meaning here.
 //
-// > "monitor.type: string (TypeURI), required. URI indicating the type of the
-// > monitor used to produce the trace." (in-toto runtime-trace v0.1)
+// > "`monitor.type` TypeURI, required. URI indicating the monitor's type."
+// > (in-toto runtime-trace v0.1)
 func (w *walker) runtimeTrace(n *node) {
 	w.only(n, "monitor", "monitoredProcess", "monitorLog", "metadata")
 	w.need(n, "monitor", kindObject, func(monitor *node) {
