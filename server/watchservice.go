@@ -127,7 +127,8 @@ func (s *Server) tell(ctx context.Context, filter watch.Filter, from *uint64, se
 		return watchRefusal(err)
 	}
 	defer w.Close()
-	for b := w.Now(); ; {
+	_, logged, _ := s.cfg.Log.Checkpoint()
+	for b, hurry := w.Now(), maxCatchUps; ; {
 		for _, e := range b.Events {
 			m, err := s.standing.rendered.get(ctx, e)
 			if err != nil {
@@ -143,7 +144,11 @@ func (s *Server) tell(ctx context.Context, filter watch.Filter, from *uint64, se
 		if err := s.cfg.Standing.Index.Health(); halted(err) {
 			return err
 		}
-		if b, err = w.Next(ctx, watchHeartbeat); err != nil {
+		patience := watchHeartbeat
+		if b.Next < logged && hurry > 0 { // what was logged when the call came is not told a heartbeat later than the index has it
+			patience, hurry = watchCatchUp, hurry-1
+		}
+		if b, err = w.Next(ctx, patience); err != nil {
 			return watchRefusal(err)
 		}
 	}
