@@ -142,6 +142,23 @@ func TestWatchFilters(t *testing.T) {
 	waitFor(t, func() bool { return w.server.watchers.open() == 0 })
 }
 
+// TestWatchCatchesUp: who comes before the index has what is logged already is told when it has, also if nothing of it concerns
+// him, and not a heartbeat later.
+func TestWatchCatchesUp(t *testing.T) {
+	w := newWorld(t)
+	issued := w.issue(dataFlows(t), w.acme)
+	for range 8 {
+		w.say(withdrawalOf(t, issued.GetStatementId()), w.acme)
+		_, size, _ := w.server.cfg.Log.Checkpoint()
+		ctx, cancel := context.WithTimeout(t.Context(), watchHeartbeat*4/5)
+		x := w.watching(ctx, &avowv1.WatchRequest{Vendors: []string{"held"}}).begun()
+		for x.last.GetNextLogIndex() < size {
+			x.last = must(x.stream.Recv())(t).GetProgress()
+		}
+		cancel()
+	}
+}
+
 // TestWatchRefusals: what is no subscription is refused with its field, before anything is done.
 func TestWatchRefusals(t *testing.T) {
 	w := newWorld(t)
