@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 
 	"github.com/avow-dev/avow/attest/predicate"
@@ -134,4 +136,18 @@ func inObject(object []byte, member string, change func(json.RawMessage) (json.R
 		}
 	}
 	return slices.Concat([]byte("{"), bytes.Join(parts, []byte(",")), []byte("}")), nil
+}
+
+// FileDigest returns the SHA-256 of a file in lower-case hexadecimal digits, as evidence is named by it.
+func FileDigest(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -55,6 +55,7 @@ type counter struct {
 	n int64
 }
 
+// Read implements io.Reader.
 func (c *counter) Read(b []byte) (int, error) {
 	// A chunk that fits into the processor's cache is there when it is hashed and decoded.
 	n, err := c.r.Read(b[:min(len(b), digestChunk)])

@@ -190,21 +190,5 @@ func (w *walker) only(n *node, members ...string) {
 // sizes checks the lengths of names and strings. Unlike [walker.free] it has no
 // opinion about texts: names of foreign traffic may look like placeholders.
 func (w *walker) sizes(n *node) {
-	for i := range n.children {
-		child := &n.children[i]
-		if len(child.key) > maxKeyBytes {
-			w.bad(child.key, "shorten it", "member name of %d bytes, the limit is %d", len(child.key), maxKeyBytes)
-			continue
-		}
-		if n.kind == kindArray {
-			w.pushIndex(i)
-		} else {
-			w.pushKey(child.key)
-		}
-		if child.kind == kindString {
-			w.fits(child)
-		}
-		w.sizes(child)
-		w.pop()
-	}
+	w.texts(n, func(text *node) { w.fits(text) })
 }

@@ -324,8 +324,17 @@ func (w *walker) digests(n *node, f *field, v reflect.Value) {
 	v.Set(reflect.ValueOf(m))
 }
 
-// free checks the sizes inside an object whose members are free.
+// free checks the sizes inside an object whose members are free, and that no text is a placeholder.
 func (w *walker) free(n *node) {
+	w.texts(n, func(text *node) {
+		if w.fits(text) {
+			w.placeholder(text.text)
+		}
+	})
+}
+
+// texts checks the lengths of member names inside a value, and hands each string to look, at its place.
+func (w *walker) texts(n *node, look func(text *node)) {
 	for i := range n.children {
 		child := &n.children[i]
 		if len(child.key) > maxKeyBytes {
@@ -337,10 +346,10 @@ func (w *walker) free(n *node) {
 		} else {
 			w.pushKey(child.key)
 		}
-		if child.kind == kindString && w.fits(child) {
-			w.placeholder(child.text)
+		if child.kind == kindString {
+			look(child)
 		}
-		w.free(child)
+		w.texts(child, look)
 		w.pop()
 	}
 }

@@ -1,4 +1,4 @@
-// Package wholefile replaces files: whoever reads one finds the old content or the new, never a mixture.
+// Package wholefile replaces files, and reads them whole: whoever reads one finds the old content or the new, never a mixture.
 //
 // Purpose: what a program remembers about keys and logs must survive a crash between two of its bytes. A configuration, a pin or
 // a published root that is half written is worse than none.
@@ -16,6 +16,8 @@ package wholefile
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -49,4 +51,18 @@ func syncDir(path string) error {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// Read returns the content of a file of at most limit bytes. A larger one is an error, and no more than one byte beyond the limit is read.
+func Read(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%s has more than %d bytes", path, limit)
+	}
+	return data, err
 }

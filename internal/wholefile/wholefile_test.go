@@ -58,3 +58,17 @@ func onlyFile(t *testing.T, dir string) {
 		t.Errorf("got %v, %v, want one file", entries, err)
 	}
 }
+
+// TestRead: a file of exactly the limit is read, a larger one is refused.
+func TestRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, []byte("12345"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := wholefile.Read(path, 5); err != nil || string(data) != "12345" {
+		t.Errorf("at the limit: got %q, %v", data, err)
+	}
+	if _, err := wholefile.Read(path, 4); err == nil || err.Error() != path+" has more than 4 bytes" {
+		t.Errorf("beyond it: got %v", err)
+	}
+}

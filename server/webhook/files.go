@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,7 +40,7 @@ type cursor struct {
 
 // Next is where the endpoint goes on; ok is false if nothing was told yet.
 func (f Files) Next() (next uint64, ok bool, err error) {
-	data, err := readAtMost(filepath.Join(f.dir, "cursor.json"), maxCursorBytes)
+	data, err := wholefile.Read(filepath.Join(f.dir, "cursor.json"), maxCursorBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, false, nil
 	}
@@ -78,7 +77,7 @@ func (f Files) Letter(id string) (l Letter, err error) {
 	if id != filepath.Base(id) {
 		return l, fmt.Errorf("%.80q is no name of a dead letter", id)
 	}
-	data, err := readAtMost(f.letterPath(id), maxLetterBytes)
+	data, err := wholefile.Read(f.letterPath(id), maxLetterBytes)
 	if err == nil {
 		err = json.Unmarshal(data, &l)
 	}
@@ -97,16 +96,3 @@ func (f Files) bury(l Letter) error {
 
 // Remove removes a dead letter that was taken.
 func (f Files) Remove(id string) error { return os.Remove(f.letterPath(id)) }
-
-func readAtMost(path string, limit int64) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("%s has more than %d bytes", path, limit)
-	}
-	return data, err
-}

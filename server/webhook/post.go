@@ -29,6 +29,7 @@ type refused struct {
 	after time.Duration // that the receiver asks to be left alone
 }
 
+// Error says why, without the address.
 func (r *refused) Error() string { return r.what }
 
 // Post sends a message once. An error says why it was not taken, and never names the address.

@@ -42,6 +42,7 @@ type Error struct {
 	Err    error
 }
 
+// Error says what is wrong, and why.
 func (e *Error) Error() string {
 	if e.Err != nil {
 		return e.Detail + ": " + e.Err.Error()

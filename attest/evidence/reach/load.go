@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,6 +12,7 @@ import (
 
 	"golang.org/x/tools/go/packages"
 
+	"github.com/avow-dev/avow/attest/evidence"
 	"github.com/avow-dev/avow/attest/evidence/gocmd"
 )
 
@@ -45,6 +44,7 @@ type Error struct {
 	Hint string
 }
 
+// Error says what is wrong.
 func (e *Error) Error() string { return e.Detail }
 
 var (
@@ -146,7 +146,7 @@ func (b *build) digest() (string, error) {
 		files := slices.Concat(p.GoFiles, p.OtherFiles, p.EmbedFiles)
 		slices.SortFunc(files, func(a, b string) int { return strings.Compare(filepath.ToSlash(a), filepath.ToSlash(b)) })
 		for _, name := range files {
-			sum, err := fileDigest(name)
+			sum, err := evidence.FileDigest(name)
 			if err != nil {
 				return "", err
 			}
@@ -156,19 +156,6 @@ func (b *build) digest() (string, error) {
 			}
 			fmt.Fprintf(h, "%s  %s\n", sum, filepath.ToSlash(rel))
 		}
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-func fileDigest(name string) (string, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -12,15 +12,17 @@ import (
 	"maps"
 	"os"
 	"slices"
+
+	"github.com/avow-dev/avow/attest/evidence"
 )
 
 // compare says whether two files are equal, and if not, where they differ.
 func (r *Result) compare(binary, rebuilt string) error {
 	var err error
-	if r.Binary, err = fileSum(binary); err != nil {
+	if r.Binary, err = evidence.FileDigest(binary); err != nil {
 		return err
 	}
-	if r.Rebuilt, err = fileSum(rebuilt); err != nil {
+	if r.Rebuilt, err = evidence.FileDigest(rebuilt); err != nil {
 		return err
 	}
 	if r.Equal = r.Binary == r.Rebuilt; r.Equal {

@@ -37,6 +37,7 @@ type Error struct {
 	Hint   string
 }
 
+// Error says what is wrong.
 func (e *Error) Error() string { return e.Detail }
 
 // Settings are the flags and the environment of a build that follow from a binary's build info.

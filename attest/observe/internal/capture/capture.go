@@ -45,6 +45,7 @@ type Error struct {
 	Cut bool
 }
 
+// Error says where, and what is wrong.
 func (e *Error) Error() string { return fmt.Sprintf("byte %d: %s", e.Offset, e.Detail) }
 
 // Format is the container.
@@ -57,6 +58,7 @@ const (
 	PCAPNG
 )
 
+// String is the name of the format, as users give it.
 func (f Format) String() string { return [...]string{"none", "pcap", "pcapng"}[f] }
 
 const (

@@ -254,6 +254,7 @@ type recorder struct {
 	wrote bytes.Buffer
 }
 
+// Write implements io.Writer.
 func (r *recorder) Write(b []byte) (int, error) {
 	r.mu.Lock()
 	r.wrote.Write(b)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/avow-dev/avow/attest/evidence"
 	"github.com/avow-dev/avow/attest/predicate"
 )
 
@@ -147,6 +148,6 @@ func readCriteria(argument string) (predicate.ResourceDescriptor, error) {
 		}
 		return predicate.ResourceDescriptor{URI: argument}, nil
 	}
-	digest, err := fileDigest(argument)
+	digest, err := evidence.FileDigest(argument)
 	return predicate.ResourceDescriptor{Name: filepath.Base(argument), Digest: map[string]string{"sha256": digest}}, err
 }

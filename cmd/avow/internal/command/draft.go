@@ -1,12 +1,8 @@
 package command
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/avow-dev/avow/attest"
+	"github.com/avow-dev/avow/attest/evidence"
 	"github.com/avow-dev/avow/attest/predicate"
 	"github.com/avow-dev/avow/cmd/avow/internal/plain"
 )
@@ -278,7 +275,7 @@ func oneEvidence(kind, path string) (predicate.Evidence, error) {
 		return predicate.Evidence{}, failed("use in-toto, or one of "+strings.Join(predicate.IDs("evidenceKind"), ", "),
 			"%q is not a kind of evidence", kind)
 	}
-	digest, err := fileDigest(path)
+	digest, err := evidence.FileDigest(path)
 	if err != nil {
 		return predicate.Evidence{}, err
 	}
@@ -307,20 +304,6 @@ func evidenceID(name string, used map[string]bool) string {
 	}
 	used[id] = true
 	return id
-}
-
-// fileDigest returns the lower-case hex SHA-256 of a file.
-func fileDigest(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // schema prints the JSON Schema of a statement type.

@@ -120,20 +120,29 @@ func (a *app) runObserve(c *cobra.Command, paths []string, f *observeFlags) erro
 	if options.Subjects, err = a.observedSubjects(c.Context(), f.subjects); err != nil {
 		return err
 	}
-	var key attest.Signer
-	if f.key != "" { // before the work begins
-		signer, done, err := a.openSigner(c.Context(), f.key)
-		if err != nil {
-			return err
-		}
-		defer done()
-		key = signer
+	key, done, err := a.openObserver(c.Context(), f) // before the work begins
+	if err != nil {
+		return err
 	}
+	defer done()
 	o, err := a.readCaptures(c.Context(), paths, f, options)
 	if err != nil {
 		return observeFailure(err)
 	}
-	if err := a.writeObservation(c.Context(), o, f, key); err != nil {
+	return a.tellObservation(c.Context(), o, f, key)
+}
+
+// openObserver opens the key that an observation is to be signed with; nil if it is not to be.
+func (a *app) openObserver(ctx context.Context, f *observeFlags) (key attest.Signer, done func(), err error) {
+	if f.key == "" {
+		return nil, func() {}, nil
+	}
+	return a.openSigner(ctx, f.key)
+}
+
+// tellObservation writes the statement where that is asked for, and prints it or its table.
+func (a *app) tellObservation(ctx context.Context, o *observation.Observation, f *observeFlags, key attest.Signer) error {
+	if err := a.writeObservation(ctx, o, f, key); err != nil {
 		return err
 	}
 	if f.format.json() {

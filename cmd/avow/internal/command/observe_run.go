@@ -20,7 +20,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/avow-dev/avow/attest"
 	"github.com/avow-dev/avow/attest/observe"
 	"github.com/avow-dev/avow/attest/predicate/observation"
 	"github.com/avow-dev/avow/cmd/avow/internal/recorder"
@@ -127,32 +126,17 @@ func (a *app) runRecord(c *cobra.Command, args []string, f *recordFlags) error {
 	if options.Subjects, err = a.observedSubjects(c.Context(), f.subjects); err != nil {
 		return err
 	}
-	var key attest.Signer
-	if f.key != "" { // before the program runs
-		signer, done, err := a.openSigner(c.Context(), f.key)
-		if err != nil {
-			return err
-		}
-		defer done()
-		key = signer
+	key, done, err := a.openObserver(c.Context(), &f.observeFlags) // before the program runs
+	if err != nil {
+		return err
 	}
+	defer done()
 	o, err := a.record(c.Context(), args, f, options, names)
 	if err != nil {
 		return recordFailure(err)
 	}
 	// The program was interrupted, and not the summary of what it did until then.
-	ctx := context.WithoutCancel(c.Context())
-	if err := a.writeObservation(ctx, o, &f.observeFlags, key); err != nil {
-		return err
-	}
-	if f.format.json() {
-		payload, err := o.Payload()
-		if err != nil {
-			return err
-		}
-		return a.printRawJSON(payload)
-	}
-	return a.printObservation(o)
+	return a.tellObservation(context.WithoutCancel(c.Context()), o, &f.observeFlags, key)
 }
 
 // complete fills in what a run says by itself.

@@ -124,7 +124,7 @@ func (c *Client) Update(ctx context.Context, p *Pin) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := readLimited(filepath.Join(p.dir, p.Generation, "root.json"), maxRootBytes)
+	root, err := wholefile.Read(filepath.Join(p.dir, p.Generation, "root.json"), maxRootBytes)
 	if err != nil {
 		return nil, damaged(p.Name, err)
 	}
@@ -147,7 +147,7 @@ func (c *Client) follow(f *fetcher, p *Pin, root, old []byte) (_ *Result, err er
 		if old == nil {
 			break
 		}
-		data, err := readLimited(filepath.Join(p.dir, p.Generation, role+".json"), maxMetadataBytes)
+		data, err := wholefile.Read(filepath.Join(p.dir, p.Generation, role+".json"), maxMetadataBytes)
 		if err != nil {
 			return nil, damaged(p.Name, err) // without it nothing would guard against older metadata
 		}

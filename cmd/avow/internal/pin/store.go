@@ -177,7 +177,7 @@ func (s Store) Load(name string) (*Pin, error) {
 		return nil, &Error{Code: CodePin, Message: err.Error(), Hint: "`avow trust list` lists the pins"}
 	}
 	dir := filepath.Join(s.Dir, name)
-	data, err := readLimited(filepath.Join(dir, "pin.json"), maxPinBytes)
+	data, err := wholefile.Read(filepath.Join(dir, "pin.json"), maxPinBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &Error{Code: CodePin, Message: fmt.Sprintf("nothing is pinned as %s in %s", name, s.Dir), Err: err,
 			Hint: "`avow trust list` lists the pins; `avow trust pin` makes one"}
@@ -206,7 +206,7 @@ func (p *Pin) TrustedRootPath() string { return filepath.Join(p.dir, p.Generatio
 
 // TrustedRoot reads the trusted root in force, and compares it with its digest in the pin.
 func (p *Pin) TrustedRoot() ([]byte, error) {
-	data, err := readLimited(p.TrustedRootPath(), verify.MaxTrustBytes)
+	data, err := wholefile.Read(p.TrustedRootPath(), verify.MaxTrustBytes)
 	if err != nil {
 		return nil, damaged(p.Name, err)
 	}
@@ -218,7 +218,7 @@ func (p *Pin) TrustedRoot() ([]byte, error) {
 
 // SigningConfig reads the signing config; nil if there is none.
 func (p *Pin) SigningConfig() ([]byte, error) {
-	data, err := readLimited(filepath.Join(p.dir, p.Generation, signingConfigFile), verify.MaxTrustBytes)
+	data, err := wholefile.Read(filepath.Join(p.dir, p.Generation, signingConfigFile), verify.MaxTrustBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -297,19 +297,6 @@ func sum(data []byte) string {
 
 // Fingerprint is "sha256:" and the SHA-256 of an anchor.
 func Fingerprint(data []byte) string { return "sha256:" + sum(data) }
-
-func readLimited(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("%s has more than %d bytes", path, limit)
-	}
-	return data, err
-}
 
 // Expiry is metadata that has expired, or will.
 type Expiry struct {
