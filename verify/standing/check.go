@@ -70,7 +70,7 @@ func Check(ctx context.Context, b *statusv1.StatusBundle, target *verify.Evidenc
 	if err := checkForm(b); err != nil {
 		return nil, err
 	}
-	c := &checking{ctx: ctx, b: b, target: target, o: o, signer: signerOf(target)}
+	c := &checking{ctx: ctx, b: b, target: target, o: o, signer: SignerOf(target)}
 	var err error
 	if c.withdrawers, err = idsOf(o.Withdrawers); err != nil {
 		return nil, err
@@ -96,8 +96,8 @@ func Check(ctx context.Context, b *statusv1.StatusBundle, target *verify.Evidenc
 	return c.conclude(), nil
 }
 
-// signerOf names the signer of what was verified.
-func signerOf(e *verify.Evidence) index.Signer {
+// SignerOf is the id under which the index, and events of it, name the signer of what was verified.
+func SignerOf(e *verify.Evidence) index.Signer {
 	if id := e.Signer.Identity; id != nil {
 		return index.IdentitySigner(id.Issuer, id.SAN)
 	}

@@ -65,7 +65,7 @@ func (c *checking) verify(e *statusv1.ListEntry) (*Said, error) {
 	case !slices.Contains(replay.Keys(evidence.Statement), c.targetKey()):
 		return nil, fmt.Errorf("its bundle is of statement %s, which says nothing about the target", evidence.StatementID)
 	}
-	by := signerOf(evidence)
+	by := SignerOf(evidence)
 	return &Said{LogIndex: evidence.LogIndex, StatementID: evidence.StatementID, Statement: evidence.Statement, Signer: string(by), Own: by == c.signer,
 		Identity: evidence.Signer.Identity, SignedBy: evidence.SignedBy}, nil
 }

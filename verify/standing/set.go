@@ -200,7 +200,7 @@ func (s *Set) Check(ctx context.Context, target *verify.Evidence, o Options) (*R
 	if len(entries) == 0 {
 		return nil, refuse(CodeAbsent, "none of %d status bundles is about %s", s.count, target.StatementID)
 	}
-	signer := string(signerOf(target))
+	signer := string(SignerOf(target))
 	slices.SortStableFunc(entries, func(a, b *statusv1.StatusEntry) int {
 		return first(b.GetKeyId() == signer) - first(a.GetKeyId() == signer)
 	})

@@ -20,7 +20,6 @@ import (
 	"github.com/avow-dev/avow/cmd/avow/internal/seen"
 	"github.com/avow-dev/avow/cmd/avow/internal/text"
 	"github.com/avow-dev/avow/verify"
-	"github.com/avow-dev/avow/verify/index"
 	"github.com/avow-dev/avow/verify/standing"
 )
 
@@ -247,7 +246,7 @@ func (g *guard) take(e *guarded, r *entryResult, now time.Time) {
 	worst := verify.StandingInForce
 	for i := range r.verdict.Evidence {
 		v := &r.verdict.Evidence[i]
-		g.remember(e, signerID(v))
+		g.remember(e, string(standing.SignerOf(v)))
 		e.due = nextTurn(v, now, e.due)
 		s := v.Standing
 		if s == nil {
@@ -292,14 +291,6 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// signerID is the id under which events name the signer of a bundle.
-func signerID(v *verify.Evidence) string {
-	if id := v.Signer.Identity; id != nil {
-		return string(index.IdentitySigner(id.Issuer, id.SAN))
-	}
-	return v.KeyID
 }
 
 // remember lets an entry be found by what events name.
